@@ -1,0 +1,70 @@
+"""What can go wrong, as one tree.
+
+FNetError
+├── HandleError            a preset handle that cannot be read
+├── PresetError            a folder that holds no usable FNet preset
+│   ├── ConfigError        its configuration is missing, of another model, or impossible
+│   ├── WeightsError       its tensors are missing, misshapen, damaged or not finite
+│   └── TokenizerError     its SentencePiece model is missing or unusable
+├── TextError              an input row that is not a text, or too long where that is refused
+└── FetchError             a hub did not deliver
+    ├── PresetNotFoundError    no such repository, file or revision
+    ├── AccessDeniedError      gated or private
+    ├── HubUnavailableError    no network, or the hub keeps failing
+    ├── FetchTimeoutError      the deadline passed
+    └── DamagedFileError       the bytes are not those that the hub or we recorded
+
+All but FetchError are also a ValueError: the caller gave something that cannot work.
+"""
+
+
+class FNetError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class HandleError(FNetError, ValueError):
+    """A preset handle that cannot be read."""
+
+
+class PresetError(FNetError, ValueError):
+    """A folder that holds no usable FNet preset."""
+
+
+class ConfigError(PresetError):
+    """A configuration that is missing, of another model, or impossible."""
+
+
+class WeightsError(PresetError):
+    """Tensors that are missing, misshapen, damaged or not finite."""
+
+
+class TokenizerError(PresetError):
+    """A SentencePiece model that is missing or unusable."""
+
+
+class TextError(FNetError, ValueError):
+    """An input row that is not a text, or too long where that is refused."""
+
+
+class FetchError(FNetError):
+    """A hub did not deliver."""
+
+
+class PresetNotFoundError(FetchError):
+    """No such repository, file or revision."""
+
+
+class AccessDeniedError(FetchError):
+    """A gated or private repository."""
+
+
+class HubUnavailableError(FetchError):
+    """No network, or the hub keeps failing."""
+
+
+class FetchTimeoutError(FetchError):
+    """The deadline passed before the hub had delivered."""
+
+
+class DamagedFileError(FetchError):
+    """Bytes that are not those that the hub or an earlier download recorded."""
