@@ -1,0 +1,135 @@
+"""A preset's folder on disk: which files count, where they may lead, and their digests."""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+from fnet_registry.errors import PresetError
+from fnet_registry.presets.handle import Handle
+
+DESCRIPTION_FILES = (
+    "README.md",
+    "assets/tokenizer/vocabulary.spm",
+    "config.json",
+    "metadata.json",
+    "preprocessor.json",
+    "special_tokens_map.json",
+    "spiece.model",
+    "task.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""Everything but weights that the two layouts, KerasHub's and Transformers', may hold."""
+
+WEIGHTS_LAYOUTS = (
+    (
+        re.compile(r"model\.weights\.h5"),
+        re.compile(r"model\.weights\.json|model_[0-9]{5}\.weights\.h5"),
+    ),
+    (
+        re.compile(r"model\.safetensors"),
+        re.compile(r"model\.safetensors\.index\.json|model-[0-9]{5}-of-[0-9]{5}\.safetensors"),
+        re.compile(r"pytorch_model\.bin"),
+        re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin"),
+    ),
+)
+"""By family (KerasHub, Transformers), the ways to store weights, the preferred first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetFolder:
+    """A preset that lies on this machine.
+
+    Attributes:
+        path: The folder.
+        handle: Where it came from, pinned to a version or commit; for a local folder its path.
+        files: Names of the known files that it holds, sorted, with ``/`` between folders.
+        root: The folder that no file's links may lead out of: the preset's own, or the hub
+            client's cache of this repository.
+        verified: Whether each file was checked against the hub's digests or an earlier record of
+            them. A local folder has nothing to be checked against.
+        recorded: SHA-256 of each file where it is known already.
+    """
+
+    path: Path
+    handle: Handle
+    files: tuple[str, ...]
+    root: Path
+    verified: bool
+    recorded: Mapping[str, str] | None = None
+
+    def file(self, name: str) -> Path:
+        """Finds one file.
+
+        Args:
+            name: A known file name of a preset, with ``/`` between folders.
+
+        Raises:
+            PresetError: The name is not one that a preset may hold (say, an index names
+                ``../x``), the file is missing, or it leads out of the folder.
+        """
+        if not is_known(name):
+            raise PresetError(
+                "A preset holds files such as 'config.json' or 'model.weights.h5'. "
+                f"Received: {name!r}"
+            )
+        path = self.path / name
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise PresetError(
+                f"Expected files inside {self.path}, but {name} is a link that leads out of it. "
+                "Copy the folder with its links followed, for example with 'cp -rL'. "
+                f"Received: {path.readlink() if path.is_symlink() else path.resolve()}"
+            )
+        if not path.is_file():
+            raise PresetError(f"Expected the file {name} in the preset. Received: {self.path}")
+        return path
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 (hex) by file name; for a local folder computed at the first use."""
+        if self.recorded is not None:
+            return self.recorded
+        return digest_files(self.path, self.files)
+
+
+def is_known(name: str) -> bool:
+    """Whether a preset may hold a file of this name."""
+    return name in DESCRIPTION_FILES or is_weights(name)
+
+
+def is_weights(name: str) -> bool:
+    """Whether the name is one of a weights file or of an index of them."""
+    return any(layout.fullmatch(name) for family in WEIGHTS_LAYOUTS for layout in family)
+
+
+def select_files(names: Collection[str], *, weights: bool = True) -> tuple[str, ...]:
+    """Picks what a preset needs from a list of file names.
+
+    Args:
+        names: Names as a hub or a folder lists them; unknown ones are left out.
+        weights: Whether to pick weights too, and then the preferred way of each family.
+
+    Returns:
+        Sorted names.
+    """
+    chosen = {name for name in names if name in DESCRIPTION_FILES}
+    if weights:
+        for family in WEIGHTS_LAYOUTS:
+            layouts = ([name for name in names if layout.fullmatch(name)] for layout in family)
+            chosen.update(next(filter(None, layouts), ()))
+    return tuple(sorted(chosen))
+
+
+def digest_files(path: Path, names: Iterable[str]) -> Mapping[str, str]:
+    """Computes SHA-256 (hex) by name of files in a folder."""
+    return MappingProxyType({name: digest_file(path / name) for name in names})
+
+
+def digest_file(path: Path) -> str:
+    """Computes the SHA-256 (hex) of one file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
