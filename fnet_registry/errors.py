@@ -7,6 +7,14 @@ FNetError
 │   ├── WeightsError       its tensors are missing, misshapen, damaged or not finite
 │   └── TokenizerError     its SentencePiece model is missing or unusable
 ├── TextError              an input row that is not a text, or too long where that is refused
+├── ModelError             a saved or registered model that cannot be used as asked
+│   ├── FormatError            its data folder is none, or of a format this code does not read
+│   └── ProbeError             this machine does not compute the vectors it was saved with
+├── JobError               an embedding job that cannot start or go on
+│   ├── InputError         input files that are missing, damaged or of another shape
+│   ├── OutputError        an output folder that belongs to a different job
+│   │   └── LeaseError     another driver is at work on it
+│   └── RejectsError       more rows were rejected than allowed
 └── FetchError             a hub did not deliver
     ├── PresetNotFoundError    no such repository, file or revision
     ├── AccessDeniedError      gated or private
@@ -44,6 +52,38 @@ class TokenizerError(PresetError):
 
 class TextError(FNetError, ValueError):
     """An input row that is not a text, or too long where that is refused."""
+
+
+class ModelError(FNetError, ValueError):
+    """A saved or registered model that cannot be used as asked."""
+
+
+class FormatError(ModelError):
+    """A data folder that is none, or of a format that this code does not read."""
+
+
+class ProbeError(ModelError):
+    """This machine does not compute the vectors that the model was saved with."""
+
+
+class JobError(FNetError, ValueError):
+    """An embedding job that cannot start or go on."""
+
+
+class InputError(JobError):
+    """Input files that are missing, damaged or of another shape than expected."""
+
+
+class OutputError(JobError):
+    """An output folder that belongs to a different job, or cannot be written."""
+
+
+class LeaseError(OutputError):
+    """Another driver is at work on the output folder."""
+
+
+class RejectsError(JobError):
+    """More rows were rejected than the caller allows."""
 
 
 class FetchError(FNetError):

@@ -1,0 +1,1 @@
+"""Texts to vectors: tokenizer, packing, pooling and the encoder over them."""

@@ -1,0 +1,1 @@
+"""From a preset handle to a checkpoint: a configuration and named arrays."""

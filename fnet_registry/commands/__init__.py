@@ -1,0 +1,1 @@
+"""Commands of `fnet` that need neither MLflow nor Ray."""

@@ -1,0 +1,306 @@
+"""Texts to vectors."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fnet_registry.encoding.config import EncodingConfig, LongText, Pooling
+from fnet_registry.encoding.packing import Tokens, pack_texts
+from fnet_registry.encoding.pooling import pool
+from fnet_registry.encoding.tokenizer import FNetTokenizer
+from fnet_registry.engine.engine import ComputeDtype, Engine
+from fnet_registry.errors import ConfigError, TextError, TokenizerError
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.handle import Handle
+
+if TYPE_CHECKING:
+    from fnet_registry.backbone import FNetBackbone
+
+DEFAULT_BATCH_SIZE = 32
+
+
+class TextEncoder:
+    """An FNet model that turns texts into vectors under one frozen configuration.
+
+    The same text gives the same vector, to the last bit, alone and in any batch, on one device,
+    dtype and number of threads.
+
+    Args:
+        backbone: A Keras backbone; on torch and the CPU its tensors are viewed, so that training
+            it further shows here.
+        tokenizer: Its tokenizer.
+        sequence_length: Length to which every text is padded; by default the model's maximum.
+        pooling: `mean`, `cls` or `pooled`; see `EncodingConfig`.
+        normalize: Whether vectors are scaled to unit length where a call does not say.
+        device: A torch device; by default a GPU where there is one.
+        dtype: `float32` (default) or `bfloat16`.
+        batch_size: Texts to work on at once where a call does not say; vectors do not depend
+            on it.
+        num_threads: CPU threads of this process's torch; by default torch's own choice.
+
+    Raises:
+        ConfigError: If a value is impossible for this model.
+    """
+
+    def __init__(
+        self,
+        backbone: "FNetBackbone",
+        tokenizer: FNetTokenizer,
+        *,
+        sequence_length: int | None = None,
+        pooling: Pooling = "mean",
+        normalize: bool = False,
+        device: str | None = None,
+        dtype: ComputeDtype | None = None,
+        batch_size: int | None = None,
+        num_threads: int | None = None,
+    ) -> None:
+        checkpoint = backbone.to_checkpoint(tokenizer.proto)
+        config = _encoding_config(checkpoint, sequence_length, pooling, normalize)
+        self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
+        self.backbone = backbone
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | Path | Handle,
+        *,
+        sequence_length: int | None = None,
+        pooling: Pooling = "mean",
+        normalize: bool = False,
+        device: str | None = None,
+        dtype: ComputeDtype | None = None,
+        batch_size: int | None = None,
+        num_threads: int | None = None,
+    ) -> Self:
+        """Loads a preset; Keras is not imported.
+
+        Args:
+            preset: Any preset handle.
+            sequence_length: As for the class, like all that follow.
+            pooling: See above.
+            normalize: See above.
+            device: See above.
+            dtype: See above.
+            batch_size: See above.
+            num_threads: See above.
+
+        Raises:
+            FNetError: If the preset cannot be had or used.
+        """
+        checkpoint = read_checkpoint(fetch(preset).path)
+        return cls.from_checkpoint(
+            checkpoint,
+            _encoding_config(checkpoint, sequence_length, pooling, normalize),
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            num_threads=num_threads,
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        checkpoint: Checkpoint,
+        config: EncodingConfig | None = None,
+        *,
+        device: str | None = None,
+        dtype: ComputeDtype | None = None,
+        batch_size: int | None = None,
+        num_threads: int | None = None,
+    ) -> Self:
+        """Builds an encoder on a checkpoint's arrays; Keras is not imported.
+
+        Args:
+            checkpoint: The model with its tokenizer.
+            config: How texts become vectors; by default mean pooling at the model's maximum
+                length.
+            device: As for the class, like all that follow.
+            dtype: See above.
+            batch_size: See above.
+            num_threads: See above.
+
+        Raises:
+            ConfigError: If a value is impossible for this model.
+            TokenizerError: If the checkpoint has no tokenizer.
+        """
+        self = cls.__new__(cls)
+        config = config or _encoding_config(checkpoint, None, "mean", False)
+        self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
+        return self
+
+    def _assemble(
+        self,
+        checkpoint: Checkpoint,
+        config: EncodingConfig,
+        device: str | None,
+        dtype: ComputeDtype | None,
+        batch_size: int | None,
+        num_threads: int | None,
+    ) -> None:
+        longest = checkpoint.config.max_sequence_length
+        if config.sequence_length > longest:
+            raise ConfigError(
+                f"`sequence_length` must be at most {longest}, the model's maximum."
+                f" Received: {config.sequence_length}"
+            )
+        if checkpoint.tokenizer_proto is None:
+            raise TokenizerError(
+                "A text encoder needs a preset with a SentencePiece model,"
+                " `assets/tokenizer/vocabulary.spm` or `spiece.model`. Received: none"
+            )
+        if num_threads is not None:
+            torch.set_num_threads(_positive("num_threads", num_threads))
+        self.checkpoint = checkpoint
+        self.config = config
+        self.tokenizer = FNetTokenizer(checkpoint.tokenizer_proto)
+        _check_vocabulary(self.tokenizer, checkpoint)
+        self.batch_size = _positive("batch_size", batch_size or DEFAULT_BATCH_SIZE)
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype: ComputeDtype = dtype or "float32"
+        self._engine = Engine(checkpoint, device=self.device, dtype=self.dtype)
+
+    @cached_property
+    def backbone(self) -> "FNetBackbone":
+        """The model in Keras, built when it is first asked for."""
+        from fnet_registry.backbone import build_backbone
+
+        return build_backbone(self.checkpoint)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.checkpoint.config.hidden_dim
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        normalize: bool | None = None,
+        batch_size: int | None = None,
+        long_text: LongText = "truncate",
+    ) -> np.ndarray:
+        """Turns texts into vectors.
+
+        Args:
+            texts: The texts; an empty one is encoded as `[CLS] [SEP]`.
+            normalize: Whether to scale the vectors to unit length; by default as configured.
+            batch_size: Texts to work on at once.
+            long_text: `truncate` keeps a text's first tokens; `error` refuses one that is longer
+                than the sequence length.
+
+        Returns:
+            Float32 array of shape `(texts, dim)`.
+
+        Raises:
+            TextError: If a row is not a text, or too long where that is refused.
+        """
+        if isinstance(texts, str):
+            raise TextError(
+                f"Texts must come as a list, for example ['a text']. Received: {texts!r}"
+            )
+        step = _positive("batch_size", batch_size or self.batch_size)
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for start in range(0, len(texts), step):
+            tokens = self.tokenize(
+                texts[start : start + step], long_text=long_text, first_row=start
+            )
+            vectors[start : start + step] = self.encode_tokens(tokens, normalize=normalize)
+        return vectors
+
+    def tokenize(
+        self, texts: Sequence[str], *, long_text: LongText = "truncate", first_row: int = 0
+    ) -> Tokens:
+        """The first half of `encode`: texts to packed ids.
+
+        Args:
+            texts: The texts.
+            long_text: As in `encode`.
+            first_row: The row of the first text, for messages.
+
+        Raises:
+            TextError: As in `encode`.
+        """
+        if long_text not in get_args(LongText):
+            raise ConfigError(
+                f"`long_text` must be one of {', '.join(get_args(LongText))}."
+                f" Received: {long_text!r}"
+            )
+        ids = self.tokenizer.tokenize(texts, num_threads=os.cpu_count() or 1, first_row=first_row)
+        tokens = pack_texts(
+            ids,
+            self.config.sequence_length,
+            cls_token_id=self.tokenizer.cls_token_id,
+            sep_token_id=self.tokenizer.sep_token_id,
+        )
+        if long_text == "error" and tokens.truncated.any():
+            row = int(tokens.truncated.argmax())
+            raise TextError(
+                f"Row {first_row + row} must be at most {self.config.sequence_length} tokens long,"
+                f" [CLS] and [SEP] included. Received: {len(ids[row]) + 2}"
+            )
+        return tokens
+
+    def encode_tokens(
+        self, tokens: Tokens, *, normalize: bool | None = None, batch_size: int | None = None
+    ) -> np.ndarray:
+        """The second half of `encode`: packed ids to vectors.
+
+        Args:
+            tokens: What `tokenize` gave.
+            normalize: As in `encode`.
+            batch_size: As in `encode`.
+
+        Returns:
+            Float32 array of shape `(texts, dim)`.
+        """
+        step = _positive("batch_size", batch_size or self.batch_size)
+        vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
+        for start in range(0, len(tokens), step):
+            part = tokens[start : start + step]
+            ids = part.padded(self.config.sequence_length, self.tokenizer.pad_token_id)
+            vectors[start : start + step] = self._vectors(ids, part.lengths.tolist(), normalize)
+        return vectors
+
+    @torch.inference_mode()
+    def _vectors(self, ids: np.ndarray, lengths: list[int], normalize: bool | None) -> np.ndarray:
+        sequences = self._engine.sequence_outputs(torch.from_numpy(ids))
+        vectors = pool(self._engine, sequences, lengths, self.config.pooling)
+        if self.config.normalize if normalize is None else normalize:
+            vectors = F.normalize(vectors, dim=-1)
+        return vectors.cpu().numpy()
+
+
+def _encoding_config(
+    checkpoint: Checkpoint, sequence_length: int | None, pooling: Pooling, normalize: bool
+) -> EncodingConfig:
+    return EncodingConfig(
+        sequence_length=checkpoint.config.max_sequence_length
+        if sequence_length is None
+        else sequence_length,
+        pooling=pooling,
+        normalize=normalize,
+    )
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(
+            f"`{name}` must be a positive integer, for example 32. Received: {value!r}"
+        )
+    return value
+
+
+def _check_vocabulary(tokenizer: FNetTokenizer, checkpoint: Checkpoint) -> None:
+    if tokenizer.vocabulary_size() > checkpoint.config.vocabulary_size:
+        raise TokenizerError(
+            f"The vocabulary must have at most {checkpoint.config.vocabulary_size} pieces, the rows"
+            f" of the embedding table. Received: {tokenizer.vocabulary_size()}"
+        )

@@ -1,0 +1,144 @@
+"""Token ids packed as FNet was trained on them: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from fnet_registry.errors import ConfigError
+
+Truncation = Literal["round_robin", "waterfall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Packed texts, cut to the sequence length and not yet padded.
+
+    Args:
+        values: Int32 ids of all texts, one after the other, specials included.
+        offsets: Int64 of shape `(texts + 1,)`: where each text's ids begin, and the end.
+        truncated: Bool of shape `(texts,)`: which texts lost tokens.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    truncated: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each text, specials included: int64 of shape `(texts,)`."""
+        return np.diff(self.offsets)
+
+    def __getitem__(self, rows: slice) -> Self:
+        """A run of texts."""
+        start, stop, _ = rows.indices(len(self))
+        stop = max(start, stop)
+        begin, end = self.offsets[start], self.offsets[stop]
+        return type(self)(
+            self.values[begin:end],
+            self.offsets[start : stop + 1] - begin,
+            self.truncated[start:stop],
+        )
+
+    def padded(self, length: int, pad_token_id: int) -> np.ndarray:
+        """The ids as int32 of shape `(texts, length)`, padded on the right."""
+        ids = np.full((len(self), length), pad_token_id, dtype=np.int32)
+        ids[np.arange(length) < self.lengths[:, None]] = self.values
+        return ids
+
+
+def pack_texts(
+    token_ids: Sequence[Sequence[int]],
+    sequence_length: int,
+    *,
+    cls_token_id: int,
+    sep_token_id: int,
+) -> Tokens:
+    """Packs each text by itself, keeping its first tokens where it is too long.
+
+    Args:
+        token_ids: Ids of each text, without specials.
+        sequence_length: Most tokens of a packed text, specials included.
+        cls_token_id: The id of `[CLS]`.
+        sep_token_id: The id of `[SEP]`.
+    """
+    room = sequence_length - 2
+    counts = np.fromiter(map(len, token_ids), dtype=np.int64, count=len(token_ids))
+    offsets = np.zeros(len(token_ids) + 1, dtype=np.int64)
+    np.cumsum(np.minimum(counts, room) + 2, out=offsets[1:])
+    values = np.empty(offsets[-1], dtype=np.int32)
+    for ids, begin, end in zip(token_ids, offsets[:-1], offsets[1:], strict=True):
+        values[begin + 1 : end - 1] = ids[:room]
+    values[offsets[:-1]] = cls_token_id
+    values[offsets[1:] - 1] = sep_token_id
+    return Tokens(values, offsets, counts > room)
+
+
+def pack_segments(
+    segments: Sequence[Sequence[int]],
+    sequence_length: int,
+    *,
+    cls_token_id: int,
+    sep_token_id: int,
+    pad_token_id: int,
+    truncate: Truncation = "round_robin",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Packs several segments into one input, as KerasHub's FNet preprocessors do.
+
+    Args:
+        segments: Ids of each segment, without specials.
+        sequence_length: Length of the result.
+        cls_token_id: The id of `[CLS]`.
+        sep_token_id: The id of `[SEP]`.
+        pad_token_id: The id of `<pad>`.
+        truncate: `round_robin` gives the segments tokens in turn until the room is used up;
+            `waterfall` fills the segments in their order.
+
+    Returns:
+        Token ids and segment ids, int32 of shape `(sequence_length,)`. `[CLS]` and the first
+        `[SEP]` belong to segment 0, as does the padding.
+
+    Raises:
+        ConfigError: If the length does not hold the specials, or `truncate` is neither.
+    """
+    room = sequence_length - 1 - len(segments)
+    if room < 0:
+        raise ConfigError(
+            f"`sequence_length` must hold the {1 + len(segments)} special tokens."
+            f" Received: {sequence_length}"
+        )
+    ids, numbers = [cls_token_id], [0]
+    kept = _shares([len(segment) for segment in segments], room, truncate)
+    for number, (segment, share) in enumerate(zip(segments, kept, strict=True)):
+        ids += [*segment[:share], sep_token_id]
+        numbers += [number] * (share + 1)
+    padding = sequence_length - len(ids)
+    return (
+        np.array(ids + [pad_token_id] * padding, dtype=np.int32),
+        np.array(numbers + [0] * padding, dtype=np.int32),
+    )
+
+
+def _shares(lengths: list[int], room: int, truncate: Truncation) -> list[int]:
+    """How many tokens each segment keeps."""
+    if truncate == "waterfall":
+        shares = []
+        for length in lengths:
+            shares.append(min(length, room))
+            room -= shares[-1]
+        return shares
+    if truncate != "round_robin":
+        raise ConfigError(
+            f"`truncate` must be 'round_robin' or 'waterfall'. Received: {truncate!r}"
+        )
+    shares = [0] * len(lengths)
+    while room > 0 and shares != lengths:
+        for index, length in enumerate(lengths):
+            if shares[index] < length and room > 0:
+                shares[index] += 1
+                room -= 1
+    return shares

@@ -1,0 +1,162 @@
+"""FNet's SentencePiece tokenizer, with special pieces found by name and never made from text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import sentencepiece
+from google.protobuf.message import DecodeError
+from sentencepiece import sentencepiece_model_pb2 as sentencepiece_model
+
+from fnet_registry.errors import PresetError, TextError, TokenizerError
+from fnet_registry.presets.checkpoint import read_checkpoint
+from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.writing import write_tokenizer
+
+CLS, SEP, PAD, MASK = SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>", "[MASK]")
+_LARGEST_TEXT = 64 << 20
+
+
+class FNetTokenizer:
+    """Texts to token ids, as plain SentencePiece gives them.
+
+    A special piece written out in a text, such as a literal `[MASK]`, is text like any other.
+
+    Args:
+        proto: A serialised SentencePiece model, or the path of one.
+
+    Raises:
+        TokenizerError: If it is no SentencePiece model or lacks a special piece.
+    """
+
+    def __init__(self, proto: bytes | str | Path) -> None:
+        self.proto = proto if isinstance(proto, bytes) else _read_model(Path(proto))
+        self._processor = sentencepiece.SentencePieceProcessor()
+        self._processor.LoadFromSerializedProto(_with_inert_specials(self.proto))
+        self.cls_token_id = self.token_to_id(CLS)
+        self.sep_token_id = self.token_to_id(SEP)
+        self.pad_token_id = self.token_to_id(PAD)
+        self.mask_token_id = self.token_to_id(MASK)
+
+    @classmethod
+    def from_preset(cls, preset: str | Path | Handle) -> Self:
+        """Loads the tokenizer of a preset; no weights are fetched.
+
+        Args:
+            preset: Any preset handle.
+
+        Raises:
+            FNetError: If the preset cannot be had or holds no SentencePiece model.
+        """
+        proto = read_checkpoint(fetch(preset, weights=False).path, weights=False).tokenizer_proto
+        if proto is None:
+            raise TokenizerError(
+                "A preset must hold its SentencePiece model, `assets/tokenizer/vocabulary.spm` or"
+                f" `spiece.model`. Received: {preset}"
+            )
+        return cls(proto)
+
+    def save_to_preset(self, preset_dir: str | Path) -> None:
+        """Writes the tokenizer's part of a preset folder.
+
+        Args:
+            preset_dir: The folder; made where it does not exist.
+        """
+        write_tokenizer(self.proto, preset_dir)
+
+    def vocabulary_size(self) -> int:
+        """Number of pieces."""
+        return self._processor.get_piece_size()
+
+    def token_to_id(self, token: str) -> int:
+        """The id of a piece.
+
+        Raises:
+            TokenizerError: If the vocabulary has no such piece.
+        """
+        index = self._processor.piece_to_id(token)
+        if self._processor.id_to_piece(index) != token:
+            raise TokenizerError(f"The vocabulary must hold the piece {token!r}. Received: none")
+        return index
+
+    def id_to_token(self, index: int) -> str:
+        """The piece of an id.
+
+        Raises:
+            TokenizerError: If the id lies outside the vocabulary.
+        """
+        if not 0 <= index < self.vocabulary_size():
+            raise TokenizerError(
+                f"A token id must lie in [0, {self.vocabulary_size()}). Received: {index}"
+            )
+        return self._processor.id_to_piece(index)
+
+    def tokenize(
+        self, texts: Sequence[str], *, num_threads: int = 1, first_row: int = 0
+    ) -> list[list[int]]:
+        """Texts to ids, without special tokens.
+
+        Args:
+            texts: The texts.
+            num_threads: Threads to share the texts among.
+            first_row: The row of the first text, for messages.
+
+        Returns:
+            A list of ids for each text.
+
+        Raises:
+            TextError: If one of them is not a text, holds lone surrogates, or is larger than
+                64 MiB; the message names its row.
+        """
+        for row, text in enumerate(texts, start=first_row):
+            _check_text(row, text)
+        return self._processor.encode(list(texts), out_type=int, num_threads=num_threads)
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """Ids to text.
+
+        Raises:
+            TokenizerError: If an id lies outside the vocabulary.
+        """
+        for index in ids:
+            self.id_to_token(index)
+        return self._processor.decode(list(ids))
+
+
+def _check_text(row: int, text: Any) -> None:
+    if not isinstance(text, str):
+        raise TextError(f"Row {row} must be a text, for example 'a text'. Received: {text!r}")
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"Row {row} must be valid Unicode. Received: a lone surrogate at character"
+            f" {error.start}"
+        ) from None
+    if size > _LARGEST_TEXT:
+        raise TextError(f"Row {row} must be at most 64 MiB long. Received: {size:,} B")
+
+
+def _read_model(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PresetError(f"`{path}` must be a SentencePiece model. Received: {error}") from None
+
+
+def _with_inert_specials(proto: bytes) -> bytes:
+    """The model with its special pieces typed CONTROL, which text never produces."""
+    model = sentencepiece_model.ModelProto()
+    try:
+        model.ParseFromString(proto)
+    except DecodeError:
+        raise TokenizerError(
+            "A tokenizer needs a SentencePiece model. Received: other bytes"
+        ) from None
+    if not model.pieces:
+        raise TokenizerError("A SentencePiece model must hold pieces. Received: an empty one")
+    for piece in model.pieces:
+        if piece.piece in SPECIAL_PIECES:
+            piece.type = sentencepiece_model.ModelProto.SentencePiece.CONTROL
+    return model.SerializeToString()

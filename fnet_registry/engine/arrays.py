@@ -1,0 +1,35 @@
+"""Numpy arrays and torch tensors over the same memory."""
+
+import warnings
+
+import ml_dtypes
+import numpy as np
+import torch
+
+
+def as_tensor(values: np.ndarray) -> torch.Tensor:
+    """Views an array as a tensor; bfloat16, which numpy lacks, included.
+
+    The tensor must not be written to: arrays shared by the workers of a node are read-only, and
+    others may be mapped from a file.
+
+    Args:
+        values: Array of any shape, of a type that torch has.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        if values.dtype == ml_dtypes.bfloat16:
+            return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(np.asarray(values))
+
+
+def as_array(values: torch.Tensor) -> np.ndarray:
+    """Views a tensor on the CPU as an array; one elsewhere is copied there first.
+
+    Args:
+        values: Tensor of any shape.
+    """
+    plain = values.detach().cpu()
+    if plain.dtype == torch.bfloat16:
+        return plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return plain.numpy()

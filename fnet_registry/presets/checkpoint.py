@@ -1,0 +1,125 @@
+"""A preset folder as a configuration and named arrays, whatever format it is in."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet_registry.errors import ConfigError
+from fnet_registry.presets import kerashub, transformers
+from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.stored import StoredName, StoredTensor, read_tensors
+
+_VOCABULARY_FILES = (kerashub.VOCABULARY_FILE, transformers.VOCABULARY_FILE)
+_LARGEST_VOCABULARY_FILE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """An FNet model as data: neither Keras nor torch is needed to hold it.
+
+    Args:
+        config: The backbone's sizes.
+        arrays: Canonical name to array, with the names and shapes of
+            `presets.tensors.tensor_shapes(config)`, in float32, float16 or bfloat16. They may be
+            mapped from the preset's own file. Empty where the weights were not asked for.
+        tokenizer_proto: The serialised SentencePiece model, or None where the folder has none.
+        dtype: Name of the dtype policy that the preset was saved under.
+    """
+
+    config: FNetConfig
+    arrays: Mapping[str, np.ndarray]
+    tokenizer_proto: bytes | None
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetFormat:
+    """How one family of tools lays a preset out.
+
+    Args:
+        name: The family's name, for people.
+        recognises: True for a `config.json` of this family.
+        parse_config: A `config.json` to configuration and dtype policy name.
+        describe_weights: A folder to its tensors by the family's names.
+        layout: A configuration and the names held to the place of each canonical tensor.
+    """
+
+    name: str
+    recognises: Callable[[Mapping[str, Any]], bool]
+    parse_config: Callable[[Mapping[str, Any]], tuple[FNetConfig, str]]
+    describe_weights: Callable[[Path], dict[str, StoredTensor]]
+    layout: Callable[[FNetConfig, Iterable[str]], dict[str, StoredName]]
+
+
+FORMATS = (
+    PresetFormat(
+        name="KerasHub",
+        recognises=kerashub.is_kerashub_config,
+        parse_config=kerashub.parse_config,
+        describe_weights=kerashub.describe_weights,
+        layout=kerashub.layout,
+    ),
+    PresetFormat(
+        name="Transformers",
+        recognises=transformers.is_transformers_config,
+        parse_config=transformers.parse_config,
+        describe_weights=transformers.describe_weights,
+        layout=transformers.layout,
+    ),
+)
+
+
+def preset_format(folder: Path | str) -> PresetFormat:
+    """The format of a preset folder, told by its `config.json`.
+
+    Raises:
+        ConfigError: If the folder is none, or of no known format.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"A preset must be a folder, for example ./my_fnet. Received: {folder}")
+    document = read_json(folder / kerashub.CONFIG_FILE)
+    for known in FORMATS:
+        if known.recognises(document):
+            return known
+    raise ConfigError(
+        f"`{folder / kerashub.CONFIG_FILE}` must be a KerasHub or a Transformers configuration."
+        f" Received the keys: {', '.join(sorted(document)[:8]) or 'none'}"
+    )
+
+
+def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: Any) -> Checkpoint:
+    """Reads a preset folder: KerasHub's of any era, or a Transformers checkpoint.
+
+    Args:
+        folder: The folder.
+        weights: False leaves the arrays out and needs no weights file.
+        **overrides: Fields of `FNetConfig` that replace the folder's own.
+
+    Raises:
+        PresetError: If the folder holds no usable FNet preset; the message says what is wrong.
+    """
+    folder = Path(folder)
+    known = preset_format(folder)
+    config, dtype = known.parse_config(read_json(folder / kerashub.CONFIG_FILE))
+    config = replace(config, **overrides)
+    arrays: dict[str, np.ndarray] = {}
+    if weights:
+        stored = known.describe_weights(folder)
+        arrays = read_tensors(config, stored, known.layout(config, stored))
+    return Checkpoint(
+        config=config, arrays=arrays, tokenizer_proto=_read_vocabulary(folder), dtype=dtype
+    )
+
+
+def _read_vocabulary(folder: Path) -> bytes | None:
+    path = next((folder / name for name in _VOCABULARY_FILES if (folder / name).is_file()), None)
+    if path is None:
+        return None
+    if path.stat().st_size > _LARGEST_VOCABULARY_FILE:
+        raise ConfigError(f"`{path}` must be at most 64 MiB. Received: {path.stat().st_size:,} B")
+    return path.read_bytes()

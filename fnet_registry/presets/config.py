@@ -1,0 +1,82 @@
+"""The configuration of an FNet backbone."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
+from typing import Any, Self
+
+from fnet_registry.errors import ConfigError
+
+# Far above any FNet in use; a bound keeps a hostile file from declaring terabytes.
+_LARGEST = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FNetConfig:
+    """Sizes of an FNet backbone, named as in KerasHub's `FNetBackbone`.
+
+    Args:
+        vocabulary_size: Rows of the token embedding table.
+        num_layers: Number of encoder layers.
+        hidden_dim: Width of every position's vector.
+        intermediate_dim: Width inside the feed-forward block.
+        dropout: Share of values dropped in training, in [0, 1).
+        max_sequence_length: Rows of the position table: the longest input, in tokens.
+        num_segments: Rows of the segment table.
+
+    Raises:
+        ConfigError: If a size is not a positive integer or the dropout is no probability.
+    """
+
+    vocabulary_size: int
+    num_layers: int
+    hidden_dim: int
+    intermediate_dim: int
+    dropout: float = 0.1
+    max_sequence_length: int = 512
+    num_segments: int = 4
+
+    def __post_init__(self) -> None:
+        for name in _SIZES:
+            size = getattr(self, name)
+            if isinstance(size, bool) or not isinstance(size, Integral):
+                raise ConfigError(
+                    f"`{name}` must be a positive integer, for example 512. Received: {size!r}"
+                )
+            if not 0 < size <= _LARGEST:
+                raise ConfigError(
+                    f"`{name}` must lie between 1 and {_LARGEST:,}. Received: {size!r}"
+                )
+            object.__setattr__(self, name, int(size))
+        rate = self.dropout
+        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise ConfigError(
+                f"`dropout` must be a number in [0, 1), for example 0.1. Received: {rate!r}"
+            )
+        object.__setattr__(self, "dropout", float(rate))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Picks the configuration's own keys out of a larger mapping.
+
+        Args:
+            values: Any mapping that holds at least the sizes without a default.
+
+        Raises:
+            ConfigError: If one of those is missing.
+        """
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        missing = [name for name in _REQUIRED if name not in known]
+        if missing:
+            raise ConfigError(
+                f"An FNet configuration needs {', '.join(_REQUIRED)}. Missing: {', '.join(missing)}"
+            )
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sizes under KerasHub's argument names."""
+        return asdict(self)
+
+
+_REQUIRED = ("vocabulary_size", "num_layers", "hidden_dim", "intermediate_dim")
+_SIZES = (*_REQUIRED, "max_sequence_length", "num_segments")

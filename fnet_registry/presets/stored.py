@@ -1,0 +1,111 @@
+"""Tensors as they lie in a file: described first, checked against the configuration, then read."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fnet_registry.errors import WeightsError
+from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.tensors import tensor_shapes
+
+FLOAT_DTYPES = ("float32", "float16", "bfloat16")
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTensor:
+    """One tensor of a weights file, not yet read.
+
+    Args:
+        shape: The shape that the file declares.
+        dtype: The numpy or ml_dtypes name of its type, such as `float32`.
+        read: Reads, or maps, the values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredName:
+    """Where a canonical tensor lies in a foreign layout, and whether it lies there transposed."""
+
+    name: str
+    transposed: bool = False
+
+
+def read_tensors(
+    config: FNetConfig,
+    stored: Mapping[str, StoredTensor],
+    layout: Mapping[str, StoredName],
+    ignored: Iterable[str] = (),
+) -> dict[str, np.ndarray]:
+    """Reads every tensor of a checkpoint, after all of them were checked by their declarations.
+
+    Args:
+        config: What the tensors must fit.
+        stored: The file's tensors by the file's own names.
+        layout: For each canonical name, where the file should hold it.
+        ignored: Names in the file that are known and not the backbone's.
+
+    Returns:
+        Canonical name to array, of the shapes of `tensor_shapes(config)`.
+
+    Raises:
+        WeightsError: If a tensor is missing, unknown, of another shape or type, or not finite.
+    """
+    shapes = tensor_shapes(config)
+    _check_names(stored, layout, ignored)
+    for name, place in layout.items():
+        _check_declaration(place, stored[place.name], shapes[name])
+    return {name: _read(stored[place.name], place) for name, place in layout.items()}
+
+
+def _check_names(
+    stored: Mapping[str, StoredTensor], layout: Mapping[str, StoredName], ignored: Iterable[str]
+) -> None:
+    expected = {place.name for place in layout.values()}
+    missing = sorted(expected - stored.keys())
+    extra = sorted(stored.keys() - expected - set(ignored))
+    if missing or extra:
+        raise WeightsError(
+            f"The weights must hold exactly the {len(expected)} tensors of the configuration."
+            f" Missing: {_listed(missing)}. Not the model's: {_listed(extra)}."
+        )
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _check_declaration(
+    place: StoredName, tensor: StoredTensor, canonical_shape: tuple[int, ...]
+) -> None:
+    shape = canonical_shape[::-1] if place.transposed else canonical_shape
+    if tensor.shape != shape:
+        raise WeightsError(
+            f"Tensor `{place.name}` must have the shape {shape} of the configuration."
+            f" Received: {tensor.shape}"
+        )
+    if tensor.dtype not in FLOAT_DTYPES:
+        raise WeightsError(
+            f"Tensor `{place.name}` must be of type {', '.join(FLOAT_DTYPES)}"
+            f" (quantised presets are not supported). Received: {tensor.dtype}"
+        )
+
+
+def _read(tensor: StoredTensor, place: StoredName) -> np.ndarray:
+    values = tensor.read()
+    if not _all_finite(values):
+        raise WeightsError(f"Tensor `{place.name}` must be finite. Received: NaN or infinity in it")
+    return values.T if place.transposed else values
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    """True without a temporary array of the tensor's own size."""
+    flat = values.reshape(-1)
+    chunks = (flat[start : start + _CHUNK] for start in range(0, flat.size, _CHUNK))
+    return all(bool(np.isfinite(chunk).all()) for chunk in chunks)

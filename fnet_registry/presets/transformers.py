@@ -1,0 +1,163 @@
+"""Transformers checkpoints of every FNet class: what lies where in them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fnet_registry.errors import ConfigError, WeightsError
+from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.safetensors import describe_safetensors
+from fnet_registry.presets.stored import StoredName, StoredTensor
+from fnet_registry.presets.torch_pickle import describe_torch_pickle
+
+VOCABULARY_FILE = "spiece.model"
+
+# Our configuration's name, Transformers' name, and Transformers' default.
+_CONFIG_KEYS: dict[str, tuple[str, Any]] = {
+    "vocabulary_size": ("vocab_size", 32000),
+    "num_layers": ("num_hidden_layers", 12),
+    "hidden_dim": ("hidden_size", 768),
+    "intermediate_dim": ("intermediate_size", 3072),
+    "dropout": ("hidden_dropout_prob", 0.1),
+    "max_sequence_length": ("max_position_embeddings", 512),
+    "num_segments": ("type_vocab_size", 4),
+}
+# What the backbone computes, and the only thing that these keys may say.
+_FIXED = {"hidden_act": "gelu_new", "layer_norm_eps": 1e-12}
+
+_EMBEDDINGS = {
+    "token_embedding": "embeddings.word_embeddings.weight",
+    "position_embedding": "embeddings.position_embeddings.weight",
+    "segment_embedding": "embeddings.token_type_embeddings.weight",
+}
+_OUTER_PARTS = {
+    "embedding_norm": "embeddings.LayerNorm",
+    "embedding_projection": "embeddings.projection",
+    "pooler": "pooler.dense",
+}
+_LAYER_PARTS = {
+    "mixing_norm": "fourier.output.LayerNorm",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
+    "output_norm": "output.LayerNorm",
+}
+_BACKBONE_PREFIX = "fnet."
+_NOT_THE_BACKBONES = ("cls.", "classifier.", "qa_outputs.")
+_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+
+# In the order in which Transformers itself prefers them.
+_WEIGHTS_FILES = {
+    "model.safetensors": describe_safetensors,
+    "model.safetensors.index.json": describe_safetensors,
+    "pytorch_model.bin": describe_torch_pickle,
+    "pytorch_model.bin.index.json": describe_torch_pickle,
+}
+
+
+def is_transformers_config(document: Mapping[str, Any]) -> bool:
+    """True for the configuration of any Transformers model, FNet or not."""
+    return "model_type" in document or "architectures" in document
+
+
+def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
+    """Reads a Transformers `config.json`.
+
+    Args:
+        document: The parsed file.
+
+    Returns:
+        The configuration, and the dtype it was saved in.
+
+    Raises:
+        ConfigError: If it is another model's, quantised, or computes something else.
+    """
+    if document.get("model_type") != "fnet":
+        raise ConfigError(
+            f"The preset must be of the model type `fnet`. Received: {document.get('model_type')!r}"
+        )
+    if "quantization_config" in document:
+        raise ConfigError(
+            "A preset must hold plain float weights; quantised presets are not supported."
+            " Received: a `quantization_config`"
+        )
+    for key, value in _FIXED.items():
+        if document.get(key, value) != value:
+            raise ConfigError(
+                f"`{key}` must be {value!r}, as FNet was trained. Received: {document[key]!r}"
+            )
+    values = {ours: document.get(key, default) for ours, (key, default) in _CONFIG_KEYS.items()}
+    dtype = document.get("dtype") or document.get("torch_dtype") or "float32"
+    if dtype not in ("float32", "float16", "bfloat16"):
+        raise ConfigError(f"`dtype` must be float32, float16 or bfloat16. Received: {dtype!r}")
+    return FNetConfig.from_mapping(values), dtype
+
+
+def describe_weights(folder: Path) -> dict[str, StoredTensor]:
+    """Describes the backbone's tensors of a folder, without class prefix, heads and buffers.
+
+    Raises:
+        WeightsError: If the folder holds no weights, or an index names a file outside it.
+    """
+    for name, describe in _WEIGHTS_FILES.items():
+        path = folder / name
+        if path.exists():
+            paths = [path]
+            if name.endswith(".index.json"):
+                paths = [folder / shard for shard in shard_names(read_json(path))]
+            return _backbone_only(describe(paths))
+    raise WeightsError(
+        f"A preset folder must hold one of {', '.join(_WEIGHTS_FILES)}. Received: {folder}"
+    )
+
+
+def shard_names(index: Mapping[str, Any]) -> list[str]:
+    """File names of a sharded checkpoint, from its `*.index.json`.
+
+    Raises:
+        WeightsError: If the index is not one, or names anything but a file beside it.
+    """
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise WeightsError("A weights index must map tensors to files. Received: no `weight_map`")
+    for name in weight_map.values():
+        if not isinstance(name, str) or Path(name).name != name:
+            raise WeightsError(
+                "A weights index must name files beside it, for example"
+                f" `model-00001-of-00002.safetensors`. Received: {json.dumps(name)}"
+            )
+    return sorted(set(weight_map.values()))
+
+
+def _backbone_only(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    stripped = {
+        name.removeprefix(_BACKBONE_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(_NOT_THE_BACKBONES)
+    }
+    return {name: tensor for name, tensor in stripped.items() if name not in _BUFFERS}
+
+
+def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredName]:
+    """Where each canonical tensor lies; dense kernels lie there transposed.
+
+    Args:
+        config: The backbone's configuration.
+        stored: Not needed: Transformers has used one set of names.
+    """
+    del stored
+    places = {ours: StoredName(name=theirs) for ours, theirs in _EMBEDDINGS.items()}
+    parts = dict(_OUTER_PARTS)
+    for index in range(config.num_layers):
+        parts |= {
+            f"layers.{index}.{ours}": f"encoder.layer.{index}.{theirs}"
+            for ours, theirs in _LAYER_PARTS.items()
+        }
+    for ours, theirs in parts.items():
+        scale, shift = ("gamma", "beta") if ours.endswith("_norm") else ("kernel", "bias")
+        places[f"{ours}.{scale}"] = StoredName(
+            name=f"{theirs}.weight", transposed=scale == "kernel"
+        )
+        places[f"{ours}.{shift}"] = StoredName(name=f"{theirs}.bias")
+    return places

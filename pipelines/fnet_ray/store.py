@@ -1,0 +1,231 @@
+"""The output folder: files that appear whole or not at all, on a local disk or an object store.
+
+Everything the job promises about its output rests on three operations: `write` replaces a file in
+one step, `claim` creates a file only where none is, and `move` may be repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from fnet_registry.errors import OutputError
+
+# Only these offer a conditional write, on which a claim between machines rests.
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs")
+
+
+class Store(Protocol):
+    """A folder of files. Names are relative to it, with forward slashes."""
+
+    @property
+    def url(self) -> str:
+        """Where the folder is, as its user would write it."""
+        ...
+
+    def path(self, name: str) -> str:
+        """Return the full address of a file."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes. Raises FileNotFoundError."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Create or replace a file in one step, durably."""
+        ...
+
+    def claim(self, name: str, data: bytes) -> bool:
+        """Create a file where none is. Return whether this caller was the first."""
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file. Does nothing where an earlier call already did it."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a file. Does nothing where none is."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Return the plain names of a folder's files, sorted; none for a missing folder."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file is there."""
+        ...
+
+
+def open_store(url: str | os.PathLike[str]) -> Store:
+    """Open an output folder.
+
+    Args:
+        url: A local folder, `file://…`, `s3://bucket/folder` or `gs://bucket/folder`.
+
+    Raises:
+        OutputError: No such kind of storage.
+    """
+    text = os.fspath(url)
+    scheme = urlsplit(text).scheme if "://" in text else "file"
+    if scheme == "file":
+        return LocalStore(root=Path(text.removeprefix("file://")).absolute())
+    if scheme not in OBJECT_STORES:
+        raise OutputError(
+            "The output must be a local folder, s3://bucket/folder or gs://bucket/folder. "
+            f"Received: {text}"
+        )
+    import fsspec
+
+    # A listing that was remembered would hide what other drivers and workers wrote.
+    fs, root = fsspec.url_to_fs(text, use_listings_cache=False)
+    return ObjectStore(fs=fs, root=root.rstrip("/"), scheme=scheme)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStore:
+    """A folder on a disk, local or shared between machines."""
+
+    root: Path
+
+    @property
+    def url(self) -> str:
+        """Where the folder is."""
+        return str(self.root)
+
+    def path(self, name: str) -> str:
+        """Return the full address of a file."""
+        return str(self.root / name)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        return (self.root / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Create or replace a file in one step, durably."""
+        target = self.root / name
+        os.replace(_write_beside(target, data), target)
+        _sync_folder(target.parent)
+
+    def claim(self, name: str, data: bytes) -> bool:
+        """Create a file where none is. Return whether this caller was the first."""
+        target = self.root / name
+        temporary = _write_beside(target, data)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+        _sync_folder(target.parent)
+        return True
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file. Does nothing where an earlier call already did it."""
+        destination = self.root / target
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(self.root / source, destination)
+        except FileNotFoundError:
+            if not destination.exists():
+                raise
+        _sync_folder(destination.parent)
+
+    def remove(self, name: str) -> None:
+        """Delete a file. Does nothing where none is."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the plain names of a folder's files, sorted."""
+        try:
+            return sorted(os.listdir(self.root / folder))
+        except FileNotFoundError:
+            return []
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file is there."""
+        return (self.root / name).exists()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStore:
+    """A folder in a bucket. An object appears whole when its upload ends."""
+
+    fs: Any
+    root: str
+    scheme: str
+
+    @property
+    def url(self) -> str:
+        """Where the folder is."""
+        return f"{self.scheme}://{self.root}"
+
+    def path(self, name: str) -> str:
+        """Return the full address of a file."""
+        return f"{self.url}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        return self.fs.cat_file(f"{self.root}/{name}")
+
+    def write(self, name: str, data: bytes) -> None:
+        """Create or replace a file in one step, durably."""
+        self.fs.pipe_file(f"{self.root}/{name}", data)
+
+    def claim(self, name: str, data: bytes) -> bool:
+        """Create a file where none is. Return whether this caller was the first."""
+        try:
+            self.fs.pipe_file(f"{self.root}/{name}", data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def move(self, source: str, target: str) -> None:
+        """Copy inside the store, then delete. Does nothing where an earlier call already did it."""
+        try:
+            self.fs.cp_file(f"{self.root}/{source}", f"{self.root}/{target}")
+        except FileNotFoundError:
+            if not self.exists(target):
+                raise
+        self.remove(source)
+
+    def remove(self, name: str) -> None:
+        """Delete a file. Does nothing where none is."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(f"{self.root}/{name}")
+
+    def names(self, folder: str) -> list[str]:
+        """Return the plain names of a folder's files, sorted."""
+        try:
+            found = self.fs.ls(f"{self.root}/{folder}", detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rsplit("/", 1)[-1] for path in found)
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file is there."""
+        return self.fs.exists(f"{self.root}/{name}")
+
+
+def _write_beside(target: Path, data: bytes) -> Path:
+    """Write to a temporary name in the target's folder and wait until the disk holds it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    with temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut: POSIX keeps names in the folder, not in the file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

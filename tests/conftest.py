@@ -1,0 +1,40 @@
+"""Tiny real models, shared by all tests."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fnet_registry import TextEncoder
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Presets that KerasHub and Transformers wrote, with their outputs."""
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def preset_folder() -> Path:
+    """A KerasHub preset: 2 layers, hidden 32, 64 positions, 1,000 pieces."""
+    return DATA / "kerashub"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(preset_folder: Path) -> Checkpoint:
+    return read_checkpoint(preset_folder)
+
+
+@pytest.fixture(scope="session")
+def encoder(preset_folder: Path) -> TextEncoder:
+    return TextEncoder.from_preset(preset_folder)
+
+
+@pytest.fixture(scope="session")
+def golden_texts() -> dict[str, Any]:
+    """Texts with KerasHub's token ids, and packed pairs with its preprocessor's."""
+    return json.loads((DATA / "texts.json").read_text())
