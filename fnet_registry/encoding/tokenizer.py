@@ -6,13 +6,16 @@ from typing import Any, Self
 
 import sentencepiece
 from google.protobuf.message import DecodeError
-from sentencepiece import sentencepiece_model_pb2 as sentencepiece_model
+from sentencepiece import sentencepiece_model_pb2
 
 from fnet_registry.errors import PresetError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.handle import Handle
 from fnet_registry.presets.writing import write_tokenizer
+
+# Protobuf makes its classes at run time, where a type checker does not see them.
+_ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
 
 CLS, SEP, PAD, MASK = SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>", "[MASK]")
 _LARGEST_TEXT = 64 << 20
@@ -33,7 +36,12 @@ class FNetTokenizer:
     def __init__(self, proto: bytes | str | Path) -> None:
         self.proto = proto if isinstance(proto, bytes) else _read_model(Path(proto))
         self._processor = sentencepiece.SentencePieceProcessor()
-        self._processor.LoadFromSerializedProto(_with_inert_specials(self.proto))
+        try:
+            self._processor.LoadFromSerializedProto(_with_inert_specials(self.proto))
+        except RuntimeError as error:
+            raise TokenizerError(
+                f"A SentencePiece model must be sound. Received: {error}"
+            ) from None
         self.cls_token_id = self.token_to_id(CLS)
         self.sep_token_id = self.token_to_id(SEP)
         self.pad_token_id = self.token_to_id(PAD)
@@ -147,7 +155,7 @@ def _read_model(path: Path) -> bytes:
 
 def _with_inert_specials(proto: bytes) -> bytes:
     """The model with its special pieces typed CONTROL, which text never produces."""
-    model = sentencepiece_model.ModelProto()
+    model = _ModelProto()
     try:
         model.ParseFromString(proto)
     except DecodeError:
@@ -158,5 +166,5 @@ def _with_inert_specials(proto: bytes) -> bytes:
         raise TokenizerError("A SentencePiece model must hold pieces. Received: an empty one")
     for piece in model.pieces:
         if piece.piece in SPECIAL_PIECES:
-            piece.type = sentencepiece_model.ModelProto.SentencePiece.CONTROL
+            piece.type = _ModelProto.SentencePiece.CONTROL
     return model.SerializeToString()

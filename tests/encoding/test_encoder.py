@@ -1,0 +1,180 @@
+"""TextEncoder: one text, one vector."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fnet_registry import EncodingConfig, FNetBackbone, FNetTokenizer, TextEncoder
+from fnet_registry.errors import ConfigError, TextError, TokenizerError
+from fnet_registry.presets.checkpoint import Checkpoint
+
+TEXTS = ["The quick brown fox.", "", "a", "jumps over " * 40, "In 2000, it cost 1,000", "caf\u00e9"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "pooled"])
+@pytest.mark.parametrize("sequence_length", [3, 16, 64])
+def test_a_text_has_the_same_vector_alone_and_in_any_batch(
+    pooling: Any, sequence_length: int, preset_folder: Path
+) -> None:
+    encoder = TextEncoder.from_preset(
+        preset_folder, pooling=pooling, sequence_length=sequence_length
+    )
+    together = encoder.encode(TEXTS * 3)
+    alone = np.concatenate([encoder.encode([text]) for text in TEXTS] * 3)
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(encoder.encode(TEXTS * 3, batch_size=7), alone)
+
+
+@given(st.lists(st.text(max_size=40), max_size=12), st.integers(1, 5))
+@settings(deadline=None, max_examples=30)
+def test_any_texts_have_the_same_vectors_in_any_batches(
+    encoder: TextEncoder, texts: list[str], batch_size: int
+) -> None:
+    vectors = encoder.encode(texts, batch_size=batch_size)
+    assert vectors.shape == (len(texts), encoder.dim)
+    assert vectors.dtype == np.float32
+    for text, vector in zip(texts, vectors, strict=True):
+        np.testing.assert_array_equal(encoder.encode([text])[0], vector)
+
+
+class TestPooling:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def model_outputs(preset_folder: Path) -> tuple[dict[str, np.ndarray], int]:
+        """The Keras model's outputs for one text at length 16, and the text's tokens."""
+        backbone = FNetBackbone.from_preset(preset_folder)
+        tokenizer = FNetTokenizer.from_preset(preset_folder)
+        ids = [tokenizer.cls_token_id, *tokenizer.tokenize(["a fox"])[0], tokenizer.sep_token_id]
+        padded = np.array([ids + [tokenizer.pad_token_id] * (16 - len(ids))], dtype="int32")
+        result = backbone({"token_ids": padded, "segment_ids": np.zeros_like(padded)})
+        return {name: value.detach().numpy() for name, value in result.items()}, len(ids)
+
+    @pytest.mark.parametrize("pooling", ["mean", "cls", "pooled"])
+    def test_is_what_it_says(
+        self,
+        pooling: Any,
+        model_outputs: tuple[dict[str, np.ndarray], int],
+        preset_folder: Path,
+    ) -> None:
+        outputs, length = model_outputs
+        expected = {
+            "mean": outputs["sequence_output"][0, :length].mean(axis=0),
+            "cls": outputs["sequence_output"][0, 0],
+            "pooled": outputs["pooled_output"][0],
+        }[pooling]
+        encoder = TextEncoder.from_preset(preset_folder, pooling=pooling, sequence_length=16)
+        np.testing.assert_allclose(encoder.encode(["a fox"])[0], expected, atol=1e-5)
+
+
+class TestNormalisation:
+    def test_is_off_unless_asked_for(self, encoder: TextEncoder) -> None:
+        plain = encoder.encode(["a"])
+        unit = encoder.encode(["a"], normalize=True)
+        np.testing.assert_allclose(unit, plain / np.linalg.norm(plain), rtol=1e-6)
+
+    def test_of_the_configuration_gives_way_to_the_call(self, preset_folder: Path) -> None:
+        encoder = TextEncoder.from_preset(preset_folder, normalize=True)
+        assert np.linalg.norm(encoder.encode(["a"])) == pytest.approx(1)
+        assert np.linalg.norm(encoder.encode(["a"], normalize=False)) != pytest.approx(1)
+
+
+class TestInput:
+    @pytest.mark.parametrize("row", [None, 3, b"bytes", float("nan"), ["nested"]])
+    def test_what_is_no_text_is_named_by_its_row(self, row: Any, encoder: TextEncoder) -> None:
+        with pytest.raises(TextError, match="Row 3 must be a text"):
+            encoder.encode(["a", "b", "c", row], batch_size=2)
+
+    def test_a_lone_surrogate_is_named_by_its_row(self, encoder: TextEncoder) -> None:
+        with pytest.raises(TextError, match=r"Row 1 .*lone surrogate at character 2"):
+            encoder.encode(["a", "b \ud800"])
+
+    def test_a_text_in_place_of_a_list_is_refused(self, encoder: TextEncoder) -> None:
+        with pytest.raises(TextError, match="as a list"):
+            encoder.encode("a text")
+
+    def test_a_long_text_is_truncated_or_refused_as_asked(self, encoder: TextEncoder) -> None:
+        long = "word " * 500
+        np.testing.assert_array_equal(
+            encoder.encode([long]), encoder.encode([long + "and much more"])
+        )
+        with pytest.raises(TextError, match=r"Row 1 must be at most 64 tokens.*Received: \d+"):
+            encoder.encode(["short", long], long_text="error")
+
+    def test_no_texts_give_no_vectors(self, encoder: TextEncoder) -> None:
+        assert encoder.encode([]).shape == (0, 32)
+
+    def test_ten_megabytes_of_text_are_one_text(self, encoder: TextEncoder) -> None:
+        assert encoder.encode(["many words " * 1_000_000]).shape == (1, 32)
+
+
+class TestConfiguration:
+    def test_defaults_to_the_models_longest_input(self, encoder: TextEncoder) -> None:
+        assert encoder.config == EncodingConfig(sequence_length=64)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({"sequence_length": 65}, "at most 64.*Received: 65"),
+            ({"sequence_length": 2}, "at least 3. Received: 2"),
+            ({"pooling": "max"}, "one of mean, cls, pooled. Received: 'max'"),
+            ({"batch_size": -1}, "`batch_size` must be a positive integer.*Received: -1"),
+            ({"num_threads": 0}, "`num_threads` must be a positive integer.*Received: 0"),
+            ({"dtype": "int8"}, "one of float32, bfloat16. Received: 'int8'"),
+        ],
+    )
+    def test_impossible_values_are_refused(
+        self, arguments: dict[str, Any], words: str, preset_folder: Path
+    ) -> None:
+        with pytest.raises(ConfigError, match=words):
+            TextEncoder.from_preset(preset_folder, **arguments)
+
+    def test_round_trips_through_plain_values(self) -> None:
+        config = EncodingConfig(sequence_length=128, pooling="cls", normalize=True)
+        assert EncodingConfig.from_dict(config.to_dict()) == config
+        with pytest.raises(ConfigError, match="Received: length"):
+            EncodingConfig.from_dict({"length": 3})
+
+    def test_a_checkpoint_without_a_tokenizer_is_refused(self, checkpoint: Checkpoint) -> None:
+        bare = Checkpoint(
+            config=checkpoint.config,
+            arrays=checkpoint.arrays,
+            tokenizer_proto=None,
+            dtype="float32",
+        )
+        with pytest.raises(TokenizerError, match="SentencePiece"):
+            TextEncoder.from_checkpoint(bare)
+
+
+class TestOnAKerasBackbone:
+    def test_gives_the_vectors_of_the_preset(
+        self, preset_folder: Path, encoder: TextEncoder
+    ) -> None:
+        backbone = FNetBackbone.from_preset(preset_folder)
+        viewed = TextEncoder(backbone, FNetTokenizer.from_preset(preset_folder))
+        np.testing.assert_array_equal(viewed.encode(TEXTS), encoder.encode(TEXTS))
+
+    def test_sees_what_training_changes(self, preset_folder: Path) -> None:
+        backbone = FNetBackbone.from_preset(preset_folder)
+        viewed = TextEncoder(backbone, FNetTokenizer.from_preset(preset_folder))
+        before = viewed.encode(["a"])
+        bias = backbone.tensors()["layers.1.output_norm.beta"]
+        bias.assign(np.asarray(bias) + 1.0)
+        np.testing.assert_allclose(viewed.encode(["a"]), before + 1.0, atol=1e-5)
+
+
+def test_encoding_imports_no_keras(preset_folder: Path) -> None:
+    program = (
+        "import sys; from fnet_registry import TextEncoder;"
+        f"print(TextEncoder.from_preset({str(preset_folder)!r}).encode(['a']).shape,"
+        " 'keras' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "(1, 32) False"

@@ -1,0 +1,109 @@
+"""FNetTokenizer: plain SentencePiece, with specials found by piece and never made from text."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentencepiece import sentencepiece_model_pb2
+
+from fnet_registry import FNetTokenizer
+from fnet_registry.errors import FNetError, PresetError, TokenizerError
+
+ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(preset_folder: Path) -> FNetTokenizer:
+    return FNetTokenizer.from_preset(preset_folder)
+
+
+def test_gives_kerashubs_ids(tokenizer: FNetTokenizer, golden_texts: dict[str, Any]) -> None:
+    cases = golden_texts["tokenize"]
+    assert tokenizer.tokenize([text for text, _ in cases.values()]) == [
+        ids for _, ids in cases.values()
+    ]
+
+
+@pytest.mark.parametrize("preset", ["transformers_base", "transformers_bin", "old_nlp082_keras215"])
+def test_loads_from_presets_of_every_format(preset: str, data_folder: Path) -> None:
+    assert FNetTokenizer.from_preset(data_folder / preset).vocabulary_size() == 1000
+
+
+def test_finds_the_specials_by_piece(tokenizer: FNetTokenizer) -> None:
+    assert tokenizer.pad_token_id == 3
+    assert tokenizer.cls_token_id == 4
+    assert tokenizer.sep_token_id == 5
+    assert tokenizer.mask_token_id == 6
+    assert tokenizer.id_to_token(6) == "[MASK]"
+
+
+@pytest.mark.parametrize("special", ["[MASK]", "[CLS]", "[SEP]", "<pad>"])
+def test_a_literal_special_is_text_even_where_the_vocabulary_would_match_it(
+    special: str, tokenizer: FNetTokenizer
+) -> None:
+    model = ModelProto()
+    model.ParseFromString(tokenizer.proto)
+    for piece in model.pieces:
+        if piece.piece == special:
+            piece.type = ModelProto.SentencePiece.USER_DEFINED
+    matching = FNetTokenizer(model.SerializeToString())
+    text = f"a {special} b"
+    assert matching.token_to_id(special) not in matching.tokenize([text])[0]
+    assert matching.tokenize([text]) == tokenizer.tokenize([text])
+
+
+def test_round_trips_through_a_preset_folder(tokenizer: FNetTokenizer, tmp_path: Path) -> None:
+    FNetTokenizer(tokenizer.proto).save_to_preset(tmp_path)
+    assert (tmp_path / "tokenizer.json").exists()
+    assert FNetTokenizer(tmp_path / "assets/tokenizer/vocabulary.spm").proto == tokenizer.proto
+
+
+def test_decodes_what_it_encoded(tokenizer: FNetTokenizer) -> None:
+    assert tokenizer.detokenize(tokenizer.tokenize(["the fox"])[0]) == "the fox"
+
+
+@pytest.mark.parametrize("index", [-1, 1000])
+def test_an_id_outside_the_vocabulary_is_refused(tokenizer: FNetTokenizer, index: int) -> None:
+    with pytest.raises(TokenizerError, match=rf"in \[0, 1000\). Received: {index}"):
+        tokenizer.detokenize([index])
+
+
+class TestHostileModels:
+    def test_an_empty_proto_is_refused(self) -> None:
+        with pytest.raises(TokenizerError, match="must hold pieces. Received: an empty one"):
+            FNetTokenizer(b"")
+
+    def test_a_missing_special_piece_is_named(self, tokenizer: FNetTokenizer) -> None:
+        model = ModelProto()
+        model.ParseFromString(tokenizer.proto)
+        model.pieces[4].piece = "[CLASS]"
+        with pytest.raises(TokenizerError, match=r"must hold the piece '\[CLS\]'"):
+            FNetTokenizer(model.SerializeToString())
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(PresetError, match=r"none\.spm` must be a SentencePiece model"):
+            FNetTokenizer(tmp_path / "none.spm")
+
+    def test_a_preset_without_one_is_named(self, tmp_path: Path, preset_folder: Path) -> None:
+        (tmp_path / "config.json").write_bytes((preset_folder / "config.json").read_bytes())
+        with pytest.raises(TokenizerError, match=r"spiece\.model`. Received"):
+            FNetTokenizer.from_preset(tmp_path)
+
+    @given(st.binary(max_size=200))
+    def test_random_bytes_are_refused(self, proto: bytes) -> None:
+        with pytest.raises(TokenizerError):
+            FNetTokenizer(proto)
+
+    @given(st.data())
+    @settings(max_examples=60, deadline=None)
+    def test_damaged_models_load_or_are_refused(
+        self, tokenizer: FNetTokenizer, data: st.DataObject
+    ) -> None:
+        proto = bytearray(tokenizer.proto)
+        for _ in range(data.draw(st.integers(1, 4))):
+            proto[data.draw(st.integers(0, len(proto) - 1))] = data.draw(st.integers(0, 255))
+        with contextlib.suppress(FNetError):
+            FNetTokenizer(bytes(proto)).tokenize(["a text"])

@@ -1,0 +1,81 @@
+"""The engine: the Keras forward pass is its reference, bit equality its promise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fnet_registry.backbone import FNetBackbone, build_backbone
+from fnet_registry.engine.engine import Engine
+from fnet_registry.engine.mixing import add_mixing
+from fnet_registry.errors import ConfigError
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+
+PRESETS = ["kerashub", "old_nlp082_keras215", "transformers_base", "transformers_bin"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_reproduces_the_outputs_of_the_tool_that_wrote_the_preset(
+    preset: str, data_folder: Path
+) -> None:
+    engine = Engine(read_checkpoint(data_folder / preset))
+    with np.load(data_folder / preset / "expected.npz") as expected:
+        for j in range(4):
+            sequences, pooled = engine.forward(
+                torch.from_numpy(expected[f"token_ids_{j}"]),
+                torch.from_numpy(expected[f"segment_ids_{j}"]),
+            )
+            np.testing.assert_allclose(sequences, expected[f"sequence_output_{j}"], atol=1e-5)
+            np.testing.assert_allclose(pooled, expected[f"pooled_output_{j}"], atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("bfloat16", 0.1)])
+@pytest.mark.parametrize("length", [1, 2, 3, 16, 33, 64])
+def test_follows_the_keras_model_at_every_length(
+    dtype: str, bound: float, length: int, checkpoint: Checkpoint
+) -> None:
+    ids = np.random.default_rng(length).integers(1000, size=(3, length), dtype="int32")
+    reference = build_backbone(checkpoint)({"token_ids": ids, "segment_ids": np.zeros_like(ids)})
+    sequences, pooled = Engine(checkpoint, dtype=dtype).forward(torch.from_numpy(ids))  # type: ignore[arg-type]
+    torch.testing.assert_close(sequences, reference["sequence_output"].detach(), rtol=0, atol=bound)
+    torch.testing.assert_close(pooled, reference["pooled_output"].detach(), rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (2, 1, 5), (2, 7, 8), (1, 8, 7), (3, 2, 2), (1, 3, 1)]
+)
+def test_mixing_by_symmetry_equals_the_full_transform(shape: tuple[int, int, int]) -> None:
+    x = torch.randn(shape, dtype=torch.float32, generator=torch.Generator().manual_seed(1))
+    expected = x.double() + torch.fft.fft2(x.to(torch.complex128)).real
+    torch.testing.assert_close(add_mixing(x).double(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("hidden", "length"), [(32, 64), (128, 16), (768, 24)])
+def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, length: int) -> None:
+    backbone = FNetBackbone(
+        vocabulary_size=100,
+        num_layers=2,
+        hidden_dim=hidden,
+        intermediate_dim=4 * hidden,
+        max_sequence_length=length,
+    )
+    engine = Engine(backbone.to_checkpoint(), dtype=dtype)  # type: ignore[arg-type]
+    ids = torch.randint(100, (14, length), generator=torch.Generator().manual_seed(0))
+    together = engine.forward(ids)
+    for size in (1, 2, 7):
+        parts = [engine.forward(part) for part in ids.split(size)]
+        for whole, pieces in zip(together, zip(*parts, strict=True), strict=True):
+            assert torch.equal(whole, torch.cat(pieces))
+
+
+def test_views_the_arrays_of_its_compute_dtype(checkpoint: Checkpoint) -> None:
+    engine = Engine(checkpoint)
+    kernel = engine._tensors["layers.0.intermediate.kernel"]
+    assert kernel.data_ptr() == checkpoint.arrays["layers.0.intermediate.kernel"].ctypes.data
+
+
+def test_another_dtype_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(ConfigError, match="one of float32, bfloat16. Received: 'float16'"):
+        Engine(checkpoint, dtype="float16")  # type: ignore[arg-type]
