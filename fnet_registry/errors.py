@@ -19,8 +19,10 @@ FNetError
     ├── PresetNotFoundError    no such repository, file or revision
     ├── AccessDeniedError      gated or private
     ├── HubUnavailableError    no network, or the hub keeps failing
+    │   └── OfflineError       offline, and the cache does not hold the whole
     ├── FetchTimeoutError      the deadline passed
-    └── DamagedFileError       the bytes are not those that the hub or we recorded
+    ├── DamagedFileError       the bytes are not those that the hub or we recorded
+    └── CacheError             the cache cannot be written
 
 All but FetchError are also a ValueError: the caller gave something that cannot work.
 """
@@ -102,9 +104,17 @@ class HubUnavailableError(FetchError):
     """No network, or the hub keeps failing."""
 
 
+class OfflineError(HubUnavailableError):
+    """Offline, and the cache does not hold the whole preset."""
+
+
 class FetchTimeoutError(FetchError):
     """The deadline passed before the hub had delivered."""
 
 
 class DamagedFileError(FetchError):
     """Bytes that are not those that the hub or an earlier download recorded."""
+
+
+class CacheError(FetchError):
+    """The cache on this machine cannot be written: no room, or no permission."""

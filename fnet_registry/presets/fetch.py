@@ -1,9 +1,17 @@
 """From a handle to a folder on this machine."""
 
+import logging
 import os
 
+from fnet_registry.errors import HubUnavailableError
 from fnet_registry.presets.folder import PresetFolder, select_files
 from fnet_registry.presets.handle import BuiltInHandle, Handle, LocalHandle, parse_handle
+from fnet_registry.presets.hub import offline as offline_cache
+from fnet_registry.presets.hub.cache import HubHandle, entry_of, remember_revision
+from fnet_registry.presets.hub.download import download, resolve
+from fnet_registry.presets.hub.process import Deadline
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_DEADLINE = 1800.0
 
@@ -17,24 +25,50 @@ def fetch(
 ) -> PresetFolder:
     """Brings a preset's files to this machine, or finds them there.
 
+    An unpinned handle is resolved once, to a version or a commit; only known file names of that
+    revision are fetched, into the hub client's own cache. Each file is checked against the hub's
+    digest when it comes, and against our SHA-256 record of it at every later load; a damaged file
+    is fetched again. A pinned preset that is recorded takes no request. Without a network, what is
+    complete in the cache is taken.
+
     Args:
         handle: A handle, or what ``parse_handle`` reads.
         weights: Whether the weights are wanted too.
-        offline: Whether to do without any request; by default as the hub client's own variables
-            say (``HF_HUB_OFFLINE``).
+        offline: Whether to do without any request; by default as ``HF_HUB_OFFLINE`` says, for every
+            hub.
         deadline: Wall-clock seconds for the whole.
+
+    Returns:
+        The folder, whose ``handle`` is pinned: it leads to the same bytes later.
 
     Raises:
         HandleError: The handle cannot be read.
-        PresetError: A local folder's files lead out of it.
-        FetchError: The hub did not deliver; see its subclasses.
+        PresetError: A file of a local folder leads out of it.
+        FetchError: The hub did not deliver; its subclasses tell why, and the way out.
     """
     handle = parse_handle(handle)
-    if isinstance(handle, BuiltInHandle):
-        handle = handle.target
     if isinstance(handle, LocalHandle):
         return _open_local(handle, weights=weights)
-    raise NotImplementedError(f"Received: {handle}")
+    if isinstance(handle, BuiltInHandle):
+        handle = handle.target
+    if _is_offline() if offline is None else offline:
+        return offline_cache.find(handle, weights=weights)
+    try:
+        return _fetch_online(handle, weights=weights, deadline=Deadline(deadline))
+    except HubUnavailableError as error:
+        if not offline_cache.holds(handle, weights=weights):
+            raise
+        logger.warning("%s Taking what is in the cache.", error)
+        return offline_cache.find(handle, weights=weights)
+
+
+def _fetch_online(handle: HubHandle, *, weights: bool, deadline: Deadline) -> PresetFolder:
+    pinned = handle if handle.pinned else resolve(handle, deadline=deadline)
+    folder = download(entry_of(pinned), weights=weights, deadline=deadline)
+    if pinned != handle:
+        remember_revision(handle, pinned)
+        logger.info("%s is %s now.", handle, pinned)
+    return folder
 
 
 def _open_local(handle: LocalHandle, *, weights: bool) -> PresetFolder:
@@ -51,3 +85,7 @@ def _open_local(handle: LocalHandle, *, weights: bool) -> PresetFolder:
     for name in files:
         folder.file(name)
     return folder
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}

@@ -1,0 +1,149 @@
+"""Where the hub clients keep a preset on this machine.
+
+The folders are the clients' own, so that KerasHub and Transformers find what was fetched here, and
+the other way round. Beside them lies ``.fnet-registry/``: our record and lock of each revision.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fnet_registry.errors import HandleError
+from fnet_registry.presets.folder import DESCRIPTION_FILES, is_weights
+from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
+from fnet_registry.presets.hub.record import Record
+
+HubHandle = KaggleHandle | HuggingFaceHandle
+
+_STATE = ".fnet-registry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEntry:
+    """One revision of a preset in a hub client's cache.
+
+    Attributes:
+        handle: The pinned handle.
+        path: The folder of its files; it may not exist yet.
+        root: The client's cache, which no link of the files may lead out of.
+        state: The folder of our records and locks.
+    """
+
+    handle: HubHandle
+    path: Path
+    root: Path
+    state: Path
+
+    @property
+    def record_path(self) -> Path:
+        """Where our digests of the files are kept."""
+        return self.state / f"{self.path.name}.json"
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock that whoever writes into the folder holds."""
+        return self.state / f"{self.path.name}.lock"
+
+    def record(self) -> Record | None:
+        """Reads our digests of the files, if they were fetched by us."""
+        return Record.read(self.record_path)
+
+    def present(self) -> tuple[str, ...]:
+        """Lists the known files that are there, sorted; links that lead nowhere are not."""
+        names = [
+            *(name for name in DESCRIPTION_FILES if (self.path / name).is_file()),
+            *(
+                path.name
+                for path in self.path.glob("*")
+                if is_weights(path.name) and path.is_file()
+            ),
+        ]
+        return tuple(sorted(names))
+
+
+def kaggle_cache() -> Path:
+    """The folder that kagglehub keeps models in, by its own variable ``KAGGLEHUB_CACHE``."""
+    default = Path.home() / ".cache" / "kagglehub"
+    return Path(os.environ.get("KAGGLEHUB_CACHE", default)).absolute()
+
+
+def huggingface_cache() -> Path:
+    """The folder that huggingface_hub keeps models in, by ``HF_HUB_CACHE`` or ``HF_HOME``."""
+    if cache := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
+        return Path(cache).expanduser().absolute()
+    shared = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    home = os.environ.get("HF_HOME", Path(shared) / "huggingface")
+    return Path(home).expanduser().absolute() / "hub"
+
+
+def entry_of(handle: HubHandle) -> CacheEntry:
+    """Finds the place of a pinned handle in its client's cache."""
+    assert handle.pinned
+    if isinstance(handle, KaggleHandle):
+        root = kaggle_cache()
+        folder = _variant_folder(handle)
+        path = folder / str(handle.version)
+    else:
+        root = huggingface_cache()
+        folder = _repository_folder(handle)
+        path = folder / "snapshots" / str(handle.revision)
+    return CacheEntry(handle=handle, path=path, root=root, state=folder / _STATE)
+
+
+def cached_revisions(handle: HubHandle) -> Iterator[CacheEntry]:
+    """Finds what the cache holds of an unpinned handle, the newest first, without any request.
+
+    For Kaggle these are all versions; for the Hugging Face Hub the commit that the branch or tag
+    stood for when it was last asked for.
+    """
+    if isinstance(handle, KaggleHandle):
+        for version in _versions(_variant_folder(handle)):
+            yield entry_of(replace(handle, version=version))
+    else:
+        reference = _reference_path(handle)
+        if reference.is_file():
+            commit = replace(handle, revision=reference.read_text(encoding="utf-8").strip())
+            if commit.pinned:
+                yield entry_of(commit)
+
+
+def remember_revision(handle: HubHandle, pinned: HubHandle) -> None:
+    """Notes in the client's own way which commit a branch or tag stands for."""
+    if isinstance(handle, HuggingFaceHandle) and isinstance(pinned, HuggingFaceHandle):
+        reference = _reference_path(handle)
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        reference.write_text(str(pinned.revision), encoding="utf-8")
+
+
+def cached_entries() -> Iterator[CacheEntry]:
+    """Walks over every revision of every model in both caches, whatever it is a model of."""
+    for variant in sorted(kaggle_cache().glob("models/*/*/keras/*")):
+        *_, owner, model, _, name = variant.parts
+        with suppress(HandleError):
+            handle = KaggleHandle(owner, model, name)
+            yield from cached_revisions(handle)
+    for snapshot in sorted(huggingface_cache().glob("models--*--*/snapshots/*")):
+        _, owner, name = snapshot.parents[1].name.split("--", maxsplit=2)
+        with suppress(HandleError):
+            handle = HuggingFaceHandle(owner, name, snapshot.name)
+            if handle.pinned:
+                yield entry_of(handle)
+
+
+def _variant_folder(handle: KaggleHandle) -> Path:
+    return kaggle_cache() / "models" / handle.owner / handle.model / "keras" / handle.variant
+
+
+def _versions(variant: Path) -> list[int]:
+    numbers = [int(path.name) for path in variant.glob("[1-9]*") if path.name.isdecimal()]
+    return sorted(numbers, reverse=True)
+
+
+def _repository_folder(handle: HuggingFaceHandle) -> Path:
+    return huggingface_cache() / f"models--{handle.owner}--{handle.name}"
+
+
+def _reference_path(handle: HuggingFaceHandle) -> Path:
+    return _repository_folder(handle) / "refs" / (handle.revision or "main")

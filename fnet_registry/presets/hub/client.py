@@ -1,0 +1,135 @@
+"""What the child process asks of a hub's client, and what can fail there."""
+
+import email.utils
+import errno
+import hashlib
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+from fnet_registry.presets.folder import is_weights
+from fnet_registry.presets.hub.cache import CacheEntry
+from fnet_registry.presets.hub.messages import Failed, FailureKind
+
+MAX_FILES = 20_000
+MAX_WEIGHTS_BYTES = 16 * 2**30
+MAX_DESCRIPTION_BYTES = 256 * 2**20
+
+_TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_CREDENTIALS = re.compile(
+    r"(?i)((?:bearer|basic)\s+|://)[^\s/@'\"]+(@?)|\bhf_\w{8,}|([?&][^=\s]+=)\S+"
+)
+
+
+class HubClientError(Exception):
+    """A failure whose kind is known where it happens."""
+
+    def __init__(self, kind: FailureKind, detail: str = ""):
+        super().__init__(detail)
+        self.kind: FailureKind = kind
+
+
+class HubClient(ABC):
+    """One hub's client, bound to one preset."""
+
+    @abstractmethod
+    def resolve(self) -> str:
+        """Names the revision that an unpinned handle stands for now, as a pinned handle."""
+
+    @abstractmethod
+    def list_files(self) -> Mapping[str, int]:
+        """Lists the revision's files with their sizes in bytes, 0 where the hub tells none."""
+
+    @abstractmethod
+    def vouches_for(self, name: str) -> bool:
+        """Whether a file in the cache matches the hub's digest; False where it gives none."""
+
+    @abstractmethod
+    def download(self, name: str) -> bool:
+        """Brings a file into the cache; tells whether the hub gave a digest that it matched."""
+
+    @abstractmethod
+    def discard(self, name: str) -> None:
+        """Takes a file out of the cache."""
+
+    @abstractmethod
+    def unfinished(self) -> Iterable[Path]:
+        """The files that are being written now."""
+
+    @abstractmethod
+    def secrets(self) -> Iterable[str | None]:
+        """The credentials that this client may send."""
+
+    @abstractmethod
+    def classify(self, error: Exception) -> Failed:
+        """Tells what kind of failure an exception of this client is."""
+
+
+def size_limit(name: str) -> int:
+    """The most bytes that a file of this name may have."""
+    return MAX_WEIGHTS_BYTES if is_weights(name) else MAX_DESCRIPTION_BYTES
+
+
+def check_size(name: str, size: int) -> None:
+    """Refuses a file that claims to be larger than any preset's."""
+    if size > size_limit(name):
+        raise HubClientError("oversized", f"{name} is said to hold {size:,} bytes")
+
+
+def from_status(status: int, retry_after: str | None, *, missing: FailureKind) -> Failed:
+    """Tells what an HTTP status means.
+
+    Args:
+        status: The status.
+        retry_after: The header of that name: seconds, or a date.
+        missing: What a 404 says is missing.
+    """
+    detail = f"HTTP status {status}"
+    if status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failed(kind="unavailable", detail=detail, retry_after=_seconds(retry_after))
+    kinds: dict[int, FailureKind] = {401: "unauthorized", 403: "denied", 404: missing}
+    return Failed(kind=kinds.get(status, "unexpected"), detail=detail)
+
+
+def from_os_error(error: OSError) -> Failed:
+    """Tells what an error of the file system means."""
+    kind: FailureKind = "oversized" if error.errno == errno.EFBIG else "storage"
+    return Failed(kind=kind, detail=f"{error.strerror}: {error.filename}")
+
+
+def redact(text: str, secrets: Iterable[str | None]) -> str:
+    """Takes credentials out of a text and makes it one short line."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return " ".join(_CREDENTIALS.sub(r"\1\3***\2", text).split())[:300]
+
+
+def digest(path: Path, algorithm: str, *, prefix: bytes = b"") -> bytes:
+    """Digests a file with something put before it."""
+    state = hashlib.new(algorithm, prefix, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            state.update(chunk)
+    return state.digest()
+
+
+def discard_linked(path: Path, entry: CacheEntry) -> None:
+    """Removes a cached file, and what it links to where that lies in the same cache."""
+    target = path.resolve()
+    if target.is_relative_to(entry.root.resolve()):
+        target.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,121 @@
+"""One revision of a preset, from its hub into the cache."""
+
+import logging
+import sys
+from dataclasses import replace
+
+import filelock
+from tqdm import tqdm
+
+from fnet_registry.presets.folder import PresetFolder, digest_file, select_files
+from fnet_registry.presets.handle import parse_handle
+from fnet_registry.presets.hub.cache import CacheEntry, HubHandle
+from fnet_registry.presets.hub.failure import changed_at_hub, lock_timed_out, to_error
+from fnet_registry.presets.hub.messages import (
+    Event,
+    Failed,
+    Fetched,
+    Listed,
+    Progress,
+    Request,
+    Resolved,
+)
+from fnet_registry.presets.hub.offline import folder_of, open_recorded
+from fnet_registry.presets.hub.process import Deadline, run
+from fnet_registry.presets.hub.record import Record
+
+logger = logging.getLogger(__name__)
+
+
+def resolve(handle: HubHandle, *, deadline: Deadline) -> HubHandle:
+    """Asks the hub which version or commit an unpinned handle stands for now.
+
+    Raises:
+        FetchError: The hub did not tell.
+    """
+    answers: list[HubHandle] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Resolved):
+            pinned = parse_handle(event.handle)
+            assert isinstance(pinned, HubHandle)
+            answers.append(pinned)
+
+    request = Request(task="resolve", handle=str(handle))
+    run(lambda: request, handle, deadline=deadline, on_event=on_event)
+    return answers[-1]
+
+
+def download(entry: CacheEntry, *, weights: bool, deadline: Deadline) -> PresetFolder:
+    """Opens a revision in the cache, after it has fetched what is missing, damaged or unknown.
+
+    Args:
+        entry: The revision's place.
+        weights: Whether the weights are wanted too.
+        deadline: When to give up.
+
+    Raises:
+        FetchError: The hub did not deliver.
+    """
+    record = entry.record()
+    if record and (folder := open_recorded(entry, record, weights=weights)):
+        return folder
+    try:
+        entry.state.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(entry.lock_path, timeout=deadline.remaining()):
+            return _Download(entry, weights=weights).run(deadline)
+    except filelock.Timeout as error:
+        raise lock_timed_out(entry.handle, deadline.seconds, error.lock_file) from None
+    except OSError as error:
+        failed = Failed(kind="storage", detail=f"{error.strerror}: {error.filename}")
+        raise to_error(failed, entry.handle) from error
+
+
+class _Download:
+    """One download under way: what is good so far, what is recorded, what is shown."""
+
+    def __init__(self, entry: CacheEntry, *, weights: bool):
+        self._entry = entry
+        self._weights = weights
+        self._earlier = entry.record() or Record(names=())
+        files = select_files(self._earlier.names, weights=weights)
+        self._good = set(self._earlier.intact(entry.path, files))
+        self._damaged = {name for name in files if name in self._earlier.sha256} - self._good
+        self._record = self._earlier
+        self._bar = tqdm(
+            desc=str(entry.handle), unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+        )
+
+    def run(self, deadline: Deadline) -> PresetFolder:
+        with self._bar:
+            run(self._request, self._entry.handle, deadline=deadline, on_event=self._on_event)
+        return folder_of(self._entry, self._record, weights=self._weights)
+
+    def _request(self) -> Request:
+        return Request(
+            task="fetch",
+            handle=str(self._entry.handle),
+            weights=self._weights,
+            keep=tuple(self._good),
+            replace=tuple(self._damaged - self._good),
+        )
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Listed(names=names, size=size):
+                self._record = replace(self._record, names=names)
+                self._bar.reset(total=size)
+                logger.info("Fetching %s (%.1f MB).", self._entry.handle, size / 1e6)
+            case Progress(size=size):
+                self._bar.update(size - self._bar.n)
+            case Fetched(name=name, checked=checked):
+                self._add(name, checked=checked)
+
+    def _add(self, name: str, *, checked: bool) -> None:
+        digest = digest_file(self._entry.path / name)
+        if name in self._earlier.checked and digest != self._earlier.sha256[name]:
+            raise changed_at_hub(self._entry, name)
+        self._record = self._record.with_file(name, digest, checked=checked)
+        self._record.write(self._entry.record_path)
+        self._good.add(name)
+        logger.info("%s: %s is there.", self._entry.handle, name)

@@ -1,0 +1,156 @@
+"""What the user is told when a hub does not deliver, with the way out."""
+
+import os
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from fnet_registry.errors import (
+    AccessDeniedError,
+    CacheError,
+    DamagedFileError,
+    FetchError,
+    FetchTimeoutError,
+    HubUnavailableError,
+    OfflineError,
+    PresetNotFoundError,
+)
+from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
+from fnet_registry.presets.hub.cache import CacheEntry, HubHandle
+from fnet_registry.presets.hub.messages import Failed, FailureKind
+
+_FAILURES: dict[FailureKind, tuple[type[FetchError], str]] = {
+    "repository": (
+        PresetNotFoundError,
+        "{hub} shows no such repository. Check the name; if it is private, set {token} to a token "
+        "that may read it.",
+    ),
+    "revision": (
+        PresetNotFoundError,
+        "{hub} has no such {revision}. Leave it out to get the newest.",
+    ),
+    "file": (PresetNotFoundError, "{hub} lists a file that it does not have{detail}."),
+    "preset": (
+        PresetNotFoundError,
+        "Expected a preset of KerasHub or a checkpoint of Transformers, but this is none{detail}.",
+    ),
+    "gated": (
+        AccessDeniedError,
+        "The repository is gated. Accept its terms at {page}, then set {token} to a token of the "
+        "account that did.",
+    ),
+    "denied": (
+        AccessDeniedError,
+        "{hub} refuses access{detail}. If the repository is private or asks for consent, open "
+        "{page} and set {token} to a token that may read it.",
+    ),
+    "unreachable": (
+        HubUnavailableError,
+        "No connection to {hub}{detail}. Check the network and its proxy; what the cache holds "
+        "loads without.",
+    ),
+    "unavailable": (HubUnavailableError, "{hub} keeps failing{detail}. Try again {later}."),
+    "damaged": (
+        DamagedFileError,
+        "{hub} delivered other bytes than it announced{detail}. Try again; if it stays so, look "
+        "for a proxy on the way that changes them.",
+    ),
+    "oversized": (
+        DamagedFileError,
+        "A file is larger than any of an FNet preset, and was not kept{detail}.",
+    ),
+    "storage": (
+        CacheError,
+        "The cache cannot be written{detail}. Make room, or name another folder in {cache}.",
+    ),
+    "unexpected": (FetchError, "The client of {hub} failed{detail}."),
+}
+_FAILURES |= {"unauthorized": _FAILURES["denied"]}
+
+
+def to_error(failed: Failed, handle: HubHandle) -> FetchError:
+    """Makes the error of a failure in the child process.
+
+    Args:
+        failed: What the child told.
+        handle: The handle that was asked for.
+    """
+    error, template = _FAILURES[failed.kind]
+    message = template.format(
+        hub=_hub(handle),
+        token=token_variable(handle),
+        page=_page(handle),
+        revision=_revision_word(handle),
+        cache=_cache_variable(handle),
+        detail=f" ({failed.detail})" if failed.detail else "",
+        later="later" if failed.retry_after is None else f"in {failed.retry_after:.0f} s",
+    )
+    return error(f"{message} Received: {handle}")
+
+
+def timed_out(handle: HubHandle, seconds: float) -> FetchTimeoutError:
+    """The deadline passed."""
+    return FetchTimeoutError(
+        f"{_hub(handle)} did not deliver within {seconds:g} s. Try again (the files that are whole "
+        f"are kept), or give a longer deadline. Received: {handle}"
+    )
+
+
+def lock_timed_out(handle: HubHandle, seconds: float, lock: object) -> FetchTimeoutError:
+    """Another process held the lock until the deadline."""
+    return FetchTimeoutError(
+        f"Another process is fetching the same preset, and was not done within {seconds:g} s (it "
+        f"holds {lock}). Received: {handle}"
+    )
+
+
+def not_cached(handle: HubHandle) -> OfflineError:
+    """Offline, and not all of the files are there."""
+    return OfflineError(
+        f"Offline, and the cache does not hold the whole preset. Fetch it once with a network and "
+        f"with HF_HUB_OFFLINE unset, or give a local folder. Received: {handle}"
+    )
+
+
+def damaged_offline(entry: CacheEntry, names: Iterable[str]) -> DamagedFileError:
+    """Offline, and files are not as recorded."""
+    return DamagedFileError(
+        f"Files in the cache are damaged, and without a network they cannot be fetched again: "
+        f"{', '.join(names)} in {entry.path}. Received: {entry.handle}"
+    )
+
+
+def changed_at_hub(entry: CacheEntry, name: str) -> DamagedFileError:
+    """The hub vouched for other bytes of the same revision before."""
+    revision = _revision_word(entry.handle)
+    return DamagedFileError(
+        f"{_hub(entry.handle)} now delivers another {name} for the same {revision} than it did "
+        f"before. To accept it, remove {entry.record_path}. Received: {entry.handle}"
+    )
+
+
+def token_variable(handle: HubHandle) -> str:
+    """The variable that the hub's client takes a token from."""
+    return "KAGGLE_API_TOKEN" if isinstance(handle, KaggleHandle) else "HF_TOKEN"
+
+
+def _hub(handle: HubHandle) -> str:
+    if isinstance(handle, KaggleHandle):
+        return "Kaggle"
+    address = urlsplit(os.environ.get("HF_ENDPOINT", "")).hostname
+    return f"The Hugging Face Hub at {address}" if address else "The Hugging Face Hub"
+
+
+def _page(handle: HubHandle) -> str:
+    match handle:
+        case KaggleHandle(owner, model, variant):
+            return f"https://www.kaggle.com/models/{owner}/{model}/keras/{variant}"
+        case HuggingFaceHandle():
+            return f"https://huggingface.co/{handle.repository}"
+
+
+def _revision_word(handle: HubHandle) -> str:
+    return "version" if isinstance(handle, KaggleHandle) else "revision"
+
+
+def _cache_variable(handle: HubHandle) -> str:
+    return "KAGGLEHUB_CACHE" if isinstance(handle, KaggleHandle) else "HF_HOME"

@@ -1,0 +1,130 @@
+"""The Hugging Face Hub, through huggingface_hub. Runs in the child process only."""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, get_token, hf_hub_download
+from huggingface_hub import hf_hub_url as file_url
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+
+from fnet_registry.presets.handle import HuggingFaceHandle
+from fnet_registry.presets.hub.cache import entry_of
+from fnet_registry.presets.hub.client import (
+    MAX_FILES,
+    HubClient,
+    HubClientError,
+    check_size,
+    digest,
+    discard_linked,
+    from_os_error,
+    from_status,
+)
+from fnet_registry.presets.hub.messages import Failed
+
+_ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
+
+
+class HuggingFaceClient(HubClient):
+    """One repository on the Hugging Face Hub."""
+
+    def __init__(self, handle: HuggingFaceHandle):
+        self._handle = handle
+        self._api = HfApi()
+        self._token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+        self._files: dict[str, RepoFile] = {}
+        if handle.pinned:
+            self._entry = entry_of(handle)
+            self._blobs = self._entry.path.parents[1] / "blobs"
+            self._of_others = set(self._blobs.glob("*.incomplete"))
+
+    def resolve(self) -> str:
+        """Asks for the commit of a branch or tag."""
+        revision = self._handle.revision or constants.DEFAULT_REVISION
+        info = self._api.model_info(self._handle.repository, revision=revision)
+        pinned = replace(self._handle, revision=info.sha)
+        if not pinned.pinned:
+            raise HubClientError("unexpected", f"the hub named {info.sha!r} as the commit")
+        return str(pinned)
+
+    def list_files(self) -> Mapping[str, int]:
+        """Asks for the tree of the commit."""
+        tree = self._api.list_repo_tree(
+            self._handle.repository, recursive=True, revision=self._handle.revision
+        )
+        for item in itertools.islice(tree, MAX_FILES):
+            if isinstance(item, RepoFile):
+                self._files[item.path] = item
+        return {name: file.size for name, file in self._files.items()}
+
+    def vouches_for(self, name: str) -> bool:
+        """Compares with the SHA-256 of a large file, the git digest of a small one."""
+        path, file = self._entry.path / name, self._files[name]
+        if file.lfs is not None:
+            return digest(path, "sha256").hex() == file.lfs.sha256
+        header = b"blob %d\0" % path.stat().st_size
+        return digest(path, "sha1", prefix=header).hex() == file.blob_id
+
+    def download(self, name: str) -> bool:
+        """Downloads after a look at the headers that huggingface_hub would build paths from."""
+        where = {"repo_id": self._handle.repository, "revision": self._handle.revision}
+        check_size(name, self._files[name].size)
+        metadata = get_hf_file_metadata(file_url(filename=name, **where))
+        if metadata.commit_hash != self._handle.revision:
+            raise HubClientError("damaged", f"{name} came from commit {metadata.commit_hash!r}")
+        if not _ETAG.fullmatch(metadata.etag or ""):
+            raise HubClientError("damaged", f"{name} came with the ETag {metadata.etag!r}")
+        hf_hub_download(filename=name, cache_dir=self._entry.root, **where)
+        if not self.vouches_for(name):
+            self.discard(name)
+            raise HubClientError("damaged", f"{name} does not match the hub's digest")
+        return True
+
+    def discard(self, name: str) -> None:
+        """Removes the link in the snapshot and the blob behind it."""
+        discard_linked(self._entry.path / name, self._entry)
+
+    def unfinished(self) -> Iterable[Path]:
+        """The blobs under way, without those that another process had begun before."""
+        return set(self._blobs.glob("*.incomplete")) - self._of_others
+
+    def secrets(self) -> Iterable[str | None]:
+        """The token in use."""
+        return (self._token,)
+
+    def classify(self, error: Exception) -> Failed:
+        """Reads huggingface_hub's and httpx2's exceptions."""
+        match error:
+            case GatedRepoError():
+                failed = Failed(kind="gated")
+            case RevisionNotFoundError():
+                failed = Failed(kind="revision")
+            case RemoteEntryNotFoundError():
+                failed = Failed(kind="file", detail=error.response.url.path)
+            case RepositoryNotFoundError() if self._token is None:
+                # Without a token, 401 is the answer for a repository that does not exist, too.
+                failed = Failed(kind="repository")
+            case HfHubHTTPError(response=response):
+                retry_after = response.headers.get("Retry-After")
+                failed = from_status(response.status_code, retry_after, missing="repository")
+            case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.ProxyError():
+                failed = Failed(kind="unreachable", detail=type(error).__name__)
+            case httpx2.HTTPError():
+                failed = Failed(kind="unavailable", detail=type(error).__name__)
+            case OSError(errno=int()):
+                failed = from_os_error(error)
+            case OSError():
+                failed = Failed(kind="unavailable", detail="a download was cut short")
+            case _:
+                failed = Failed(kind="unexpected", detail=f"{type(error).__name__}: {error}")
+        return replace(failed, authenticated=self._token is not None)

@@ -1,0 +1,197 @@
+"""Runs the child process under a deadline, and again where that can help."""
+
+import logging
+import os
+import queue
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import fnet_registry
+from fnet_registry.presets.hub.cache import HubHandle, huggingface_cache, kaggle_cache
+from fnet_registry.presets.hub.failure import timed_out, to_error, token_variable
+from fnet_registry.presets.hub.messages import Done, Event, Failed, FailureKind, Request, dump, load
+
+logger = logging.getLogger(__name__)
+
+WORKER = "fnet_registry.presets.hub.worker"
+SILENCE_SECONDS = 60.0
+"""A child that has nothing to tell for so long hangs, whatever its client's timeouts say."""
+
+RETRIES: Mapping[FailureKind, int] = {"unavailable": 5, "damaged": 2, "unreachable": 1}
+FIRST_DELAY_SECONDS = 1.0
+LAST_DELAY_SECONDS = 30.0
+CLEAN_EXIT_SECONDS = 2.0
+
+CREDENTIAL_VARIABLES = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "KAGGLE_API_TOKEN",
+    "KAGGLE_API_V1_TOKEN",
+    "KAGGLE_CONFIG_DIR",
+    "KAGGLE_KEY",
+    "KAGGLE_USERNAME",
+)
+
+
+class Deadline:
+    """A point in time that all steps of one fetch share."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds that are left, at least 0."""
+        return max(0.0, self._end - time.monotonic())
+
+
+def run(
+    make_request: Callable[[], Request],
+    handle: HubHandle,
+    *,
+    deadline: Deadline,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Has the child process carry out a request, with retries.
+
+    Args:
+        make_request: Tells what is still to do; asked before each attempt.
+        handle: The handle that messages name.
+        deadline: When to give up.
+        on_event: Gets each event of each attempt.
+
+    Raises:
+        FetchError: The hub did not deliver; see ``hub.failure``.
+    """
+    retries = 0
+    anonymous = False
+    with tempfile.TemporaryDirectory(prefix="fnet-registry-") as empty_home:
+        while failed := _attempt(
+            make_request(),
+            handle,
+            deadline=deadline,
+            on_event=on_event,
+            environment=_environment(without_credentials=empty_home if anonymous else None),
+        ):
+            if failed.kind == "unauthorized" and failed.authenticated and not anonymous:
+                anonymous = True
+                logger.warning(
+                    "The token in %s was refused: trying %s without it. Renew it or unset it.",
+                    token_variable(handle),
+                    handle,
+                )
+                continue
+            delay = _delay(failed, retries)
+            retries += 1
+            if retries > RETRIES.get(failed.kind, 0) or delay >= deadline.remaining():
+                raise to_error(failed, handle)
+            logger.info("%s: %s. Trying again in %.1f s.", handle, failed.detail, delay)
+            time.sleep(delay)
+
+
+def _attempt(
+    request: Request,
+    handle: HubHandle,
+    *,
+    deadline: Deadline,
+    on_event: Callable[[Event], None],
+    environment: Mapping[str, str],
+) -> Failed | None:
+    child = subprocess.Popen(
+        # -P: a folder named like one of our imports in the working directory is not imported.
+        [sys.executable, "-P", "-m", WORKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read_lines, args=(child.stdout, lines), daemon=True)
+    reader.start()
+    try:
+        child.stdin.write(dump(request))
+        child.stdin.flush()
+        while True:
+            try:
+                line = lines.get(timeout=min(SILENCE_SECONDS, deadline.remaining()))
+            except queue.Empty:
+                if deadline.remaining() > 0:
+                    return Failed(kind="unavailable", detail=f"silent for {SILENCE_SECONDS:.0f} s")
+                raise timed_out(handle, deadline.seconds) from None
+            if not line:
+                return Failed(kind="unexpected", detail=f"{WORKER} ended with code {child.wait()}")
+            match load(line):
+                case Done():
+                    return None
+                case Failed() as failed:
+                    return failed
+                case event:
+                    on_event(event)
+    finally:
+        _end(child)
+        reader.join()
+        child.stdin.close()
+        child.stdout.close()
+
+
+def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put("")
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Asks the child to clean up its unfinished files, and does not wait long for it."""
+    child.terminate()
+    try:
+        child.wait(timeout=CLEAN_EXIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _delay(failed: Failed, retries: int) -> float:
+    if failed.retry_after is not None:
+        return failed.retry_after
+    return min(FIRST_DELAY_SECONDS * 2**retries, LAST_DELAY_SECONDS) * random.uniform(1.0, 1.25)
+
+
+def _environment(*, without_credentials: str | None) -> dict[str, str]:
+    """The child's variables: the parent's, with the caches as the parent sees them.
+
+    Args:
+        without_credentials: An empty folder to take for the home folder, where the clients would
+            look for saved tokens; None leaves all credentials in place.
+    """
+    search_path = [str(Path(fnet_registry.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    environment = os.environ | {
+        "HF_HUB_CACHE": str(huggingface_cache()),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",  # plain HTTP, whose failures and pace are known
+        "HF_HUB_OFFLINE": "0",
+        "KAGGLEHUB_CACHE": str(kaggle_cache()),
+        "KAGGLEHUB_VERBOSITY": "error",
+        "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
+        "TQDM_DISABLE": "1",
+        "TRANSFORMERS_OFFLINE": "0",
+    }
+    if without_credentials is not None:
+        for variable in CREDENTIAL_VARIABLES:
+            environment.pop(variable, None)
+        environment |= {
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+            "HOME": without_credentials,
+            "USERPROFILE": without_credentials,
+        }
+    return environment

@@ -1,0 +1,76 @@
+"""Our record of the files of one revision: which there are, and their SHA-256."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from fnet_registry.presets.folder import digest_file, is_known
+
+FORMAT = 1
+"""Raise it when an older release could misread the file. A record of another format counts as
+none, so the files are checked against the hub again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What is known of a revision's files.
+
+    Attributes:
+        names: Every file that the preset needs of those that the hub lists, weights included.
+        sha256: Digest (hex) of each file that was fetched so far.
+        checked: The files whose bytes matched the hub's own digest.
+    """
+
+    names: tuple[str, ...]
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    checked: frozenset[str] = frozenset()
+
+    def intact(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
+        """Digests files of a folder and keeps those that are as recorded."""
+        return {
+            name: self.sha256[name]
+            for name in names
+            if name in self.sha256
+            and (folder / name).is_file()
+            and digest_file(folder / name) == self.sha256[name]
+        }
+
+    def with_file(self, name: str, digest: str, *, checked: bool) -> Self:
+        """Adds or replaces one file."""
+        return type(self)(
+            names=self.names,
+            sha256={**self.sha256, name: digest},
+            checked=self.checked | {name} if checked else self.checked - {name},
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Reads a record; one that is missing, damaged or of another format is None."""
+        try:
+            content = json.loads(path.read_bytes())
+            if content["format"] != FORMAT:
+                return None
+            record = cls(
+                names=tuple(content["names"]),
+                sha256=dict(content["sha256"]),
+                checked=frozenset(content["checked"]),
+            )
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return record if all(map(is_known, {*record.names, *record.sha256})) else None
+
+    def write(self, path: Path) -> None:
+        """Writes the record in one step, so that no reader sees half of it."""
+        content = {
+            "format": FORMAT,
+            "names": sorted(self.names),
+            "sha256": dict(sorted(self.sha256.items())),
+            "checked": sorted(self.checked),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        draft.replace(path)

@@ -1,0 +1,143 @@
+"""The child process that runs a hub's client, so that a deadline can end it.
+
+It reads one request from its standard input and writes events to its standard output. When its
+standard input closes, the parent is gone, and it ends too.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from fnet_registry.presets.folder import select_files
+from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle, parse_handle
+from fnet_registry.presets.hub.cache import HubHandle, entry_of
+from fnet_registry.presets.hub.client import HubClient, HubClientError, redact, size_limit
+from fnet_registry.presets.hub.messages import (
+    Done,
+    Event,
+    Failed,
+    Fetched,
+    Listed,
+    Progress,
+    Request,
+    Resolved,
+    dump,
+    load,
+)
+
+PROGRESS_SECONDS = 0.5
+CLEAN_EXIT_SECONDS = 2.0
+
+
+def main() -> None:
+    """Answers the request on standard input."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    emit = _claim_stdout()
+    request = load(sys.stdin.readline())
+    assert isinstance(request, Request)
+    _in_background(_end_with_parent)
+    client: HubClient | None = None
+    try:
+        client = _client_of(parse_handle(request.handle))
+        if request.task == "resolve":
+            emit(Resolved(handle=client.resolve()))
+        else:
+            _fetch(client, request, emit)
+        emit(Done())
+    except HubClientError as failure:
+        emit(Failed(kind=failure.kind, detail=str(failure)))
+    except Exception as error:
+        failed = client.classify(error) if client else Failed(kind="unexpected", detail=repr(error))
+        emit(replace(failed, detail=redact(failed.detail, client.secrets() if client else ())))
+
+
+def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -> None:
+    handle = parse_handle(request.handle)
+    assert isinstance(handle, HubHandle)
+    folder = entry_of(handle).path
+    sizes = client.list_files()
+    if "config.json" not in sizes:
+        raise HubClientError("preset", "it has no config.json")
+    wanted = [n for n in select_files(sizes, weights=request.weights) if n not in request.keep]
+    emit(Listed(names=select_files(sizes), size=sum(sizes[name] for name in wanted)))
+    arrived = 0
+
+    def report() -> None:
+        emit(Progress(size=arrived + sum(path.stat().st_size for path in client.unfinished())))
+
+    _in_background(_repeat, report)
+    for name in wanted:
+        if (folder / name).is_file() and name not in request.replace and client.vouches_for(name):
+            checked = True
+        else:
+            client.discard(name)
+            _limit_file_size(name)
+            checked = client.download(name)
+        arrived += (folder / name).stat().st_size
+        emit(Fetched(name=name, checked=checked))
+
+
+def _client_of(handle) -> HubClient:
+    match handle:
+        case KaggleHandle():
+            from fnet_registry.presets.hub.kaggle import KaggleClient
+
+            return KaggleClient(handle)
+        case HuggingFaceHandle():
+            from fnet_registry.presets.hub.huggingface import HuggingFaceClient
+
+            return HuggingFaceClient(handle)
+    raise TypeError(f"Expected a hub's handle. Received: {handle!r}")
+
+
+def _claim_stdout() -> Callable[[Event], None]:
+    """Keeps standard output for events: a client that prints there prints to nowhere."""
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    lock = threading.Lock()
+
+    def emit(event: Event) -> None:
+        with lock:
+            channel.write(dump(event))
+            channel.flush()
+
+    return emit
+
+
+def _limit_file_size(name: str) -> None:
+    """Lets the system stop a download that never ends or that unpacks to more than it claimed."""
+    if os.name == "posix":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit(name), hard))
+
+
+def _in_background(target: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True).start()
+
+
+def _repeat(report: Callable[[], None]) -> None:
+    while True:
+        threading.Event().wait(PROGRESS_SECONDS)
+        try:
+            report()
+        except FileNotFoundError:  # a part was finished between the listing and the look at it
+            continue
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    if os.name == "posix":
+        main_thread = threading.main_thread().ident
+        assert main_thread is not None
+        signal.pthread_kill(main_thread, signal.SIGTERM)
+        threading.Event().wait(CLEAN_EXIT_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
