@@ -1,0 +1,47 @@
+"""FNet text encoders as MLflow models: save, log, register, load, serve and verify them.
+
+The names below are loaded on first use: MLflow imports this package with itself, for the `hf` and
+`kaggle` artifact repositories, and must not become slower for it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fnet_registry import __version__ as __version__
+
+_HOMES = {
+    "Registration": "fnet_mlflow.registration",
+    "_load_pyfunc": "fnet_mlflow.pyfunc",
+    "get_default_conda_env": "fnet_mlflow.requirements",
+    "get_default_pip_requirements": "fnet_mlflow.requirements",
+    "load_model": "fnet_mlflow.loading",
+    "log_model": "fnet_mlflow.saving",
+    "register_preset": "fnet_mlflow.registration",
+    "save_model": "fnet_mlflow.saving",
+}
+
+__all__ = [
+    "Registration",
+    "get_default_conda_env",
+    "get_default_pip_requirements",
+    "load_model",
+    "log_model",
+    "register_preset",
+    "save_model",
+]
+
+if TYPE_CHECKING:
+    from fnet_mlflow.loading import load_model
+    from fnet_mlflow.registration import Registration, register_preset
+    from fnet_mlflow.requirements import get_default_conda_env, get_default_pip_requirements
+    from fnet_mlflow.saving import log_model, save_model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

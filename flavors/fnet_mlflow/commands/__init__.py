@@ -1,0 +1,1 @@
+"""The `fnet` commands of the flavor."""

@@ -1,0 +1,51 @@
+"""Loads an FNet model with code that reads its format.
+
+A copy of this file travels in the `code/` folder of every model, beside a copy of the packages.
+Installed packages are used where they read the model's format; else the model's own copy is.
+Whichever was imported first serves every model in the process that it can read.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+PACKAGES = ("fnet_mlflow", "fnet_registry")
+SHIPPED = "fnet_packages"
+
+
+def _load_pyfunc(path, model_config=None):
+    data = Path(path)
+    needed = json.loads((data / "encoding.json").read_text())
+    package = _import_package(data.parent / "code", needed["format_version"])
+    return package._load_pyfunc(path, model_config)
+
+
+def _import_package(code, needed):
+    spec = importlib.util.find_spec("fnet_mlflow")
+    if spec is None or not _reads(spec, needed):
+        loaded = next((sys.modules[name] for name in PACKAGES if name in sys.modules), None)
+        if loaded is not None:
+            raise ImportError(
+                f"This model needs code that reads format {needed}, as its own in {code} does, but "
+                f"this process has loaded {loaded.__name__} from {loaded.__file__}, which does "
+                "not. Load the two in processes of their own, or install a newer fnet-registry."
+            )
+        _add_shipped(code)
+    return importlib.import_module("fnet_mlflow")
+
+
+def _reads(spec, needed):
+    """Whether a package that is found, imported or not, reads a format; a wheel may hold it."""
+    numbers = json.loads(
+        spec.loader.get_data(os.path.join(os.path.dirname(spec.origin), "format.json"))
+    )
+    return numbers["oldest_readable"] <= needed <= numbers["format_version"]
+
+
+def _add_shipped(code):
+    wheel = next(iter(sorted(code.glob("fnet_registry-*.whl"))), code / SHIPPED)
+    sys.path.insert(0, str(wheel))
+    importlib.invalidate_caches()

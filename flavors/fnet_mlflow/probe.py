@@ -1,0 +1,118 @@
+"""Probe texts with their vectors: how a machine tells that it computes the same function."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+PROBE_FILE = "probe.npz"
+
+PROBE_TEXTS = (
+    "",
+    "FNet",
+    "The quick brown fox jumps over the lazy dog.",
+    "FNet mixes tokens with a Fourier transform: fast, and with no attention at all.",
+    "Grüße aus Zürich, naïve café — 12,5 % günstiger!",
+    "東京は日本の首都です。 🚀 Привет, мир.",
+    "def forward(x):\n    return fft(fft(x, dim=-1), dim=-2).real\n",
+    "A sentence that goes on past every pad length, again and again. " * 60,
+)
+"""Short, long, empty, cut, and in several scripts, so that each way through the encoder is met."""
+
+LOWEST_COSINE = {"float32": 0.99999, "float16": 0.9999, "bfloat16": 0.999}
+"""How near a probe's vector must lie to the recorded one, by the dtype that computes it."""
+
+LARGEST_DIFFERENCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+"""The largest difference of one value, relative to the recorded vector's largest value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Texts and the vectors that the version gave for them when it was saved.
+
+    Attributes:
+        texts: The texts.
+        vectors: Their vectors, (n, dim) float32, computed in float32 on a CPU.
+    """
+
+    texts: tuple[str, ...]
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeReport:
+    """How far this machine's vectors lie from the recorded ones.
+
+    Attributes:
+        device: Where they were computed.
+        dtype: In which dtype.
+        texts: How many were compared.
+        max_difference: Largest difference of one value, relative to its vector's largest value.
+        lowest_cosine: Lowest cosine between a vector and the recorded one.
+        allowed_difference: Bound on `max_difference`.
+        allowed_cosine: Bound on `lowest_cosine`.
+    """
+
+    device: str
+    dtype: str
+    texts: int
+    max_difference: float
+    lowest_cosine: float
+    allowed_difference: float
+    allowed_cosine: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both bounds hold; vectors that are not finite never pass."""
+        return (
+            self.max_difference <= self.allowed_difference
+            and self.lowest_cosine >= self.allowed_cosine
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.texts} probe texts on {self.device} in {self.dtype}: "
+            f"maximum difference {self.max_difference:.2g} (at most {self.allowed_difference:g}), "
+            f"lowest cosine {self.lowest_cosine:.7f} (at least {self.allowed_cosine:g})"
+        )
+
+
+def record_probe(encoder: "TextEncoder") -> Probe:
+    """Computes the probe vectors of a version.
+
+    Args:
+        encoder: The encoder as the version defines it, in float32 on a CPU.
+    """
+    return Probe(texts=PROBE_TEXTS, vectors=encoder.encode(PROBE_TEXTS))
+
+
+def check_probe(encoder: "TextEncoder", probe: Probe) -> ProbeReport:
+    """Recomputes probe vectors and compares them with the recorded ones."""
+    vectors = encoder.encode(probe.texts)
+    scale = np.abs(probe.vectors).max(axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(probe.vectors, axis=1)
+    cosines = (vectors * probe.vectors).sum(axis=1) / lengths
+    return ProbeReport(
+        device=encoder.device,
+        dtype=encoder.dtype,
+        texts=len(probe.texts),
+        max_difference=float((np.abs(vectors - probe.vectors) / scale).max()),
+        lowest_cosine=float(cosines.min()),
+        allowed_difference=LARGEST_DIFFERENCE[encoder.dtype],
+        allowed_cosine=LOWEST_COSINE[encoder.dtype],
+    )
+
+
+def write_probe(probe: Probe, folder: Path) -> None:
+    """Writes a probe into a model's data folder."""
+    np.savez(folder / PROBE_FILE, texts=np.array(probe.texts), vectors=probe.vectors)
+
+
+def read_probe(folder: Path) -> Probe:
+    """Reads the probe of a model's data folder."""
+    with np.load(folder / PROBE_FILE, allow_pickle=False) as stored:
+        return Probe(texts=tuple(stored["texts"].tolist()), vectors=stored["vectors"])

@@ -1,0 +1,62 @@
+"""The model that `mlflow.pyfunc` calls."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fnet_mlflow.inputs import RequestError, read_texts
+from fnet_mlflow.loading import open_encoder
+from fnet_registry.errors import ConfigError, TextError
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+
+class EmbeddingModel:
+    """Texts to vectors behind MLflow's `predict`.
+
+    Args:
+        encoder: The loaded encoder.
+    """
+
+    def __init__(self, encoder: "TextEncoder"):
+        self._encoder = encoder
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> np.ndarray:
+        """Embeds a request's texts.
+
+        Args:
+            data: What MLflow hands on; see `fnet_mlflow.inputs`.
+            params: `normalize`, `batch_size` and `long_text`; None leaves the model's own.
+
+        Returns:
+            Vectors, (n, dim) float32.
+
+        Raises:
+            RequestError: A row is no text, or too long under `long_text="error"`, or a parameter
+                is impossible.
+        """
+        try:
+            return self._encoder.encode(read_texts(data), **_chosen(params))
+        except (TextError, ConfigError) as error:
+            raise RequestError(str(error)) from None
+
+    def get_raw_model(self) -> "TextEncoder":
+        """The encoder itself."""
+        return self._encoder
+
+
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> EmbeddingModel:
+    """What `mlflow.pyfunc.load_model` calls; `path` is the model's data folder."""
+    return EmbeddingModel(open_encoder(Path(path), **(model_config or {})))
+
+
+def _chosen(params: dict[str, Any] | None) -> dict[str, Any]:
+    """Parameters that a request sets, as plain values; MLflow casts them to numpy's."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in (params or {}).items()
+        if value is not None
+    }

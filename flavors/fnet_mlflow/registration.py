@@ -1,0 +1,171 @@
+"""Registering a preset once: the same content under the same name is one version."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from fnet_mlflow.content import content_digest
+from fnet_mlflow.description import DIGEST_TAG, describe, model_description, version_tags
+from fnet_mlflow.saving import log_model
+from fnet_mlflow.settings import LOAD_SETTINGS, load_settings
+from fnet_mlflow.source import Source, resolve_source
+from fnet_registry.errors import ModelError
+
+_logger = logging.getLogger(__name__)
+
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """The version that holds a preset.
+
+    Attributes:
+        name: The registered model.
+        version: Its version.
+        created: False where a version of the same content was there already.
+        metadata: What the version says about itself; see `fnet_mlflow.description`.
+    """
+
+    name: str
+    version: int
+    created: bool
+    metadata: Mapping[str, Any]
+
+    @property
+    def model_uri(self) -> str:
+        """The version as MLflow reads it, for example `models:/fnet/1`."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def register_preset(
+    preset: Any,
+    name: str,
+    *,
+    tokenizer: Any = None,
+    sequence_length: int | None = None,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    alias: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    force: bool = False,
+) -> Registration:
+    """Registers a preset as a model version, or finds the version that holds it already.
+
+    Two versions are the same where weights, tokenizer, configuration, encoding and saved
+    load-time settings are. Processes that register the same preset at once end up with one
+    version: the lowest stays, the others are taken back.
+
+    Args:
+        preset: A handle, a `TextEncoder`, or an `FNetBackbone` with `tokenizer`.
+        name: The registered model; made where there is none.
+        tokenizer: The `FNetTokenizer` of a backbone.
+        sequence_length: Pad length in tokens; by default the model's maximum.
+        pooling: `"mean"` (default), `"cls"` or `"pooled"`.
+        normalize: Whether vectors have length 1 unless a request says otherwise.
+        model_config: Load-time settings to save: `device`, `dtype`, `batch_size`, `num_threads`,
+            `verify`.
+        alias: An alias to set on the version, for example `"champion"`.
+        tags: Tags to set on the version.
+        force: Whether to make another version of content that is registered already.
+
+    Raises:
+        HandleError: The handle cannot be read.
+        PresetError: It leads to no usable FNet preset.
+        FetchError: The hub did not deliver.
+        ModelError: The alias is not one that MLflow takes.
+        MlflowException: MLflow rejects the name, or the store does not take the model.
+    """
+    _check_alias(alias)
+    source = resolve_source(
+        preset,
+        tokenizer=tokenizer,
+        sequence_length=sequence_length,
+        pooling=pooling,
+        normalize=normalize,
+    )
+    settings = load_settings(model_config)
+    _warn_of_pretrained(source)
+    changed = {key: value for key, value in settings.items() if value != LOAD_SETTINGS[key]}
+    digest = content_digest(source.checkpoint, source.encoding, changed)
+
+    client = MlflowClient()
+    _ensure_model(client, name)
+    version = None if force else find_version(client, name, digest)
+    created = version is None
+    if version is None:
+        version = _create_version(client, name, source, settings, digest)
+        lowest = None if force else find_version(client, name, digest)
+        if lowest is not None and int(lowest.version) < int(version.version):
+            _take_back(client, version)
+            version, created = lowest, False
+    for key, value in (tags or {}).items():
+        client.set_model_version_tag(name, version.version, key, value)
+    if alias is not None:
+        client.set_registered_model_alias(name, alias, version.version)
+    return Registration(
+        name=name, version=int(version.version), created=created, metadata=describe(source)
+    )
+
+
+def find_version(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
+    """The lowest version of a model that is ready and has this content."""
+    versions = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{digest}'")
+    ready = [version for version in versions if version.status == "READY"]
+    return min(ready, key=lambda version: int(version.version), default=None)
+
+
+def _create_version(
+    client: MlflowClient, name: str, source: Source, settings: Mapping[str, Any], digest: str
+) -> ModelVersion:
+    tags = version_tags(describe(source)) | {DIGEST_TAG: digest}
+    logged = log_model(source, name=name, tags=tags, model_config=settings)
+    # The tags come with the version, so that whoever sees the version sees its digest.
+    return client.create_model_version(
+        name,
+        source=logged.model_uri,
+        tags=tags,
+        description=model_description(source),
+        model_id=logged.model_id,
+    )
+
+
+def _take_back(client: MlflowClient, version: ModelVersion) -> None:
+    client.delete_model_version(version.name, version.version)
+    client.delete_logged_model(str(version.source).removeprefix("models:/"))
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _check_alias(alias: str | None) -> None:
+    if alias is None:
+        return
+    if not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
+        raise ModelError(
+            "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "
+            f"for example 'champion'. Received: {alias!r}"
+        )
+
+
+def _warn_of_pretrained(source: Source) -> None:
+    if source.provenance is not None and source.provenance.pretrained:
+        _logger.warning(
+            "%s was trained to fill in masked words, not to place like texts near each other: "
+            "similarities between its vectors mean little until you tune it. A tuned backbone "
+            "saved with save_to_preset() registers the same way.",
+            source.provenance.handle,
+        )

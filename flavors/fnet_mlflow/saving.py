@@ -1,0 +1,223 @@
+"""Saving and logging an FNet encoder as an MLflow model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mlflow import pyfunc
+from mlflow.artifacts import download_artifacts
+from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
+
+import fnet_mlflow
+from fnet_mlflow.description import describe
+from fnet_mlflow.probe import record_probe
+from fnet_mlflow.requirements import settle_requirements
+from fnet_mlflow.settings import load_settings
+from fnet_mlflow.shipping import ship_code
+from fnet_mlflow.signature import embedding_signature
+from fnet_mlflow.source import resolve_source
+from fnet_mlflow.storage import DATA_FOLDER, FLAVOR_NAME, write_data
+from fnet_mlflow.version import FORMAT_VERSION
+from fnet_registry import __version__
+
+INPUT_EXAMPLE = ["FNet mixes tokens with a Fourier transform."]
+
+
+def save_model(
+    model: Any,
+    path: str | Path,
+    *,
+    tokenizer: Any = None,
+    sequence_length: int | None = None,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    code_paths: Sequence[str] | None = None,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | None = None,
+    input_example: Any = None,
+    pip_requirements: Sequence[str] | str | None = None,
+    extra_pip_requirements: Sequence[str] | str | None = None,
+    conda_env: Mapping[str, Any] | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    extra_files: Sequence[str] | None = None,
+) -> None:
+    """Saves an encoder as an MLflow model in a local folder.
+
+    Args:
+        model: A `TextEncoder`, a preset handle such as `"f_net_base_en"` or `"./my_preset"`, or
+            an `FNetBackbone`.
+        path: The folder; it must be empty or not exist.
+        tokenizer: The `FNetTokenizer` of a backbone.
+        sequence_length: Pad length in tokens, for a handle or backbone; by default the model's
+            maximum.
+        pooling: `"mean"` (default), `"cls"` or `"pooled"`, for a handle or backbone.
+        normalize: Whether vectors have length 1 unless a request says otherwise, for a handle or
+            backbone.
+        code_paths: Files and folders to ship with the model. By default this project's own
+            packages; `[]` ships nothing and requires an installed `fnet-registry`; a wheel of
+            this project stands for the packages.
+        mlflow_model: The `mlflow.models.Model` to add the flavor to.
+        signature: Replaces the flavor's own.
+        input_example: Texts that show how to call the model.
+        pip_requirements: Replaces the default requirements: a list, or the path of a file.
+        extra_pip_requirements: Adds to the default requirements: a list, or the path of a file.
+        conda_env: A conda environment, or the path of one; excludes both of the above.
+        metadata: Adds to the metadata that the flavor writes.
+        model_config: Load-time settings to save: `device`, `dtype`, `batch_size`, `num_threads`,
+            `verify`.
+        extra_files: URIs or paths of files to keep beside the model.
+
+    Raises:
+        HandleError: The handle cannot be read.
+        PresetError: It leads to no usable FNet preset.
+        FetchError: The hub did not deliver.
+        MlflowException: The folder is not empty, or MLflow rejects an argument.
+    """
+    source = resolve_source(
+        model,
+        tokenizer=tokenizer,
+        sequence_length=sequence_length,
+        pooling=pooling,
+        normalize=normalize,
+    )
+    probe = record_probe(source.reference())
+    path = Path(path)
+    mlflow_model = mlflow_model or Model()
+    mlflow_model.signature = signature or embedding_signature()
+    mlflow_model.metadata = {
+        **describe(source),
+        **(mlflow_model.metadata or {}),
+        **(metadata or {}),
+    }
+    mlflow_model.add_flavor(
+        FLAVOR_NAME, data=DATA_FOLDER, format_version=FORMAT_VERSION, code_version=__version__
+    )
+    with TemporaryDirectory() as scratch:
+        code = ship_code(code_paths, Path(scratch))
+        pyfunc.save_model(
+            path,
+            loader_module=code.loader_module,
+            code_paths=code.paths,
+            mlflow_model=mlflow_model,
+            input_example=INPUT_EXAMPLE if input_example is None else input_example,
+            conda_env=conda_env,
+            pip_requirements=settle_requirements(
+                pip_requirements, extra_pip_requirements, conda_env, code.requirements
+            ),
+            model_config=load_settings(model_config),
+            # A folder with no uv project keeps MLflow from taking the working directory's.
+            uv_project_path=scratch,
+        )
+    write_data(path / DATA_FOLDER, source.checkpoint, source.encoding, probe)
+    mlflow_model.flavors[pyfunc.FLAVOR_NAME][pyfunc.DATA] = DATA_FOLDER
+    mlflow_model.flavors[FLAVOR_NAME] |= _save_extra_files(extra_files, path)
+    mlflow_model.model_size_bytes = sum(
+        file.stat().st_size for file in path.rglob("*") if file.is_file()
+    )
+    mlflow_model.save(path / MLMODEL_FILE_NAME)
+
+
+def log_model(
+    model: Any,
+    name: str | None = None,
+    *,
+    tokenizer: Any = None,
+    sequence_length: int | None = None,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    registered_model_name: str | None = None,
+    await_registration_for: int = 300,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    model_type: str | None = None,
+    step: int = 0,
+    model_id: str | None = None,
+    code_paths: Sequence[str] | None = None,
+    signature: ModelSignature | None = None,
+    input_example: Any = None,
+    pip_requirements: Sequence[str] | str | None = None,
+    extra_pip_requirements: Sequence[str] | str | None = None,
+    conda_env: Mapping[str, Any] | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    extra_files: Sequence[str] | None = None,
+) -> ModelInfo:
+    """Logs an encoder as an MLflow model, to the active run where there is one.
+
+    `fnet_mlflow.register_preset` does the same once for each content, with its origin in tags.
+
+    Args:
+        model: As in `save_model`, like every argument that is not listed here.
+        name: The logged model's name.
+        tokenizer: See above.
+        sequence_length: See above.
+        pooling: See above.
+        normalize: See above.
+        registered_model_name: Registers the model under this name too.
+        await_registration_for: Seconds to wait until the version is ready.
+        params: Parameters of the logged model, beside its encoding.
+        tags: Tags of the logged model and of its version.
+        model_type: The logged model's type.
+        step: The training step that it belongs to.
+        model_id: The logged model to log to, where one was initialised.
+        code_paths: See above.
+        signature: See above.
+        input_example: See above.
+        pip_requirements: See above.
+        extra_pip_requirements: See above.
+        conda_env: See above.
+        metadata: See above.
+        model_config: See above.
+        extra_files: See above.
+
+    Returns:
+        What MLflow knows of the logged model, with its `model_uri`.
+
+    Raises:
+        FNetError: As in `save_model`.
+        MlflowException: MLflow rejects an argument, or the store does not take the model.
+    """
+    source = resolve_source(
+        model,
+        tokenizer=tokenizer,
+        sequence_length=sequence_length,
+        pooling=pooling,
+        normalize=normalize,
+    )
+    return Model.log(
+        artifact_path=None,
+        name=name,
+        flavor=fnet_mlflow,
+        model=source,
+        registered_model_name=registered_model_name,
+        await_registration_for=await_registration_for,
+        params={**source.encoding.to_dict(), **(params or {})},
+        tags=dict(tags or {}),
+        model_type=model_type,
+        step=step,
+        model_id=model_id,
+        code_paths=code_paths,
+        signature=signature,
+        input_example=input_example,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        conda_env=conda_env,
+        metadata=metadata,
+        model_config=model_config,
+        extra_files=extra_files,
+    )
+
+
+def _save_extra_files(extra_files: Sequence[str] | None, path: Path) -> dict[str, Any]:
+    """Keeps files beside a model, in the place and under the key that MLflow's flavors use."""
+    if not extra_files:
+        return {}
+    folder = path / "extra_files"
+    folder.mkdir()
+    for file in extra_files:
+        download_artifacts(artifact_uri=str(file), dst_path=str(folder))
+    names = [Path(str(file)).name for file in extra_files]
+    return {"extra_files": [{"path": f"{folder.name}/{name}"} for name in names]}

@@ -1,0 +1,26 @@
+"""The signature of every FNet model."""
+
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array
+
+
+def embedding_signature() -> ModelSignature:
+    """Texts in, one vector for each out, and what a request may choose.
+
+    The input is unnamed, so that a plain list of texts is accepted. The output is an array of
+    floats in each row rather than a tensor, from which `spark_udf` would infer an array of arrays.
+    Parameters default to None: a default other than that would override the model's own settings
+    in every request.
+    """
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string)]),
+        outputs=Schema([ColSpec(Array(DataType.float))]),
+        params=ParamSchema(
+            [
+                ParamSpec("normalize", DataType.boolean, None),
+                ParamSpec("batch_size", DataType.long, None),
+                ParamSpec("long_text", DataType.string, None),
+            ]
+        ),
+    )

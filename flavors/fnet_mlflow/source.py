@@ -1,0 +1,91 @@
+"""What `log_model` takes, as one thing: a checkpoint, its encoding and its origin."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fnet_mlflow.provenance import Provenance, read_provenance
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.handle import Handle
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A model that is about to be saved.
+
+    Attributes:
+        checkpoint: Weights, sizes and tokenizer.
+        encoding: How texts become vectors.
+        provenance: Where it came from; None for a model made in this process.
+    """
+
+    checkpoint: Checkpoint
+    encoding: EncodingConfig
+    provenance: Provenance | None = None
+
+    def reference(self) -> "TextEncoder":
+        """The encoder that defines the version's vectors: float32 on a CPU."""
+        from fnet_registry.encoding.encoder import TextEncoder
+
+        return TextEncoder.from_checkpoint(
+            self.checkpoint, self.encoding, device="cpu", dtype="float32"
+        )
+
+
+def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Source:
+    """Reads what a user wants to save.
+
+    Args:
+        model: A `TextEncoder`, a preset handle, or an `FNetBackbone`.
+        tokenizer: The `FNetTokenizer` of a backbone.
+        **encoding: `sequence_length`, `pooling` and `normalize`, where they are not None; an
+            encoder brings its own.
+
+    Raises:
+        TypeError: The model is none of these, or a backbone comes without its tokenizer.
+        HandleError: The handle cannot be read.
+        PresetError: It leads to no usable FNet preset.
+        FetchError: The hub did not deliver.
+    """
+    from fnet_registry.encoding.encoder import TextEncoder
+
+    chosen = {name: value for name, value in encoding.items() if value is not None}
+    if isinstance(model, Source):
+        return model
+    if isinstance(model, TextEncoder):
+        if chosen:
+            raise TypeError(
+                "A TextEncoder has its encoding already; set it there, for example "
+                f"TextEncoder.from_preset('f_net_base_en', pooling='cls'). Received: {chosen}"
+            )
+        return Source(checkpoint=model.checkpoint, encoding=model.config)
+    if isinstance(model, str | os.PathLike | Handle):
+        return _resolve_handle(model, chosen)
+    if type(model).__name__ != "FNetBackbone":
+        raise TypeError(
+            "Expected a TextEncoder, a preset handle such as 'f_net_base_en', or an FNetBackbone "
+            f"with tokenizer=. Received: {type(model).__name__}"
+        )
+    if tokenizer is None:
+        raise TypeError(
+            "A backbone alone cannot read texts: pass tokenizer=, for example "
+            "FNetTokenizer.from_preset('f_net_base_en'). Received: tokenizer=None"
+        )
+    encoder = TextEncoder(model, tokenizer, **chosen)
+    return Source(checkpoint=encoder.checkpoint, encoding=encoder.config)
+
+
+def _resolve_handle(handle: str | os.PathLike[str] | Handle, chosen: dict[str, Any]) -> Source:
+    folder = fetch(handle)
+    checkpoint = read_checkpoint(folder.path)
+    longest = checkpoint.config.max_sequence_length
+    return Source(
+        checkpoint=checkpoint,
+        encoding=EncodingConfig(**{"sequence_length": longest, **chosen}),
+        provenance=read_provenance(folder),
+    )

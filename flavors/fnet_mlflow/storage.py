@@ -1,0 +1,110 @@
+"""What lies in a model's `data/` folder.
+
+config.json metadata.json tokenizer.json     a preset as KerasHub writes and loads it
+model.weights.h5 assets/tokenizer/…
+probe.npz                                    probe texts with their vectors
+encoding.json                                how texts become vectors, and a digest of each file
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fnet_mlflow.probe import Probe, write_probe
+from fnet_mlflow.version import FORMAT_VERSION, OLDEST_READABLE
+from fnet_registry import __version__
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.errors import DamagedFileError, FormatError
+from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_registry.presets.folder import digest_files
+from fnet_registry.presets.writing import write_checkpoint, write_json
+
+FLAVOR_NAME = "fnet"
+DATA_FOLDER = "data"
+ENCODING_FILE = "encoding.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a data folder says of itself.
+
+    Attributes:
+        format_version: The format it was written in.
+        code_version: The release of this project that wrote it.
+        encoding: How texts become vectors.
+        digests: SHA-256 by file name, with `/` between folders.
+    """
+
+    format_version: int
+    code_version: str
+    encoding: EncodingConfig
+    digests: Mapping[str, str]
+
+
+def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, probe: Probe):
+    """Writes a data folder; its record comes last, so that half a folder is none."""
+    write_checkpoint(checkpoint, folder)
+    write_probe(probe, folder)
+    write_record(folder, encoding)
+
+
+def write_record(folder: Path, encoding: EncodingConfig) -> None:
+    """Writes the record of the files that lie in a folder."""
+    names = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    record = {
+        "format_version": FORMAT_VERSION,
+        "code_version": __version__,
+        "encoding": encoding.to_dict(),
+        "sha256": dict(digest_files(folder, names)),
+    }
+    write_json(record, folder / ENCODING_FILE)
+
+
+def read_record(folder: Path) -> Record:
+    """Reads what a data folder says of itself.
+
+    Raises:
+        FormatError: The folder is none that this project saved, or one of a release whose format
+            this code does not read.
+    """
+    path = folder / ENCODING_FILE
+    if not path.is_file():
+        raise FormatError(
+            f"Expected the file {ENCODING_FILE} in the data folder of a model saved by "
+            f"fnet_mlflow. Received: {folder}"
+        )
+    stored = json.loads(path.read_text())
+    written = stored["format_version"]
+    if not OLDEST_READABLE <= written <= FORMAT_VERSION:
+        raise FormatError(
+            f"fnet-registry {__version__} reads models of format {OLDEST_READABLE} to "
+            f"{FORMAT_VERSION}. This one was saved by {stored['code_version']}: install "
+            f"'fnet-registry=={stored['code_version']}'. Received: format {written}"
+        )
+    return Record(
+        format_version=written,
+        code_version=stored["code_version"],
+        encoding=EncodingConfig.from_dict(stored["encoding"]),
+        digests=stored["sha256"],
+    )
+
+
+def check_digests(folder: Path, record: Record) -> None:
+    """Checks every stored file against the digest recorded when the model was saved.
+
+    Raises:
+        DamagedFileError: A file is missing or holds other bytes.
+    """
+    for name in record.digests:
+        if not (folder / name).is_file():
+            raise DamagedFileError(f"Expected the file {name} of the saved model in {folder}")
+    found = digest_files(folder, record.digests)
+    damaged = [name for name, digest in record.digests.items() if found[name] != digest]
+    if damaged:
+        raise DamagedFileError(
+            f"Expected the bytes that were saved; load the model again or register it anew. "
+            f"Received: other bytes in {', '.join(damaged)} of {folder}"
+        )
