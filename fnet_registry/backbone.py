@@ -263,7 +263,7 @@ def build_backbone(
 def _make_layers(config: FNetConfig, policy: keras.DTypePolicy) -> dict[str, keras.layers.Layer]:
     """Every layer by its name, which is KerasHub's."""
 
-    def initializer() -> keras.initializers.Initializer:
+    def initializer() -> Any:
         return keras.initializers.TruncatedNormal(stddev=_INITIALIZER_STDDEV)
 
     layers: list[keras.layers.Layer] = [
@@ -334,9 +334,9 @@ def _dense_variables(part: str, layer: Any) -> dict[str, keras.Variable]:
     return {f"{part}.kernel": layer.kernel, f"{part}.bias": layer.bias}
 
 
-def _view(variable: keras.Variable) -> np.ndarray:
+def _view(variable: Any) -> np.ndarray:
     if keras.config.backend() == "torch":
         from fnet_registry.engine.arrays import as_array
 
         return as_array(variable.value)
-    return ops.convert_to_numpy(variable)
+    return np.asarray(ops.convert_to_numpy(variable))

@@ -22,7 +22,7 @@ class PositionEmbedding(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.sequence_length = sequence_length
-        self.initializer = keras.initializers.get(initializer)
+        self.initializer: Any = keras.initializers.get(initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the table, of shape `(sequence_length, hidden)`."""
@@ -41,9 +41,8 @@ class PositionEmbedding(keras.layers.Layer):
         Returns:
             Tensor of the same shape: the same vectors for every member of the batch.
         """
-        length = ops.shape(inputs)[1]
-        table = ops.convert_to_tensor(self.position_embeddings)
-        return ops.broadcast_to(table[:length], ops.shape(inputs))
+        table: Any = ops.convert_to_tensor(self.position_embeddings)
+        return ops.broadcast_to(table[: inputs.shape[1]], ops.shape(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's own shape."""
@@ -89,19 +88,19 @@ class FNetEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
-        self.activation = keras.activations.get(activation)
+        self.activation: Any = keras.activations.get(activation)
         self.layer_norm_epsilon = layer_norm_epsilon
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_initializer: Any = keras.initializers.get(kernel_initializer)
+        self.bias_initializer: Any = keras.initializers.get(bias_initializer)
 
-    def build(self, inputs_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes the two normalisations and the two dense layers.
 
         Args:
-            inputs_shape: `(batch, sequence, hidden)`.
+            input_shape: `(batch, sequence, hidden)`.
         """
-        hidden_dim = inputs_shape[-1]
-        inner_shape = (*inputs_shape[:-1], self.intermediate_dim)
+        hidden_dim = input_shape[-1]
+        inner_shape = (*input_shape[:-1], self.intermediate_dim)
         self.mixing_layer_norm = self._norm("mixing_layer_norm")
         self.intermediate_dense = self._dense(
             self.intermediate_dim, "intermediate_dense", activation=self.activation
@@ -111,10 +110,10 @@ class FNetEncoder(keras.layers.Layer):
             self.dropout, dtype=self.dtype_policy, name="output_dropout"
         )
         self.output_layer_norm = self._norm("output_layer_norm")
-        self.mixing_layer_norm.build(inputs_shape)
-        self.intermediate_dense.build(inputs_shape)
+        self.mixing_layer_norm.build(input_shape)
+        self.intermediate_dense.build(input_shape)
         self.output_dense.build(inner_shape)
-        self.output_layer_norm.build(inputs_shape)
+        self.output_layer_norm.build(input_shape)
 
     def _norm(self, name: str) -> keras.layers.LayerNormalization:
         # In float32 under every policy: what comes in is a sum that half precision overflows.
@@ -128,8 +127,8 @@ class FNetEncoder(keras.layers.Layer):
         return keras.layers.Dense(
             units,
             activation=activation,
-            kernel_initializer=keras.initializers.get(self.kernel_initializer),
-            bias_initializer=keras.initializers.get(self.bias_initializer),
+            kernel_initializer=self.kernel_initializer.clone(),
+            bias_initializer=self.bias_initializer.clone(),
             dtype=self.dtype_policy,
             name=name,
         )
@@ -150,9 +149,9 @@ class FNetEncoder(keras.layers.Layer):
         outputs = self.output_layer_norm(mixed + ops.cast(block, "float32"))
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, inputs_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's own shape."""
-        return inputs_shape
+        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral, Real
 from typing import Any, Self
 
 from fnet_registry.errors import ConfigError
@@ -39,7 +38,7 @@ class FNetConfig:
     def __post_init__(self) -> None:
         for name in _SIZES:
             size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, Integral):
+            if isinstance(size, bool) or not isinstance(size, int):
                 raise ConfigError(
                     f"`{name}` must be a positive integer, for example 512. Received: {size!r}"
                 )
@@ -47,9 +46,8 @@ class FNetConfig:
                 raise ConfigError(
                     f"`{name}` must lie between 1 and {_LARGEST:,}. Received: {size!r}"
                 )
-            object.__setattr__(self, name, int(size))
         rate = self.dropout
-        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
             raise ConfigError(
                 f"`dropout` must be a number in [0, 1), for example 0.1. Received: {rate!r}"
             )

@@ -32,9 +32,10 @@ def describe_safetensors(paths: Iterable[Path]) -> dict[str, StoredTensor]:
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118  (not a mapping)
                     described = file.get_slice(name)
+                    dtype = str(described.get_dtype())
                     tensors[name] = StoredTensor(
                         shape=tuple(described.get_shape()),
-                        dtype=_DTYPES.get(described.get_dtype(), described.get_dtype()),
+                        dtype=_DTYPES.get(dtype, dtype),
                         read=partial(_read, path, name),
                     )
         except (OSError, SafetensorError) as error:
