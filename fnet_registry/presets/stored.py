@@ -92,8 +92,8 @@ def _check_declaration(
         )
     if tensor.dtype not in FLOAT_DTYPES:
         raise WeightsError(
-            f"Tensor `{place.name}` must be of type {', '.join(FLOAT_DTYPES)}"
-            f" (quantised presets are not supported). Received: {tensor.dtype}"
+            f"Tensor `{place.name}` must be of type {', '.join(FLOAT_DTYPES)}:"
+            f" quantised presets are not supported. Received: {tensor.dtype}"
         )
 
 

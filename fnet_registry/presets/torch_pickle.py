@@ -58,8 +58,10 @@ def _load(path: Path) -> dict[Any, Any]:
         raise WeightsError(
             f"`{path}` must hold tensors and nothing else. Received: a pickle that asks for code"
         ) from None
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError) as e:
-        reason = str(e).partition("\n")[0]
+    except WeightsError:
+        raise
+    except Exception as error:  # torch's unpickler fails in any way that damaged bytes make it
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise WeightsError(f"`{path}` must be a torch checkpoint. Received: {reason}") from None
     if not isinstance(loaded, dict):
         raise WeightsError(f"`{path}` must map names to tensors. Received: {type(loaded).__name__}")
