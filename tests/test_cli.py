@@ -1,0 +1,98 @@
+"""The `fnet` command: light to start, one clear line for a user's mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fnet_registry.cli import COMMANDS, main
+from fnet_registry.presets.checkpoint import read_checkpoint
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    assert f"usage: fnet {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["inspect"]])
+def test_wrong_arguments_exit_with_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from fnet_registry.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(sorted({'keras', 'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["inspect", "convert"])
+def test_a_preset_that_is_none_gives_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = [str(tmp_path / "out")] if command == "convert" else []
+    assert main([command, str(tmp_path), *target]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("fnet: error: A preset folder must hold `config.json`")
+    assert error.count("\n") == 1
+
+
+def test_inspect_shows_what_a_preset_is(
+    data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(data_folder / "kerashub")]) == 0
+    printed = capsys.readouterr().out
+    for fact in (
+        "KerasHub",
+        "44,992",
+        "keras 3.15.1, keras_hub 0.32.0",
+        "hidden_dim",
+        "not stated",
+    ):
+        assert fact in printed
+
+
+def test_inspect_prints_json_for_programs(
+    data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(data_folder / "transformers_bin"), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["format"] == "Transformers"
+    assert shown["config"]["num_layers"] == 2
+    assert len(shown["sha256"]["config.json"]) == 64
+
+
+def test_inspect_reads_the_licence_of_the_model_card(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_bytes((data_folder / "kerashub/config.json").read_bytes())
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\nA small FNet.\n")
+    main(["inspect", str(tmp_path), "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["license"], shown["model_card"]) == ("apache-2.0", "A small FNet.")
+
+
+@pytest.mark.parametrize("preset", ["transformers_base", "old_nlp082_keras215"])
+def test_convert_writes_a_kerashub_folder(
+    preset: str, data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(data_folder / preset), str(tmp_path / "out")]) == 0
+    assert "44,992 parameters" in capsys.readouterr().out
+    assert read_checkpoint(tmp_path / "out").config == read_checkpoint(data_folder / preset).config
