@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fnet_registry import __version__ as __version__
 
 _HOMES = {
+    "ProbeReport": "fnet_mlflow.probe",
     "Registration": "fnet_mlflow.registration",
     "_load_pyfunc": "fnet_mlflow.pyfunc",
     "get_default_conda_env": "fnet_mlflow.requirements",
@@ -18,9 +19,11 @@ _HOMES = {
     "log_model": "fnet_mlflow.saving",
     "register_preset": "fnet_mlflow.registration",
     "save_model": "fnet_mlflow.saving",
+    "verify_model": "fnet_mlflow.verification",
 }
 
 __all__ = [
+    "ProbeReport",
     "Registration",
     "get_default_conda_env",
     "get_default_pip_requirements",
@@ -28,13 +31,16 @@ __all__ = [
     "log_model",
     "register_preset",
     "save_model",
+    "verify_model",
 ]
 
 if TYPE_CHECKING:
     from fnet_mlflow.loading import load_model
+    from fnet_mlflow.probe import ProbeReport
     from fnet_mlflow.registration import Registration, register_preset
     from fnet_mlflow.requirements import get_default_conda_env, get_default_pip_requirements
     from fnet_mlflow.saving import log_model, save_model
+    from fnet_mlflow.verification import verify_model
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fnet_registry.errors import ProbeError
+
 if TYPE_CHECKING:
     from fnet_registry.encoding.encoder import TextEncoder
 
@@ -113,6 +115,15 @@ def write_probe(probe: Probe, folder: Path) -> None:
 
 
 def read_probe(folder: Path) -> Probe:
-    """Reads the probe of a model's data folder."""
+    """Reads the probe of a model's data folder.
+
+    Raises:
+        ProbeError: It has none.
+    """
+    if not (folder / PROBE_FILE).is_file():
+        raise ProbeError(
+            "A version that refers to a hub holds no probe vectors; register the preset without "
+            f"--reference to have them. Received: {folder}"
+        )
     with np.load(folder / PROBE_FILE, allow_pickle=False) as stored:
         return Probe(texts=tuple(stored["texts"].tolist()), vectors=stored["vectors"])

@@ -1,17 +1,13 @@
 """Where a model came from, and what its origin says about it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
+from fnet_registry.presets.card import read_card
 from fnet_registry.presets.folder import PresetFolder
 from fnet_registry.presets.handle import Handle, HuggingFaceHandle, KaggleHandle
 
-MODEL_CARD = "README.md"
-
-_FRONT_MATTER = re.compile(r"\A---\s*\n(.*?\n)---\s*\n", re.DOTALL)
 _PUBLISHERS = {"google", "keras"}
 
 
@@ -38,33 +34,15 @@ class Provenance:
 
 def read_provenance(folder: PresetFolder) -> Provenance:
     """Reads the origin of a preset that was fetched."""
-    header, card = _read_model_card(folder)
+    card = read_card(folder)
     return Provenance(
         handle=str(folder.handle),
         revision=_revision(folder.handle),
         digests=dict(folder.digests),
-        license=_license(header),
-        model_card=card,
+        license=card.license,
+        model_card=card.text,
         pretrained=_is_published(folder.handle),
     )
-
-
-def _read_model_card(folder: PresetFolder) -> tuple[Mapping[str, Any], str | None]:
-    if MODEL_CARD not in folder.files:
-        return {}, None
-    import yaml
-
-    text = folder.file(MODEL_CARD).read_text(encoding="utf-8", errors="replace")
-    match = _FRONT_MATTER.match(text)
-    if match is None:
-        return {}, text.strip()
-    header = yaml.safe_load(match[1])
-    return header if isinstance(header, dict) else {}, text[match.end() :].strip()
-
-
-def _license(header: Mapping[str, Any]) -> str | None:
-    stated = header.get("license")
-    return ", ".join(map(str, stated)) if isinstance(stated, list) else stated and str(stated)
 
 
 def _revision(handle: Handle) -> str | None:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from fnet_registry.errors import ModelError
 _logger = logging.getLogger(__name__)
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_LOGGED_MODEL = re.compile(r"models:/(?P<model_id>[^/]+)")
 _RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 
 
@@ -56,6 +57,7 @@ def register_preset(
     model_config: Mapping[str, Any] | None = None,
     alias: str | None = None,
     tags: Mapping[str, str] | None = None,
+    reference: bool = False,
     force: bool = False,
 ) -> Registration:
     """Registers a preset as a model version, or finds the version that holds it already.
@@ -75,13 +77,17 @@ def register_preset(
             `verify`.
         alias: An alias to set on the version, for example `"champion"`.
         tags: Tags to set on the version.
+        reference: Whether to write the pinned handle of a preset on a hub instead of storing its
+            weights. Such a version has the default encoding and settings, and loads where this
+            project is installed and the hub, or its cache, is at hand.
         force: Whether to make another version of content that is registered already.
 
     Raises:
         HandleError: The handle cannot be read.
         PresetError: It leads to no usable FNet preset.
         FetchError: The hub did not deliver.
-        ModelError: The alias is not one that MLflow takes.
+        ModelError: The alias is not one that MLflow takes, or a reference is asked for together
+            with an encoding or settings, or of what lies on no hub.
         MlflowException: MLflow rejects the name, or the store does not take the model.
     """
     _check_alias(alias)
@@ -93,8 +99,11 @@ def register_preset(
         normalize=normalize,
     )
     settings = load_settings(model_config)
-    _warn_of_pretrained(source)
     changed = {key: value for key, value in settings.items() if value != LOAD_SETTINGS[key]}
+    if reference:
+        _check_reference(source, (sequence_length, pooling, normalize, *changed.values()))
+        changed["reference"] = True
+    _warn_of_pretrained(source)
     digest = content_digest(source.checkpoint, source.encoding, changed)
 
     client = MlflowClient()
@@ -102,7 +111,7 @@ def register_preset(
     version = None if force else find_version(client, name, digest)
     created = version is None
     if version is None:
-        version = _create_version(client, name, source, settings, digest)
+        version = _create_version(client, name, source, digest, None if reference else settings)
         lowest = None if force else find_version(client, name, digest)
         if lowest is not None and int(lowest.version) < int(version.version):
             _take_back(client, version)
@@ -124,23 +133,30 @@ def find_version(client: MlflowClient, name: str, digest: str) -> ModelVersion |
 
 
 def _create_version(
-    client: MlflowClient, name: str, source: Source, settings: Mapping[str, Any], digest: str
+    client: MlflowClient,
+    name: str,
+    source: Source,
+    digest: str,
+    settings: Mapping[str, Any] | None,
 ) -> ModelVersion:
+    """Makes a version; without settings, one that only refers to the source's handle."""
     tags = version_tags(describe(source)) | {DIGEST_TAG: digest}
-    logged = log_model(source, name=name, tags=tags, model_config=settings)
+    if settings is None:
+        assert source.provenance is not None
+        uri, model_id = source.provenance.handle, None
+    else:
+        logged = log_model(source, name=name, tags=tags, model_config=settings)
+        uri, model_id = logged.model_uri, logged.model_id
     # The tags come with the version, so that whoever sees the version sees its digest.
     return client.create_model_version(
-        name,
-        source=logged.model_uri,
-        tags=tags,
-        description=model_description(source),
-        model_id=logged.model_id,
+        name, source=uri, tags=tags, description=model_description(source), model_id=model_id
     )
 
 
 def _take_back(client: MlflowClient, version: ModelVersion) -> None:
     client.delete_model_version(version.name, version.version)
-    client.delete_logged_model(str(version.source).removeprefix("models:/"))
+    if match := _LOGGED_MODEL.fullmatch(version.source or ""):
+        client.delete_logged_model(match["model_id"])
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:
@@ -158,6 +174,19 @@ def _check_alias(alias: str | None) -> None:
         raise ModelError(
             "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "
             f"for example 'champion'. Received: {alias!r}"
+        )
+
+
+def _check_reference(source: Source, chosen: Sequence[Any]) -> None:
+    if source.provenance is None or source.provenance.revision is None:
+        raise ModelError(
+            "Only a preset on a hub can be referred to, for example hf://owner/name. Received: "
+            f"{source.provenance.handle if source.provenance else 'a model of this process'}"
+        )
+    if any(value is not None for value in chosen):
+        raise ModelError(
+            "A reference has the default encoding and settings; register without --reference to "
+            f"choose others. Received: {', '.join(str(v) for v in chosen if v is not None)}"
         )
 
 

@@ -1,6 +1,6 @@
 """Saving and logging an FNet encoder as an MLflow model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +17,7 @@ from fnet_mlflow.requirements import settle_requirements
 from fnet_mlflow.settings import load_settings
 from fnet_mlflow.shipping import ship_code
 from fnet_mlflow.signature import embedding_signature
-from fnet_mlflow.source import resolve_source
+from fnet_mlflow.source import Source, resolve_source
 from fnet_mlflow.storage import DATA_FOLDER, FLAVOR_NAME, write_data
 from fnet_mlflow.version import FORMAT_VERSION
 from fnet_registry import __version__
@@ -84,40 +84,21 @@ def save_model(
         normalize=normalize,
     )
     probe = record_probe(source.reference())
-    path = Path(path)
-    mlflow_model = mlflow_model or Model()
-    mlflow_model.signature = signature or embedding_signature()
-    mlflow_model.metadata = {
-        **describe(source),
-        **(mlflow_model.metadata or {}),
-        **(metadata or {}),
-    }
-    mlflow_model.add_flavor(
-        FLAVOR_NAME, data=DATA_FOLDER, format_version=FORMAT_VERSION, code_version=__version__
+    write_model(
+        Path(path),
+        source,
+        lambda data: write_data(data, source.checkpoint, source.encoding, probe),
+        code_paths=code_paths,
+        mlflow_model=mlflow_model or Model(),
+        signature=signature,
+        input_example=input_example,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        conda_env=conda_env,
+        metadata=metadata,
+        model_config=model_config,
+        extra_files=extra_files,
     )
-    with TemporaryDirectory() as scratch:
-        code = ship_code(code_paths, Path(scratch))
-        pyfunc.save_model(
-            path,
-            loader_module=code.loader_module,
-            code_paths=code.paths,
-            mlflow_model=mlflow_model,
-            input_example=INPUT_EXAMPLE if input_example is None else input_example,
-            conda_env=conda_env,
-            pip_requirements=settle_requirements(
-                pip_requirements, extra_pip_requirements, conda_env, code.requirements
-            ),
-            model_config=load_settings(model_config),
-            # A folder with no uv project keeps MLflow from taking the working directory's.
-            uv_project_path=scratch,
-        )
-    write_data(path / DATA_FOLDER, source.checkpoint, source.encoding, probe)
-    mlflow_model.flavors[pyfunc.FLAVOR_NAME][pyfunc.DATA] = DATA_FOLDER
-    mlflow_model.flavors[FLAVOR_NAME] |= _save_extra_files(extra_files, path)
-    mlflow_model.model_size_bytes = sum(
-        file.stat().st_size for file in path.rglob("*") if file.is_file()
-    )
-    mlflow_model.save(path / MLMODEL_FILE_NAME)
 
 
 def log_model(
@@ -209,6 +190,74 @@ def log_model(
         model_config=model_config,
         extra_files=extra_files,
     )
+
+
+def write_model(
+    path: Path,
+    source: Source,
+    write_files: Callable[[Path], None],
+    *,
+    code_paths: Sequence[str] | None,
+    mlflow_model: Model,
+    signature: ModelSignature | None = None,
+    input_example: Any = None,
+    pip_requirements: Sequence[str] | str | None = None,
+    extra_pip_requirements: Sequence[str] | str | None = None,
+    conda_env: Mapping[str, Any] | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    extra_files: Sequence[str] | None = None,
+) -> None:
+    """Writes the folder of an MLflow model around a data folder.
+
+    Args:
+        path: The folder; it must be empty or not exist.
+        source: What is saved, for the model to describe.
+        write_files: Writes the data folder, straight to where it belongs.
+        code_paths: As in `save_model`, like all that follow.
+        mlflow_model: See above.
+        signature: See above.
+        input_example: See above.
+        pip_requirements: See above.
+        extra_pip_requirements: See above.
+        conda_env: See above.
+        metadata: See above.
+        model_config: See above.
+        extra_files: See above.
+    """
+    mlflow_model.signature = signature or embedding_signature()
+    mlflow_model.metadata = {
+        **describe(source),
+        **(mlflow_model.metadata or {}),
+        **(metadata or {}),
+    }
+    mlflow_model.add_flavor(
+        FLAVOR_NAME, data=DATA_FOLDER, format_version=FORMAT_VERSION, code_version=__version__
+    )
+    with TemporaryDirectory() as scratch:
+        code = ship_code(code_paths, Path(scratch))
+        pyfunc.save_model(
+            path,
+            loader_module=code.loader_module,
+            code_paths=code.paths,
+            mlflow_model=mlflow_model,
+            input_example=INPUT_EXAMPLE if input_example is None else input_example,
+            conda_env=conda_env,
+            pip_requirements=settle_requirements(
+                pip_requirements, extra_pip_requirements, conda_env, code.requirements
+            ),
+            model_config=load_settings(model_config),
+            # A folder with no uv project keeps MLflow from taking the working directory's.
+            uv_project_path=scratch,
+        )
+    # Not through `data_path`: MLflow would copy the weights once more, and to data/<name>.
+    write_files(path / DATA_FOLDER)
+    mlflow_model.flavors[pyfunc.FLAVOR_NAME][pyfunc.DATA] = DATA_FOLDER
+    mlflow_model.flavors[FLAVOR_NAME] |= _save_extra_files(extra_files, path)
+    mlflow_model.model_size_bytes = sum(
+        file.stat().st_size for file in path.rglob("*") if file.is_file()
+    )
+    mlflow_model.save(path / MLMODEL_FILE_NAME)
 
 
 def _save_extra_files(extra_files: Sequence[str] | None, path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fnet_mlflow.provenance import Provenance, read_provenance
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.folder import PresetFolder
 from fnet_registry.presets.handle import Handle
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
             )
         return Source(checkpoint=model.checkpoint, encoding=model.config)
     if isinstance(model, str | os.PathLike | Handle):
-        return _resolve_handle(model, chosen)
+        return resolve_folder(fetch(model), **chosen)
     if type(model).__name__ != "FNetBackbone":
         raise TypeError(
             "Expected a TextEncoder, a preset handle such as 'f_net_base_en', or an FNetBackbone "
@@ -80,8 +81,8 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
     return Source(checkpoint=encoder.checkpoint, encoding=encoder.config)
 
 
-def _resolve_handle(handle: str | os.PathLike[str] | Handle, chosen: dict[str, Any]) -> Source:
-    folder = fetch(handle)
+def resolve_folder(folder: PresetFolder, **chosen: Any) -> Source:
+    """Reads a preset that lies on this machine, with an encoding of its own."""
     checkpoint = read_checkpoint(folder.path)
     longest = checkpoint.config.max_sequence_length
     return Source(

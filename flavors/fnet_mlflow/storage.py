@@ -17,7 +17,7 @@ from fnet_registry import __version__
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.errors import DamagedFileError, FormatError
 from fnet_registry.presets.checkpoint import Checkpoint
-from fnet_registry.presets.folder import digest_files
+from fnet_registry.presets.folder import PresetFolder, digest_files
 from fnet_registry.presets.writing import write_checkpoint, write_json
 
 FLAVOR_NAME = "fnet"
@@ -46,19 +46,27 @@ def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, p
     """Writes a data folder; its record comes last, so that half a folder is none."""
     write_checkpoint(checkpoint, folder)
     write_probe(probe, folder)
-    write_record(folder, encoding)
-
-
-def write_record(folder: Path, encoding: EncodingConfig) -> None:
-    """Writes the record of the files that lie in a folder."""
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
+    _write_record(folder, encoding, digest_files(folder, names))
+
+
+def link_data(folder: Path, preset: PresetFolder, encoding: EncodingConfig) -> None:
+    """Makes a data folder of links to a preset's own files, in whatever format they are."""
+    for name in preset.files:
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(preset.file(name).resolve())
+    _write_record(folder, encoding, preset.digests)
+
+
+def _write_record(folder: Path, encoding: EncodingConfig, digests: Mapping[str, str]) -> None:
     record = {
         "format_version": FORMAT_VERSION,
         "code_version": __version__,
         "encoding": encoding.to_dict(),
-        "sha256": dict(digest_files(folder, names)),
+        "sha256": dict(digests),
     }
     write_json(record, folder / ENCODING_FILE)
 

@@ -1,7 +1,10 @@
 """Register presets as model versions in MLflow."""
 
 import argparse
+from pathlib import Path
 
+from fnet_mlflow.batch import Outcome, read_presets, register_presets
+from fnet_mlflow.commands.table import format_table
 from fnet_mlflow.registration import Registration, register_preset
 from fnet_registry.errors import ModelError
 
@@ -10,10 +13,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument(
         "handle",
+        nargs="?",
         metavar="HANDLE",
         help="f_net_base_en, kaggle://owner/model/keras/variant, hf://owner/name or a folder",
     )
-    parser.add_argument("--name", required=True, help="the registered model")
+    parser.add_argument("--name", help="the registered model")
+    parser.add_argument(
+        "--from", dest="file", type=Path, metavar="FILE", help="register all presets of a TOML file"
+    )
     parser.add_argument("--alias", help="an alias to set on the version, for example champion")
     parser.add_argument(
         "--sequence-length", type=int, metavar="TOKENS", help="pad length; default: the maximum"
@@ -22,9 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--normalize", action="store_true", default=None, help="give vectors of length 1"
     )
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default dtype at load")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="dtype at load")
     parser.add_argument(
         "--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag; may be repeated"
+    )
+    parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="refer to the hub, pinned, instead of storing the weights",
     )
     parser.add_argument(
         "--force", action="store_true", help="register again what is registered already"
@@ -32,7 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Runs the command; the exit status is 1 where a preset of a file failed."""
+    if args.file is not None:
+        return _register_file(args)
+    if args.handle is None or args.name is None:
+        raise ModelError(
+            "Expected a handle and --name, for example: fnet register f_net_base_en --name fnet. "
+            f"Received: handle {args.handle}, name {args.name}"
+        )
     registration = register_preset(
         args.handle,
         args.name,
@@ -41,29 +60,47 @@ def run(args: argparse.Namespace) -> int:
         pooling=args.pooling,
         normalize=args.normalize,
         model_config={"dtype": args.dtype} if args.dtype else None,
-        tags=read_tags(args.tag),
+        tags=_read_tags(args.tag),
+        reference=args.reference,
         force=args.force,
     )
-    print(_say(registration))
+    print(f"{registration.model_uri} {_say(registration)}")
     return 0
 
 
-def read_tags(pairs: list[str]) -> dict[str, str]:
-    """Reads `key=value` pairs."""
-    for pair in pairs:
-        if not pair.partition("=")[0] or "=" not in pair:
-            raise ModelError(
-                f"A tag is written key=value, for example team=search. Received: {pair!r}"
-            )
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+def _register_file(args: argparse.Namespace) -> int:
+    if args.handle is not None or args.name is not None:
+        raise ModelError(
+            "--from takes handles and names from the file. "
+            f"Received: handle {args.handle}, name {args.name}"
+        )
+    outcomes = list(register_presets(read_presets(args.file)))
+    print(format_table(("HANDLE", "VERSION", "RESULT"), map(_row, outcomes)))
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _row(outcome: Outcome) -> tuple[str, str, str]:
+    registration = outcome.registration
+    if registration is None:
+        return outcome.handle, "-", f"failed: {outcome.error}"
+    return outcome.handle, registration.model_uri, _say(registration)
 
 
 def _say(registration: Registration) -> str:
     if not registration.created:
-        return f"{registration.model_uri} holds this already; --force registers it again"
+        return "holds this already; --force registers it again"
     told = registration.metadata
     return (
-        f"{registration.model_uri} registered: {told['parameter_count']:,} parameters, "
-        f"{told['embedding_dim']} dimensions, {told['pooling']} pooling over "
-        f"{told['sequence_length']} tokens"
+        f"registered: {told['parameter_count']:,} parameters, {told['embedding_dim']} dimensions, "
+        f"{told['pooling']} pooling over {told['sequence_length']} tokens"
     )
+
+
+def _read_tags(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        key, equals, _ = pair.partition("=")
+        if not key or not equals:
+            raise ModelError(
+                f"A tag is written key=value, for example team=search. Received: {pair!r}"
+            )
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}

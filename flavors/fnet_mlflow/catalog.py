@@ -1,0 +1,88 @@
+"""The registered FNet versions, read from their tags."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+from fnet_mlflow.description import DIGEST_TAG, TAG_PREFIX
+from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
+
+HUB_SCHEMES = (HuggingFaceHandle.SCHEME, KaggleHandle.SCHEME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """One registered version.
+
+    Attributes:
+        name: The registered model.
+        version: Its version.
+        aliases: The aliases that point to it.
+        handle: The pinned handle it was made from; None for a model made in a process.
+        encoding: Pooling and pad length, for example `mean/512`.
+        embedding_dim: Length of a vector.
+        parameter_count: Number of parameters.
+        weights_bytes: Size of the weights.
+        reference: Whether they lie on a hub and the version only refers to them.
+    """
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    handle: str | None
+    encoding: str
+    embedding_dim: int
+    parameter_count: int
+    weights_bytes: int
+    reference: bool
+
+
+def list_versions(name: str | None = None) -> list[CatalogEntry]:
+    """Lists the versions that `register_preset` made, by name and version.
+
+    Args:
+        name: One registered model; None for all.
+
+    Raises:
+        MlflowException: There is no model of that name.
+    """
+    client = MlflowClient()
+    models = _all_models(client) if name is None else [client.get_registered_model(name)]
+    return [entry for model in models for entry in _entries(client, model)]
+
+
+def _all_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    token = None
+    while True:
+        page = client.search_registered_models(order_by=["name"], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _entries(client: MlflowClient, model: RegisteredModel) -> list[CatalogEntry]:
+    versions = client.search_model_versions(f"name = '{model.name}'")
+    entries = [_entry(model, version) for version in versions if DIGEST_TAG in version.tags]
+    return sorted(entries, key=lambda entry: entry.version)
+
+
+def _entry(model: RegisteredModel, version: ModelVersion) -> CatalogEntry:
+    tags = {key.removeprefix(TAG_PREFIX): value for key, value in version.tags.items()}
+    number = int(version.version)
+    aliases = sorted(alias for alias, to in model.aliases.items() if int(to) == number)
+    normalized = "/normalized" if json.loads(tags["normalize"]) else ""
+    return CatalogEntry(
+        name=model.name,
+        version=number,
+        aliases=tuple(aliases),
+        handle=tags.get("handle"),
+        encoding=f"{tags['pooling']}/{tags['sequence_length']}{normalized}",
+        embedding_dim=int(tags["embedding_dim"]),
+        parameter_count=int(tags["parameter_count"]),
+        weights_bytes=int(tags["weights_bytes"]),
+        reference=str(version.source).startswith(HUB_SCHEMES),
+    )

@@ -1,0 +1,36 @@
+"""List the registered versions."""
+
+import argparse
+
+from fnet_mlflow.catalog import CatalogEntry, list_versions
+from fnet_mlflow.commands.table import format_table
+
+_HEADER = ("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "HANDLE")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one registered model")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    entries = list_versions(args.name)
+    if entries:
+        print(format_table(_HEADER, map(_row, entries)))
+    else:
+        print("No versions registered by fnet; make one with: fnet register HANDLE --name fnet")
+    return 0
+
+
+def _row(entry: CatalogEntry) -> tuple[str, ...]:
+    place = " on the hub" if entry.reference else ""
+    return (
+        f"models:/{entry.name}/{entry.version}",
+        ",".join(entry.aliases) or "-",
+        entry.encoding,
+        str(entry.embedding_dim),
+        f"{entry.parameter_count:,}",
+        f"{entry.weights_bytes / 1e6:,.1f} MB{place}",
+        entry.handle or "-",
+    )

@@ -1,0 +1,22 @@
+"""Recompute a version's probe vectors on this machine."""
+
+import argparse
+
+from fnet_mlflow.verification import verify_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("model_uri", metavar="MODEL_URI", help="for example models:/fnet/1")
+    parser.add_argument("--device", help="a torch device, for example cuda:0; default: as saved")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: as saved")
+    parser.add_argument("--num-threads", type=int, metavar="N", help="CPU threads")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; the exit status is 1 where a bound does not hold."""
+    report = verify_model(
+        args.model_uri, device=args.device, dtype=args.dtype, num_threads=args.num_threads
+    )
+    print(f"{args.model_uri} {'computes the same' if report.passed else 'DIFFERS'}: {report}")
+    return 0 if report.passed else 1

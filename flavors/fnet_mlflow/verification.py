@@ -1,0 +1,33 @@
+"""Whether this machine computes the vectors that a version was saved with."""
+
+from fnet_mlflow.loading import find_model, open_encoder
+from fnet_mlflow.probe import ProbeReport, check_probe, read_probe
+
+
+def verify_model(
+    model_uri: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    num_threads: int | None = None,
+) -> ProbeReport:
+    """Recomputes a model's probe texts and says how far the vectors lie from the saved ones.
+
+    The digests of the stored files are checked first, as at every load.
+
+    Args:
+        model_uri: Any URI that MLflow reads, for example `models:/fnet/1`.
+        device: A torch device; None takes the setting saved with the model, as below.
+        dtype: `"float32"` or `"bfloat16"`; each has a bound of its own.
+        num_threads: CPU threads.
+
+    Raises:
+        ModelError: It is no FNet model, or one whose format this code does not read.
+        DamagedFileError: A file is missing or holds other bytes than were saved.
+        MlflowException: There is no such model.
+    """
+    model = find_model(model_uri)
+    chosen = {"device": device, "dtype": dtype, "num_threads": num_threads}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    encoder = open_encoder(model.data, **{**model.settings, **given, "verify": False})
+    return check_probe(encoder, read_probe(model.data))
