@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from fnet_registry.errors import OutputError
@@ -38,6 +40,10 @@ class Store(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Create or replace a file in one step, durably."""
+        ...
+
+    def create(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file to write by pieces; it appears when the block ends without an error."""
         ...
 
     def claim(self, name: str, data: bytes) -> bool:
@@ -107,14 +113,23 @@ class LocalStore:
 
     def write(self, name: str, data: bytes) -> None:
         """Create or replace a file in one step, durably."""
+        with self.create(name) as file:
+            file.write(data)
+
+    @contextlib.contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file to write by pieces; it appears when the block ends without an error."""
         target = self.root / name
-        os.replace(_write_beside(target, data), target)
+        with _written_beside(target) as (temporary, file):
+            yield file
+        os.replace(temporary, target)
         _sync_folder(target.parent)
 
     def claim(self, name: str, data: bytes) -> bool:
         """Create a file where none is. Return whether this caller was the first."""
         target = self.root / name
-        temporary = _write_beside(target, data)
+        with _written_beside(target) as (temporary, file):
+            file.write(data)
         try:
             os.link(temporary, target)
         except FileExistsError:
@@ -142,9 +157,10 @@ class LocalStore:
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted."""
         try:
-            return sorted(os.listdir(self.root / folder))
+            found = os.listdir(self.root / folder)
         except FileNotFoundError:
             return []
+        return sorted(name for name in found if not name.startswith("."))
 
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
@@ -175,6 +191,17 @@ class ObjectStore:
     def write(self, name: str, data: bytes) -> None:
         """Create or replace a file in one step, durably."""
         self.fs.pipe_file(f"{self.root}/{name}", data)
+
+    @contextlib.contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file to write by pieces; it appears when the block ends without an error."""
+        file = self.fs.open(f"{self.root}/{name}", "wb")
+        try:
+            yield file
+        except BaseException:
+            file.discard()
+            raise
+        file.close()
 
     def claim(self, name: str, data: bytes) -> bool:
         """Create a file where none is. Return whether this caller was the first."""
@@ -211,15 +238,19 @@ class ObjectStore:
         return self.fs.exists(f"{self.root}/{name}")
 
 
-def _write_beside(target: Path, data: bytes) -> Path:
-    """Write to a temporary name in the target's folder and wait until the disk holds it."""
+@contextlib.contextmanager
+def _written_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open a temporary file in the target's folder; at the end, wait until the disk holds it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    with temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary
+    try:
+        with temporary.open("xb") as file:
+            yield temporary, file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,55 @@
+"""The Ray that a job runs on: one that is there, or a local one for the length of the job."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+# On a machine of few cores, a worker that encodes takes them all. The tasks that read and commit
+# need logical CPUs that no worker holds, or nothing would ever start; threads bound the real load.
+SPARE_CPUS = 2
+
+
+@contextlib.contextmanager
+def ray_cluster() -> Iterator[None]:
+    """Use the Ray of this process, the one that `RAY_ADDRESS` names, or a local one.
+
+    A cluster gets this project's code along with the job. A local Ray is stopped at the end.
+    """
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(runtime_env={"py_modules": _own_packages()}, **_quiet())
+    else:
+        cpus = (os.cpu_count() or 1) + SPARE_CPUS
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def live_nodes() -> list[dict[str, float]]:
+    """Return the resources of each node that is up, by name."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _own_packages() -> list[Any]:
+    import fnet_mlflow
+    import fnet_ray
+    import fnet_registry
+
+    return [fnet_registry, fnet_mlflow, fnet_ray]
+
+
+def _quiet() -> dict[str, Any]:
+    """Keep Ray's own messages out of the job's, unless something is wrong."""
+    return {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -1,0 +1,81 @@
+"""Progress on a terminal: a live bar, or a line every ten seconds where there is none."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+from fnet_ray.progress import Progress
+
+LINE_SECONDS = 10.0
+
+
+class ProgressBar:
+    """Shows a job's progress on stderr. Call it with each new `Progress`."""
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        self._bar: tqdm | None = None
+        self._latest: Progress | None = None
+        self._ended = threading.Event()
+        self._lines = threading.Thread(target=self._print_lines, daemon=True)
+        if not sys.stderr.isatty():
+            self._lines.start()
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        """Take new figures."""
+        self._latest = progress
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            self._bar = tqdm(
+                total=progress.rows, initial=progress.done, unit="row", unit_scale=True
+            )
+        self._bar.set_postfix_str(
+            f"{progress.tokens_per_second:,.0f} tokens/s, {_rejects(progress)}"
+        )
+        self._bar.update(progress.done - self._bar.n)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop showing."""
+        self._ended.set()
+        if self._bar is not None:
+            self._bar.close()
+
+    def _print_lines(self) -> None:
+        while not self._ended.wait(LINE_SECONDS):
+            text = "starting" if self._latest is None else describe(self._latest)
+            print(f"fnet: {text}", file=sys.stderr, flush=True)
+
+
+def describe(progress: Progress) -> str:
+    """Return the figures as one line."""
+    share = progress.done / progress.rows
+    left = progress.seconds_left
+    return (
+        f"{progress.done:,} of {progress.rows:,} rows ({share:.0%}), "
+        f"{progress.rows_per_second:,.0f} rows/s, {progress.tokens_per_second:,.0f} tokens/s, "
+        f"{_rejects(progress)}" + (f", {duration(left)} left" if left else "")
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as a person would say it."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{minutes:.0f} min" if minutes >= 1 else f"{seconds:.0f} s"
+
+
+def _rejects(progress: Progress) -> str:
+    return f"{progress.rejects:,} rejected"

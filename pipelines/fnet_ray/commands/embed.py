@@ -1,0 +1,136 @@
+"""Turn a corpus into embeddings."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from typing import NoReturn, get_args
+
+from fnet_ray.tokens import LongText
+from fnet_ray.workers import WorkerRequest, parse_workers
+
+TERMINATED = 143
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument(
+        "model",
+        help="models:/NAME/VERSION, models:/NAME@ALIAS, runs:/…, a model folder or a preset handle",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="input",
+        help="files, folders and globs of Parquet, JSON lines, CSV, TSV or plain text",
+    )
+    parser.add_argument("output", help="a folder; the same command again goes on where it stopped")
+
+    rows = parser.add_argument_group("rows")
+    rows.add_argument("--column", default="text", help="the column of texts (default: text)")
+    rows.add_argument("--id-column", help="the column that identifies rows")
+    rows.add_argument(
+        "--keep",
+        type=_names,
+        metavar="A,B",
+        help="the input columns to carry along (default: all; '' for none)",
+    )
+    rows.add_argument("--limit", type=int, metavar="N", help="embed the first N rows only")
+    rows.add_argument("--reject-empty", action="store_true", help="reject texts of no characters")
+    rows.add_argument(
+        "--skip-damaged", action="store_true", help="go on without files that cannot be read"
+    )
+    rows.add_argument(
+        "--append", action="store_true", help="take new input files into an output that is there"
+    )
+
+    encoding = parser.add_argument_group("encoding")
+    encoding.add_argument("--dtype", choices=("float32", "bfloat16"), help="compute dtype")
+    encoding.add_argument(
+        "--embedding-dtype", choices=("float32", "float16"), default="float32", help="as stored"
+    )
+    encoding.add_argument(
+        "--long-text",
+        choices=get_args(LongText),
+        default="truncate",
+        help="what to do with texts longer than the model's sequence length (default: truncate)",
+    )
+    encoding.add_argument(
+        "--overlap", type=int, default=0, metavar="TOKENS", help="shared by neighbouring windows"
+    )
+    encoding.add_argument(
+        "--windows",
+        choices=("rows", "mean"),
+        default="rows",
+        help="under --long-text split: one row for each window, or their mean (default: rows)",
+    )
+    encoding.add_argument(
+        "--batch-tokens", type=int, metavar="N", help="tokens to encode at once, padding included"
+    )
+
+    workers = parser.add_argument_group("workers")
+    workers.add_argument("--workers", type=parse_workers, metavar="N|MIN:MAX")
+    workers.add_argument("--gpus-per-worker", type=float, metavar="N")
+    workers.add_argument("--cpus-per-worker", type=float, metavar="N")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    signal.signal(signal.SIGTERM, _stop)
+    _quieten_ray()
+    from fnet_ray.commands.bar import ProgressBar, duration
+    from fnet_ray.embed import embed
+
+    with ProgressBar() as bar:
+        report = embed(
+            args.model,
+            args.inputs,
+            args.output,
+            column=args.column,
+            id_column=args.id_column,
+            keep=args.keep,
+            limit=args.limit,
+            dtype=args.dtype,
+            embedding_dtype=args.embedding_dtype,
+            long_text=args.long_text,
+            overlap=args.overlap,
+            windows=args.windows,
+            reject_empty=args.reject_empty,
+            skip_damaged=args.skip_damaged,
+            batch_tokens=args.batch_tokens,
+            workers=WorkerRequest(
+                workers=args.workers,
+                gpus_per_worker=args.gpus_per_worker,
+                cpus_per_worker=args.cpus_per_worker,
+            ),
+            append=args.append,
+            on_progress=bar,
+        )
+    print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
+    print(f"{report.truncated:,} texts were cut to the model's sequence length")
+    print(f"embeddings  {report.output}/embeddings/*.parquet")
+    if report.rejected:
+        print(f"rejects     {report.output}/rejects/*.parquet ({report.rejected:,} rows, with why)")
+    return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """End as on a user's interrupt: what is committed stays, the next run goes on."""
+    sys.exit(TERMINATED)
+
+
+def _quieten_ray() -> None:
+    """Keep Ray's reports of its inner workings off the terminal; its log files have them all."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray.data  # noqa: F401  (it sets its own handlers up when it is imported)
+
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.ERROR)

@@ -1,0 +1,135 @@
+"""The job: files of texts in, files of embeddings out, each row exactly once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from fnet_ray.cluster import live_nodes, ray_cluster
+from fnet_ray.inputs import find_inputs
+from fnet_ray.lease import Lease
+from fnet_ray.manifest import Parameters
+from fnet_ray.markers import finish_commits, read_markers, remove_leftovers
+from fnet_ray.model import resolve_model, share_model
+from fnet_ray.pipeline import Job, run_shards
+from fnet_ray.planning import open_manifest, plan_inputs
+from fnet_ray.progress import Progress, Tally
+from fnet_ray.report import Report, check_complete, make_report
+from fnet_ray.store import open_store
+from fnet_ray.tokens import LongText
+from fnet_ray.workers import WorkerRequest, choose_workers
+
+Path = str | os.PathLike[str]
+
+
+def embed(
+    model: Path,
+    inputs: Path | Sequence[Path],
+    output: Path,
+    *,
+    column: str = "text",
+    id_column: str | None = None,
+    keep: Sequence[str] | None = None,
+    limit: int | None = None,
+    dtype: str | None = None,
+    embedding_dtype: Literal["float32", "float16"] = "float32",
+    long_text: LongText = "truncate",
+    overlap: int = 0,
+    windows: Literal["rows", "mean"] = "rows",
+    reject_empty: bool = False,
+    skip_damaged: bool = False,
+    batch_tokens: int | None = None,
+    workers: WorkerRequest | None = None,
+    append: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Turn files of texts into Parquet files of embeddings; the same call again goes on.
+
+    Writes `output/embeddings/*.parquet` with the carried columns and `embedding`, a fixed-size
+    list of `D` floats; `output/rejects/*.parquet` with the rows that have none, and why; and
+    `output/run/`, the record by which an interrupted job goes on. Each input row is in exactly one
+    of the first two. Rows that cannot be embedded never stop the job.
+
+    Args:
+        model: `models:/name/version`, `models:/name@alias` (pinned at the start), `runs:/…`, a
+            model folder or a preset handle.
+        inputs: Files, folders and globs of Parquet, JSON lines, CSV, TSV and plain text, local or
+            `s3://…`, `gs://…`.
+        output: A folder, local or `s3://…`, `gs://…`.
+        column: The column of texts; plain text files have just this one.
+        id_column: A column that identifies rows. Without one, the output tells rows by the
+            columns `source_file` and `source_row`.
+        keep: The input columns to carry along, by default all.
+        limit: The number of rows to embed, from the first on.
+        dtype: Compute dtype, `float32` or `bfloat16`; by default the model's own choice.
+        embedding_dtype: What vectors are stored as.
+        long_text: `truncate` to the model's sequence length, `split` into windows, or `error`
+            (the row is rejected).
+        overlap: Tokens that neighbouring windows share.
+        windows: Under `split`, one row for each window, numbered in the column `window`, or
+            the `mean` of a text's windows.
+        reject_empty: Whether a text of no characters is rejected.
+        skip_damaged: Whether to go on without files that cannot be read.
+        batch_tokens: Tokens to encode at once, padding included. Vectors do not depend on it.
+        workers: How many workers encode, and what each holds; by default what the cluster has.
+        append: Take new input files into an output that is there.
+        on_progress: Called with the figures whenever a shard is done.
+
+    Returns:
+        What was done. Counts are of the whole output.
+
+    Raises:
+        FNetError: An input, the model or the output cannot be used; the message says how.
+        mlflow.MlflowException: The registry knows no such model.
+    """
+    parameters = Parameters(
+        column=column,
+        id_column=id_column,
+        keep=None if keep is None else tuple(keep),
+        limit=limit,
+        dtype=dtype,
+        embedding_dtype=embedding_dtype,
+        long_text=long_text,
+        overlap=overlap,
+        windows=windows,
+        reject_empty=reject_empty,
+    )
+    files = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
+    store = open_store(output)
+    pinned = resolve_model(model)
+    with Lease(store) as lease, ray_cluster():
+        pool = choose_workers(workers or WorkerRequest(), live_nodes())
+        manifest = open_manifest(store, pinned, parameters)
+        manifest = plan_inputs(
+            manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
+        )
+        markers = read_markers(store)
+        finish_commits(store, markers)
+
+        tally = Tally(rows=manifest.rows, shards=manifest.shards)
+        for marker in markers:
+            tally.add(marker)
+        tally.start()
+        for marker in run_shards(
+            manifest.plans,
+            done={marker.shard for marker in markers},
+            job=Job(
+                manifest=manifest,
+                model=share_model(pinned, dtype=dtype),
+                store=store,
+                pool=pool,
+                batch_tokens=batch_tokens,
+            ),
+        ):
+            lease.check()
+            markers.append(marker)
+            tally.add(marker)
+            if on_progress:
+                on_progress(tally.snapshot())
+
+        check_complete(manifest, markers)
+        remove_leftovers(store)
+        report = make_report(store, manifest, markers, tally.snapshot())
+        report.write(store)
+    return report

@@ -1,0 +1,95 @@
+"""Which files a job reads: folders, globs and single files become a sorted list of `InputFile`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fnet_ray.formats import Format, known_endings, recognise
+from fnet_registry.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """One file as it was when the job was planned."""
+
+    path: str
+    """Full local path or URL."""
+    format: Format
+    size: int
+    version: str
+    """What changes when the file does: an object's ETag, else the time of its last change."""
+
+
+def find_inputs(patterns: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+    """Find every input file.
+
+    Args:
+        patterns: Files, globs and folders (searched to the bottom; names that start with `.` or
+            `_` and files of other formats are passed over), local or `s3://…`, `gs://…`.
+
+    Returns:
+        The files, each once, in the order of the patterns and by path within each.
+
+    Raises:
+        InputError: A pattern matches nothing, or a file is of no known format.
+    """
+    if not patterns:
+        raise InputError("Expected at least one input, such as corpus/*.parquet. Received none")
+    found: dict[str, InputFile] = {}
+    for pattern in patterns:
+        for file in _expand(os.fspath(pattern)):
+            found.setdefault(file.path, file)
+    return list(found.values())
+
+
+def _expand(pattern: str) -> Iterator[InputFile]:
+    import fsspec
+
+    if "://" not in pattern:
+        pattern = str(Path(pattern).absolute())
+    fs, root = fsspec.url_to_fs(pattern)
+    try:
+        is_folder, is_glob = fs.isdir(root), not fs.exists(root)
+    except PermissionError as error:
+        raise InputError(f"An input cannot be read ({error}). Received: {pattern}") from error
+    if is_folder:
+        files = fs.find(root, detail=True)
+        files = {path: info for path, info in files.items() if _is_data(path, below=root)}
+    elif is_glob:
+        files = fs.glob(root, detail=True) if any(sign in root for sign in "*?[") else {}
+        files = {path: info for path, info in files.items() if info["type"] == "file"}
+    else:
+        files = {root: fs.info(root)}
+    if not files and is_folder:
+        raise InputError(
+            f"A folder of inputs must hold files of {known_endings()}. Received: {pattern}"
+        )
+    if not files:
+        raise InputError(
+            "An input must be a file, a folder or a glob such as corpus/*.parquet, and exist. "
+            f"Received: {pattern}"
+        )
+    for path, info in sorted(files.items()):
+        yield InputFile(
+            path=fs.unstrip_protocol(path) if "://" in pattern else path,
+            format=recognise(path),
+            size=info["size"],
+            version=_version(info),
+        )
+
+
+def _is_data(path: str, *, below: str) -> bool:
+    parts = path.removeprefix(below).strip("/").split("/")
+    hidden = any(part.startswith((".", "_")) for part in parts)
+    return not hidden and recognise(path, strict=False) is not None
+
+
+def _version(info: dict[str, Any]) -> str:
+    for key in ("ETag", "etag", "mtime", "LastModified"):
+        if key in info:
+            return str(info[key]).strip('"')
+    raise InputError(f"The storage names no version of its files. Received: {info['name']}")

@@ -1,0 +1,143 @@
+"""The model: resolved and pinned once on the driver, then shared by all workers of a node."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.encoding.tokenizer import FNetTokenizer
+from fnet_registry.errors import InputError
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.fetch import fetch
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedModel:
+    """A model that can no longer change under the job."""
+
+    uri: str
+    """Where it came from, with its version: `models:/fnet/3`, a folder, a pinned preset handle."""
+    digest: str
+    """SHA-256 of weights, tokenizer, configuration and encoding."""
+    checkpoint: Checkpoint
+    encoding: EncodingConfig
+    compute_dtype: str
+    """The dtype it computes in, unless the job asks for another."""
+
+
+def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
+    """Find a model, pin its version and read it.
+
+    Args:
+        model: `models:/name/version`, `models:/name@alias`, `runs:/…`, a model folder or any
+            preset handle. A preset is encoded at its full length with mean pooling.
+
+    Raises:
+        FNetError: No such model, or not one that can be used.
+        mlflow.MlflowException: The registry knows no such model or version.
+    """
+    from fnet_mlflow.content import content_digest
+
+    uri = os.fspath(model)
+    if uri.startswith(("models:/", "runs:/")) or (Path(uri) / "MLmodel").is_file():
+        import fnet_mlflow
+
+        uri = _pin(uri)
+        encoder = fnet_mlflow.load_model(uri, device="cpu")
+        checkpoint, encoding, dtype = encoder.checkpoint, encoder.config, encoder.dtype
+    else:
+        preset = fetch(uri)
+        uri, checkpoint = str(preset.handle), read_checkpoint(preset.path)
+        encoding = EncodingConfig(sequence_length=checkpoint.config.max_sequence_length)
+        dtype = "float32"
+    return PinnedModel(
+        uri=uri,
+        digest=content_digest(checkpoint, encoding, {}),
+        checkpoint=checkpoint,
+        encoding=encoding,
+        compute_dtype=dtype,
+    )
+
+
+def _pin(uri: str) -> str:
+    """Replace an alias by the version that it means now."""
+    if not uri.startswith("models:/") or "@" not in uri:
+        return uri
+    import mlflow
+
+    name, alias = uri.removeprefix("models:/").strip("/").split("@", 1)
+    version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
+    return f"models:/{name}/{version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedModel:
+    """What a worker builds its encoder from. Small: the weights stay in Ray's object store."""
+
+    config: FNetConfig
+    encoding: EncodingConfig
+    tokenizer_proto: bytes
+    dtype: str
+    compute_dtype: str
+    weights: Any
+    """`ray.ObjectRef` of the named arrays, which every worker of a node maps read-only."""
+
+    def tokenizer(self) -> FNetTokenizer:
+        """Build the tokenizer."""
+        return FNetTokenizer(self.tokenizer_proto)
+
+    def encoder(self, *, num_threads: int | None) -> TextEncoder:
+        """Build the encoder on the shared arrays, on a GPU where the worker was given one.
+
+        Args:
+            num_threads: CPU threads for this process.
+        """
+        import ray
+
+        from fnet_registry.encoding.encoder import TextEncoder
+
+        checkpoint = Checkpoint(
+            config=self.config,
+            arrays=ray.get(self.weights),
+            tokenizer_proto=self.tokenizer_proto,
+            dtype=self.dtype,
+        )
+        return TextEncoder.from_checkpoint(
+            checkpoint,
+            self.encoding,
+            device="cuda" if ray.get_gpu_ids() else "cpu",
+            dtype=self.compute_dtype,  # pyright: ignore[reportArgumentType]
+            num_threads=num_threads,
+        )
+
+
+def share_model(model: PinnedModel, *, dtype: str | None = None) -> SharedModel:
+    """Put the weights into Ray's object store, once for all workers.
+
+    Args:
+        model: The model.
+        dtype: Compute dtype, by default the model's own choice.
+    """
+    import ray
+
+    checkpoint = model.checkpoint
+    if checkpoint.tokenizer_proto is None:
+        raise InputError(f"The model must have a tokenizer. Received none in: {model.uri}")
+    arrays = {name: np.asarray(array) for name, array in checkpoint.arrays.items()}
+    return SharedModel(
+        config=checkpoint.config,
+        encoding=model.encoding,
+        tokenizer_proto=checkpoint.tokenizer_proto,
+        dtype=checkpoint.dtype,
+        compute_dtype=dtype or model.compute_dtype,
+        weights=ray.put(arrays),
+    )

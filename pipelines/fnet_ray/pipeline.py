@@ -1,0 +1,131 @@
+"""The shards' way through Ray Data: read and tokenize, encode, commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+from fnet_ray.manifest import Manifest
+from fnet_ray.markers import Marker
+from fnet_ray.model import SharedModel
+from fnet_ray.plan import Plan
+from fnet_ray.stages.commit import CommitShard
+from fnet_ray.stages.encode import EncodeOptions, EncodeShard
+from fnet_ray.stages.read import ReadShard
+from fnet_ray.store import Store
+from fnet_ray.tokens import Windowing
+from fnet_ray.worker import describe_worker
+from fnet_ray.workers import WorkerPool
+
+# More shards than this share a block at the start, for each block costs about a millisecond there.
+MOST_BLOCKS = 1000
+READ_CPUS, COMMIT_CPUS = 0.75, 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the stages are made from."""
+
+    manifest: Manifest
+    model: SharedModel
+    store: Store
+    pool: WorkerPool
+    batch_tokens: int | None
+
+    @property
+    def windowing(self) -> Windowing:
+        """How texts meet the model's length."""
+        parameters = self.manifest.parameters
+        return Windowing(
+            sequence_length=self.model.encoding.sequence_length,
+            long_text=parameters.long_text,
+            overlap=parameters.overlap,
+        )
+
+    def read(self) -> ReadShard:
+        """The first stage."""
+        parameters = self.manifest.parameters
+        return ReadShard(
+            column=parameters.column,
+            id_column=parameters.id_column,
+            carried=self.manifest.carried,
+            reject_empty=parameters.reject_empty,
+            windowing=self.windowing,
+            tokenizer_proto=self.model.tokenizer_proto,
+        )
+
+    def encode(self) -> EncodeOptions:
+        """The second stage's options."""
+        parameters = self.manifest.parameters
+        length = self.model.encoding.sequence_length
+        value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
+        split = parameters.long_text == "split"
+        return EncodeOptions(
+            batch_size=max(1, self.batch_tokens // length) if self.batch_tokens else None,
+            num_threads=self.pool.threads,
+            embedding_type=pa.list_(
+                pa.field("element", value, nullable=False), self.model.config.hidden_dim
+            ),
+            mean_windows=split and parameters.windows == "mean",
+            number_windows=split and parameters.windows == "rows",
+            with_source=parameters.id_column is None,
+        )
+
+    def commit(self) -> CommitShard:
+        """The third stage."""
+        manifest = self.manifest
+        return CommitShard(
+            store=self.store,
+            metadata={
+                "fnet.model": manifest.model,
+                "fnet.digest": manifest.digest,
+                "fnet.encoding": json.dumps(manifest.encoding),
+                "fnet.run": manifest.tracking_run or "",
+            },
+        )
+
+
+def run_shards(plans: Iterable[Plan], *, done: Container[int], job: Job) -> Iterator[Marker]:
+    """Do what is left of the plans; yield each shard's marker when it is committed.
+
+    Args:
+        plans: The shards.
+        done: Numbers of the shards to leave out.
+        job: What to do with them.
+    """
+    pending = [
+        {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
+        for plan in plans
+        for shard, pieces in plan.pieces()
+        if shard not in done
+    ]
+    if not pending:
+        return
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+
+    context = DataContext.get_current().copy()
+    # A shard is one row, and each row is its own block: it is handed on as soon as it is ready.
+    context.target_max_block_size = 1
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True
+    with DataContext.current(context):
+        shards = ray.data.from_items(pending, override_num_blocks=min(len(pending), MOST_BLOCKS))
+        committed = (
+            shards.map_batches(job.read(), batch_size=1, batch_format="pyarrow", num_cpus=READ_CPUS)
+            .map_batches(
+                EncodeShard,
+                fn_constructor_args=(job.model, job.encode(), describe_worker("none")),
+                batch_size=1,
+                batch_format="pyarrow",
+                num_cpus=job.pool.cpus,
+                num_gpus=job.pool.gpus or None,
+                compute=ActorPoolStrategy(min_size=job.pool.least, max_size=job.pool.most),
+            )
+            .map_batches(job.commit(), batch_size=1, batch_format="pyarrow", num_cpus=COMMIT_CPUS)
+        )
+        for row in committed.iter_rows():
+            yield Marker.from_json(row["marker"])

@@ -1,0 +1,200 @@
+"""What there is to do: the sources with their true row counts, cut into shards.
+
+The rows of all sources are counted through, in the order of the inputs. A shard is a run of these
+numbers, so a plan of a hundred thousand shards is three integers, and small files share a shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fnet_ray.inputs import InputFile
+from fnet_ray.readers.rows import REJECT, ROW
+from fnet_registry.errors import InputError
+
+FOOTER_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A Parquet file to read: an input file itself, or what it was staged to."""
+
+    file: InputFile
+    data: str
+    """Path or URL of the Parquet file."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Rows `start … start + rows` of one source."""
+
+    source: str
+    """The input file, as its user knows it."""
+    data: str
+    start: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Sources, cut into shards of equal size (the last may be smaller)."""
+
+    sources: tuple[Source, ...]
+    rows: int
+    """Rows to do in all; fewer than the sources hold under a limit."""
+    shard_rows: int
+    first_shard: int = 0
+    """Number of the first shard: appended inputs go on counting."""
+
+    @property
+    def shards(self) -> range:
+        """The shards' numbers."""
+        count = -(-self.rows // self.shard_rows)
+        return range(self.first_shard, self.first_shard + count)
+
+    def pieces(self) -> Iterator[tuple[int, list[Piece]]]:
+        """Yield every shard's number with where its rows are, in order."""
+        sources = iter(self.sources)
+        source, used = next(sources, None), 0
+        for shard in self.shards:
+            wanted = self.shard_length(shard)
+            pieces = []
+            while wanted and source:
+                taken = min(wanted, source.rows - used)
+                if taken:
+                    pieces.append(
+                        Piece(source=source.file.path, data=source.data, start=used, rows=taken)
+                    )
+                used += taken
+                wanted -= taken
+                if used == source.rows:
+                    source, used = next(sources, None), 0
+            yield shard, pieces
+
+    def shard_length(self, shard: int) -> int:
+        """Return a shard's number of rows."""
+        start = (shard - self.first_shard) * self.shard_rows
+        return min(self.shard_rows, self.rows - start)
+
+
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Open a Parquet file on a disk or an object store."""
+    import fsspec
+
+    if "://" not in path:
+        return pq.ParquetFile(path)
+    fs, name = fsspec.url_to_fs(path)
+    return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footer:
+    """What the end of a Parquet file says."""
+
+    rows: int
+    schema: pa.Schema
+
+
+def read_footers(paths: Sequence[str]) -> list[Footer | str]:
+    """Read the footers of many Parquet files; for a damaged one, say what is wrong instead."""
+    with ThreadPoolExecutor(FOOTER_THREADS) as threads:
+        return list(threads.map(_read_footer, paths))
+
+
+def _read_footer(path: str) -> Footer | str:
+    try:
+        with open_parquet(path) as file:
+            return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)
+    except (pa.ArrowException, OSError) as error:
+        return str(error).splitlines()[0]
+
+
+def carried_schema(
+    footers: Sequence[tuple[InputFile, Footer]],
+    *,
+    column: str,
+    id_column: str | None,
+    keep: Sequence[str] | None,
+) -> pa.Schema:
+    """Return the input's columns that the output carries, with one type each for all files.
+
+    Args:
+        footers: Every input file with what its footer says.
+        column: The column of texts, which must be there and hold texts.
+        id_column: The column that identifies rows, always carried, or None.
+        keep: The columns to carry along, or None for all.
+
+    Raises:
+        InputError: A file lacks a column, holds no texts, or disagrees with the others on a type.
+    """
+    if keep is not None and id_column is not None and id_column not in keep:
+        keep = [id_column, *keep]
+    wanted = keep if keep is not None else [id_column] if id_column else []
+    merged: dict[str, pa.Field] = {}
+    for file, footer in footers:
+        _check_texts(file, footer.schema, column)
+        missing = [name for name in wanted if name not in footer.schema.names]
+        if missing:
+            raise InputError(
+                f"Every input must have the columns asked for; {file.path} has no {missing[0]!r}. "
+                f"Received columns: {_names(footer.schema)}"
+            )
+        for field in footer.schema:
+            if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
+                merged[field.name] = _merge(merged.get(field.name), field, file)
+    names = merged if keep is None else keep
+    return pa.schema([_storable(merged[name]) for name in names])
+
+
+def _check_texts(file: InputFile, schema: pa.Schema, column: str) -> None:
+    if schema.get_all_field_indices(column) == []:
+        raise InputError(
+            f"Every input must have the column {column!r} (choose one with --column); "
+            f"{file.path} has none. Received columns: {_names(schema)}"
+        )
+    if not is_text(schema.field(column).type):
+        raise InputError(
+            f"The column {column!r} must hold texts. "
+            f"Received: {schema.field(column).type} in {file.path}"
+        )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of this type can hold texts."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def _merge(known: pa.Field | None, field: pa.Field, file: InputFile) -> pa.Field:
+    plain = pa.field(field.name, field.type)
+    if known is None or known.equals(plain):
+        return plain
+    try:
+        schemas = [pa.schema([known]), pa.schema([plain])]
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+    except pa.ArrowTypeError as error:
+        raise InputError(
+            f"The column {field.name!r} must have one type in all inputs, or be left out with "
+            f"--keep. Received: {known.type} and, in {file.path}, {field.type}"
+        ) from error
+
+
+def _storable(field: pa.Field) -> pa.Field:
+    """Return a column of nothing but nulls as one of texts, which every reader knows."""
+    return pa.field(field.name, pa.string()) if pa.types.is_null(field.type) else field
+
+
+def _names(schema: pa.Schema) -> str:
+    return ", ".join(name for name in schema.names if name not in (ROW, REJECT))

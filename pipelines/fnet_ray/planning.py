@@ -1,0 +1,204 @@
+"""From input files to shards: footers are read, other formats staged, the manifest written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from fnet_ray.formats import Format
+from fnet_ray.inputs import InputFile
+from fnet_ray.manifest import Manifest, Parameters
+from fnet_ray.markers import EMBEDDINGS
+from fnet_ray.model import PinnedModel
+from fnet_ray.plan import Footer, Plan, Source, carried_schema, read_footers
+from fnet_ray.staging import stage
+from fnet_ray.store import Store
+from fnet_ray.workers import WorkerPool, shard_rows
+from fnet_registry.errors import InputError, OutputError
+
+logger = logging.getLogger(__name__)
+
+OUTPUT_COLUMNS = ("source_file", "source_row", "window", "embedding")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Everything to read, and the columns that it carries."""
+
+    sources: tuple[Source, ...]
+    carried: pa.Schema
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return sum(source.rows for source in self.sources)
+
+
+def open_sources(
+    files: Sequence[InputFile],
+    store: Store,
+    *,
+    column: str,
+    id_column: str | None,
+    keep: Sequence[str] | None,
+    skip_damaged: bool = False,
+) -> Sources:
+    """Count the rows of all inputs and settle their columns.
+
+    Args:
+        files: The input files.
+        store: Where files without footers are staged.
+        column: The column of texts.
+        id_column: The column that identifies rows, or None.
+        keep: The columns to carry along, or None for all.
+        skip_damaged: Whether to go on without files that cannot be read.
+
+    Raises:
+        InputError: A file is damaged, lacks a column, or has one of another type.
+    """
+    readable = []
+    for file, data, found in _open_all(files, store, column):
+        if isinstance(found, Footer):
+            readable.append((file, data, found))
+        elif skip_damaged:
+            logger.warning("Going on without a file that cannot be read. %s", found)
+        else:
+            raise found
+    footers = [(file, footer) for file, _, footer in readable if footer.rows]
+    carried = carried_schema(footers, column=column, id_column=id_column, keep=keep)
+    clash = sorted(set(carried.names) & set(OUTPUT_COLUMNS))
+    if clash:
+        raise InputError(
+            f"The output has columns of its own ({', '.join(OUTPUT_COLUMNS)}): leave an input "
+            f"column of such a name out with --keep. Received: {clash[0]}"
+        )
+    for file, _, footer in readable:
+        if not footer.rows:
+            logger.warning("An input file holds no rows: %s", file.path)
+    sources = [Source(file=file, data=path, rows=footer.rows) for file, path, footer in readable]
+    return Sources(sources=tuple(sources), carried=carried)
+
+
+def open_manifest(store: Store, model: PinnedModel, parameters: Parameters) -> Manifest:
+    """Return the output's manifest, or one without inputs for an output that is new.
+
+    Raises:
+        OutputError: The output was begun with another model or other parameters, or holds files
+            that are not a run's.
+    """
+    manifest = Manifest.read(store)
+    if manifest is None:
+        if store.names(EMBEDDINGS):
+            raise OutputError(
+                "The output must be a new folder, or one that an earlier run began. "
+                f"Received one with files of another origin: {store.path(EMBEDDINGS)}"
+            )
+        return Manifest(
+            model=model.uri,
+            digest=model.digest,
+            encoding=model.encoding.to_dict(),
+            parameters=parameters,
+            carried=pa.schema([]),
+            plans=(),
+        )
+    manifest.check_same(model=model.uri, digest=model.digest, parameters=parameters)
+    return manifest
+
+
+def plan_inputs(
+    manifest: Manifest,
+    files: Sequence[InputFile],
+    store: Store,
+    model: PinnedModel,
+    pool: WorkerPool,
+    *,
+    append: bool,
+    skip_damaged: bool,
+) -> Manifest:
+    """Cut inputs that no plan holds yet into shards, and store the manifest that says so.
+
+    Raises:
+        InputError: An input cannot be used.
+        OutputError: The inputs are not those that the output was begun with.
+    """
+    begun = bool(manifest.plans)
+    new = manifest.new_inputs(files, append=append) if begun else files
+    if not new:
+        return manifest
+    parameters = manifest.parameters
+    found = open_sources(
+        new,
+        store,
+        column=parameters.column,
+        id_column=parameters.id_column,
+        keep=parameters.keep,
+        skip_damaged=skip_damaged,
+    )
+    if begun and found.carried != manifest.carried:
+        raise InputError(
+            "Appended inputs must have the columns and types of those before "
+            f"({_describe(manifest.carried)}). Received: {_describe(found.carried)}"
+        )
+    rows = found.rows
+    if parameters.limit is not None:
+        rows = min(rows, parameters.limit - manifest.rows)
+    if rows < 1:
+        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} empty files")
+    length = model.encoding.sequence_length
+    plan = Plan(
+        sources=found.sources,
+        rows=rows,
+        shard_rows=shard_rows(rows, pool, model.checkpoint.config, length),
+        first_shard=manifest.shards,
+    )
+    manifest = replace(manifest, carried=found.carried, plans=(*manifest.plans, plan))
+    manifest.write(store)
+    return manifest
+
+
+def _describe(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+
+
+def _open_all(
+    files: Sequence[InputFile], store: Store, column: str
+) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
+    staged = stage_files([f for f in files if f.format is not Format.PARQUET], store, column)
+    paths = [staged.get(file.path, file.path) for file in files]
+    footers = iter(read_footers([path for path in paths if isinstance(path, str)]))
+    for file, path in zip(files, paths, strict=True):
+        if isinstance(path, InputError):
+            yield file, "", path
+            continue
+        footer = next(footers)
+        if isinstance(footer, Footer):
+            yield file, path, footer
+        else:
+            why = f"An input file cannot be read: {footer}. Received: {file.path}"
+            yield file, path, InputError(why)
+
+
+def stage_files(
+    files: Sequence[InputFile], store: Store, column: str
+) -> dict[str, str | InputError]:
+    """Stage files to Parquet, in parallel.
+
+    Returns:
+        An input's path → the staged file's, or what is wrong with it.
+    """
+    if not files:
+        return {}
+    import ray
+
+    @ray.remote(num_cpus=1, max_retries=3)
+    def stage_one(file: InputFile) -> str | InputError:
+        try:
+            return store.path(stage(file, store, column=column))
+        except InputError as error:
+            return error
+
+    staged = ray.get([stage_one.remote(file) for file in files])
+    return {file.path: found for file, found in zip(files, staged, strict=True)}

@@ -1,0 +1,76 @@
+"""How far a job is, counted from its markers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from fnet_ray.markers import Marker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A job's figures at one moment. Rates are of this run alone, counts of all runs."""
+
+    rows: int
+    """Input rows in all."""
+    done: int
+    rejects: int
+    shards: int
+    shards_done: int
+    tokens: int
+    truncated: int
+    rows_per_second: float
+    tokens_per_second: float
+    seconds: float
+    """Since this run's start."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate, once there is a rate."""
+        return (self.rows - self.done) / self.rows_per_second if self.rows_per_second else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Adds up markers as they come in."""
+
+    rows: int
+    shards: int
+    done: int = 0
+    rejects: int = 0
+    shards_done: int = 0
+    tokens: int = 0
+    truncated: int = 0
+    started: float = field(default_factory=time.monotonic)
+    _rows_before: int = 0
+    _tokens_before: int = 0
+
+    def add(self, marker: Marker) -> None:
+        """Count a shard."""
+        self.done += marker.rows
+        self.rejects += marker.rejects
+        self.shards_done += 1
+        self.tokens += marker.work["tokens"]
+        self.truncated += marker.work["truncated"]
+
+    def start(self) -> None:
+        """Count rates from here on: what is done so far, an earlier run did."""
+        self.started = time.monotonic()
+        self._rows_before, self._tokens_before = self.done, self.tokens
+
+    def snapshot(self) -> Progress:
+        """Return the figures of this moment."""
+        seconds = time.monotonic() - self.started
+        return Progress(
+            rows=self.rows,
+            done=self.done,
+            rejects=self.rejects,
+            shards=self.shards,
+            shards_done=self.shards_done,
+            tokens=self.tokens,
+            truncated=self.truncated,
+            rows_per_second=(self.done - self._rows_before) / seconds if seconds else 0.0,
+            tokens_per_second=(self.tokens - self._tokens_before) / seconds if seconds else 0.0,
+            seconds=seconds,
+        )

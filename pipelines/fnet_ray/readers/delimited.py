@@ -1,0 +1,92 @@
+"""CSV and TSV with a header line. Column types are those that the whole file allows."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.csv
+
+from fnet_ray.readers.rows import REJECT, ROW, Opener, Rows, UnreadableFileError, with_marks
+
+
+def read_csv(open_file: Opener, column: str) -> Rows:
+    """Read comma-separated values; a line with too many or too few becomes a reject."""
+    return _read(open_file, column, delimiter=",")
+
+
+def read_tsv(open_file: Opener, column: str) -> Rows:
+    """Read tab-separated values; a line with too many or too few becomes a reject."""
+    return _read(open_file, column, delimiter="\t")
+
+
+def _read(open_file: Opener, column: str, *, delimiter: str) -> Rows:
+    types = _column_types(open_file, column, delimiter)
+    schema = with_marks(pa.schema(list(types.items())))
+    return schema, _batches(open_file, schema, types, delimiter)
+
+
+def _column_types(open_file: Opener, column: str, delimiter: str) -> dict[str, pa.DataType]:
+    """Infer types from the file's beginning; where its rest disagrees, all columns are texts."""
+    with open_file() as file:
+        names = _reader(file, {}, delimiter, []).schema.names
+    if column not in names:
+        raise UnreadableFileError(f"no column {column!r}; it has {names}")
+    texts = {name: pa.string() for name in names}
+    try:
+        with open_file() as file:
+            reader = _reader(file, {column: pa.string()}, delimiter, [])
+            for _ in reader:
+                pass
+    except pa.ArrowInvalid:
+        return texts  # a file that is damaged, rather than mixed, fails again when it is read
+    found = {field.name: field.type for field in reader.schema}
+    return {name: texts[name] if kind == pa.null() else kind for name, kind in found.items()}
+
+
+def _batches(
+    open_file: Opener, schema: pa.Schema, types: dict[str, pa.DataType], delimiter: str
+) -> Iterator[pa.RecordBatch]:
+    skipped: list[pyarrow.csv.InvalidRow] = []
+    number = 0
+    with open_file() as file:
+        for batch in _reader(file, types, delimiter, skipped):
+            bad = {_position(row) for row in skipped}
+            free = (n for n in itertools.count(number) if n not in bad)
+            numbers = pa.array(itertools.islice(free, batch.num_rows), pa.int64())
+            number = numbers[-1].as_py() + 1 if batch.num_rows else number
+            reasons = pa.nulls(batch.num_rows, pa.string())
+            yield pa.RecordBatch.from_arrays([*batch.columns, numbers, reasons], schema=schema)
+    rejects = [{ROW: _position(row), REJECT: _why(row)} for row in skipped]
+    yield from pa.Table.from_pylist(rejects, schema=schema).to_batches()
+
+
+def _reader(
+    file, types: dict[str, pa.DataType], delimiter: str, skipped: list[pyarrow.csv.InvalidRow]
+) -> pyarrow.csv.CSVStreamingReader:
+    return pyarrow.csv.open_csv(
+        file,
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=8 << 20),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=delimiter,
+            newlines_in_values=True,
+            invalid_row_handler=functools.partial(_skip, skipped),
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=types),
+    )
+
+
+def _skip(skipped: list[pyarrow.csv.InvalidRow], row: pyarrow.csv.InvalidRow) -> str:
+    skipped.append(row)
+    return "skip"
+
+
+def _position(row: pyarrow.csv.InvalidRow) -> int:
+    """Return the row's number from 0; Arrow counts from 1 and counts the header."""
+    return row.number - 2
+
+
+def _why(row: pyarrow.csv.InvalidRow) -> str:
+    return f"expected {row.expected_columns} values, not {row.actual_columns}: {row.text[:60]}"

@@ -1,0 +1,77 @@
+"""What a job did, for its caller and for `OUTPUT/run/report.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from fnet_ray.manifest import Manifest
+from fnet_ray.markers import Marker
+from fnet_ray.progress import Progress
+from fnet_ray.store import Store
+from fnet_registry.errors import JobError
+
+NAME = "run/report.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A finished job. Counts are of the whole output, times of the run that finished it."""
+
+    output: str
+    model: str
+    digest: str
+    rows: int
+    """Input rows: those embedded and those rejected."""
+    embedded: int
+    rejected: int
+    truncated: int
+    """Windows that lost tokens."""
+    tokens: int
+    shards: int
+    seconds: float
+    rows_per_second: float
+    devices: tuple[str, ...]
+    """The devices that took part; different ones may round differently."""
+    tracking_run: str | None
+
+    def write(self, store: Store) -> None:
+        """Store the report beside the manifest."""
+        store.write(NAME, json.dumps(asdict(self), indent=1).encode())
+
+
+def check_complete(manifest: Manifest, markers: Sequence[Marker]) -> None:
+    """Make sure that the markers account for every shard and row of the plan.
+
+    Raises:
+        JobError: They do not.
+    """
+    shards = {marker.shard for marker in markers}
+    rows = sum(marker.rows for marker in markers)
+    if len(shards) != manifest.shards or len(markers) != len(shards) or rows != manifest.rows:
+        raise JobError(
+            f"The markers must account for {manifest.shards} shards of {manifest.rows} rows. "
+            f"Received: {len(markers)} markers of {len(shards)} shards and {rows} rows"
+        )
+
+
+def make_report(
+    store: Store, manifest: Manifest, markers: Sequence[Marker], progress: Progress
+) -> Report:
+    """Sum a job up."""
+    return Report(
+        output=store.url,
+        model=manifest.model,
+        digest=manifest.digest,
+        rows=progress.done,
+        embedded=progress.done - progress.rejects,
+        rejected=progress.rejects,
+        truncated=progress.truncated,
+        tokens=progress.tokens,
+        shards=progress.shards_done,
+        seconds=progress.seconds,
+        rows_per_second=progress.rows_per_second,
+        devices=tuple(sorted({marker.work["device"] for marker in markers})),
+        tracking_run=manifest.tracking_run,
+    )

@@ -1,0 +1,127 @@
+"""Second stage: windows of tokens to vectors, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from fnet_ray.isolation import encode_or_isolate
+from fnet_ray.model import SharedModel
+from fnet_ray.rejects import rejects_table, without
+from fnet_ray.stages.message import pack, unpack
+from fnet_ray.tokens import Windows
+from fnet_ray.worker import Worker, describe_worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions:
+    """What an encoding worker needs to know besides the model."""
+
+    batch_size: int | None
+    num_threads: int | None
+    embedding_type: pa.DataType
+    mean_windows: bool
+    number_windows: bool
+    with_source: bool
+
+
+class EncodeShard:
+    """Encodes one shard; an actor, which loads the model once.
+
+    Takes what `ReadShard` gives. Gives a row of `shard` and the tables `embeddings`, `rejects` and
+    `work` (one row: what was done, how long it took, and by whom).
+    """
+
+    def __init__(self, model: SharedModel, options: EncodeOptions, driver: Worker) -> None:
+        """Build the encoder and check that this worker runs the driver's versions."""
+        self._options = options
+        self._encoder = model.encoder(num_threads=options.num_threads)
+        self._worker = describe_worker(self._encoder.device)
+        self._worker.check_versions(driver)
+        self._batch_size = options.batch_size or self._encoder.batch_size
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Encode the shard that is the batch's one row."""
+        started = time.perf_counter()
+        shard, tables = unpack(batch)
+        windows = Windows.from_table(tables["windows"])
+        vectors, failed, self._batch_size = encode_or_isolate(
+            self._encoder.encode_tokens,
+            windows.tokens,
+            dim=self._encoder.dim,
+            batch_size=self._batch_size,
+        )
+        reasons = {int(windows.document[window]): why for window, why in failed.items()}
+        rejects = [tables["rejects"], rejects_table(tables["places"], reasons)]
+        read = tables["rows"].num_rows
+        work = {
+            "rows": read + tables["rejects"].num_rows,
+            "embedded": read - len(reasons),
+            "windows": len(windows.tokens),
+            "tokens": len(windows.tokens.values),
+            "truncated": int(windows.tokens.truncated.sum()),
+            "seconds": time.perf_counter() - started,
+            **self._worker.to_dict(),
+        }
+        return pack(
+            shard,
+            {
+                "embeddings": self._embeddings(tables, windows, vectors, reasons),
+                "rejects": pa.concat_tables(rejects),
+                "work": pa.Table.from_pylist([work]),
+            },
+        )
+
+    def _embeddings(
+        self,
+        tables: dict[str, pa.Table],
+        windows: Windows,
+        vectors: np.ndarray,
+        rejected: dict[int, str],
+    ) -> pa.Table:
+        options = self._options
+        rows = tables["rows"]
+        if options.with_source:
+            for name in ("source_file", "source_row"):
+                rows = rows.append_column(name, tables["places"][name])
+        if options.mean_windows:
+            vectors = mean_of_windows(vectors, windows.document, rows.num_rows)
+            if self._encoder.config.normalize:
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            kept = np.ones(rows.num_rows, dtype=bool)
+            kept[list(rejected)] = False
+            table, vectors = without(rows, rejected), vectors[kept]
+        else:
+            kept = ~np.isin(windows.document, list(rejected))
+            table, vectors = rows.take(pa.array(windows.document[kept])), vectors[kept]
+            if options.number_windows:
+                table = table.append_column("window", pa.array(windows.number[kept]))
+        return table.append_column(
+            pa.field("embedding", options.embedding_type, nullable=False),
+            as_embeddings(vectors, options.embedding_type),
+        )
+
+
+def as_embeddings(vectors: np.ndarray, kind: pa.DataType) -> pa.FixedSizeListArray:
+    """View float32 vectors of shape `(rows, dim)` as an Arrow column of fixed-size lists."""
+    values = pa.array(vectors.reshape(-1).astype(kind.value_type.to_pandas_dtype(), copy=False))
+    return pa.FixedSizeListArray.from_arrays(values, type=kind)
+
+
+def mean_of_windows(vectors: np.ndarray, document: np.ndarray, documents: int) -> np.ndarray:
+    """Average the windows of each document.
+
+    Args:
+        vectors: Float32 of shape `(windows, dim)`.
+        document: Sorted int64 of shape `(windows,)`, the document of each window.
+        documents: Number of documents, each with one window at least.
+
+    Returns:
+        Float32 of shape `(documents, dim)`.
+    """
+    starts = np.searchsorted(document, np.arange(documents))
+    sums = np.add.reduceat(vectors, starts) if documents else vectors
+    return sums / np.bincount(document, minlength=documents)[:, None].astype(np.float32)

@@ -1,0 +1,42 @@
+"""How a shard travels between stages: as one row, so that no engine can split or merge it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.ipc
+
+
+def pack(shard: int, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """Put a shard's tables into one row.
+
+    Args:
+        shard: The shard's number.
+        tables: Named tables, each stored as an Arrow stream.
+    """
+    columns: dict[str, pa.Array] = {"shard": pa.array([shard], pa.int64())}
+    for name, table in tables.items():
+        stream = _to_stream(table)
+        offsets = pa.py_buffer(struct.pack("=qq", 0, stream.size))
+        columns[name] = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, stream])
+    return pa.table(columns)
+
+
+def unpack(batch: pa.Table) -> tuple[int, dict[str, pa.Table]]:
+    """Return a shard's number and tables, which view the message's memory."""
+    assert batch.num_rows == 1
+    tables = {
+        name: pa.ipc.open_stream(batch[name][0].as_buffer()).read_all()
+        for name in batch.column_names
+        if name != "shard"
+    }
+    return batch["shard"][0].as_py(), tables
+
+
+def _to_stream(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

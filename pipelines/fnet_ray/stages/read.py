@@ -1,0 +1,175 @@
+"""First stage: a shard's rows from its files; good ones are tokenized, bad ones get a reason."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fnet_ray.plan import Piece, open_parquet
+from fnet_ray.readers.rows import REJECT, ROW
+from fnet_ray.rejects import PLACE, rejects_table, without
+from fnet_ray.stages.message import pack
+from fnet_ray.tokens import Windowing, load_tokenizer, make_windows
+from fnet_registry.errors import InputError
+
+LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
+BATCH_ROWS = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadShard:
+    """Reads and tokenizes one shard.
+
+    Takes a row of `shard` and `pieces` (JSON). Gives a row of `shard` and the tables `rows` (the
+    carried columns of the good rows), `places` (where these come from), `windows` (their tokens)
+    and `rejects`.
+    """
+
+    column: str
+    id_column: str | None
+    carried: pa.Schema
+    reject_empty: bool
+    windowing: Windowing
+    tokenizer_proto: bytes
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Read the shard that the batch's one row names."""
+        pieces = [Piece(**piece) for piece in json.loads(batch["pieces"][0].as_py())]
+        read = [(piece, self._read(piece)) for piece in pieces]
+        rows = pa.concat_tables([self._carry(raw) for _, raw in read])
+        places = pa.concat_tables([self._places(piece, raw) for piece, raw in read])
+
+        texts, unusable = self._texts([raw for _, raw in read])
+        rejects = [rejects_table(places, unusable)]
+        rows, places = without(rows, unusable), without(places, unusable)
+
+        tokenizer = load_tokenizer(self.tokenizer_proto)
+        windows, too_long = make_windows(texts, self.windowing, tokenizer)
+        reasons = {row: self._too_long(length) for row, length in too_long.items()}
+        rejects.append(rejects_table(places, reasons))
+        return pack(
+            batch["shard"][0].as_py(),
+            {
+                "rows": rows,
+                "places": places,
+                "windows": windows.to_table(),
+                "rejects": pa.concat_tables(rejects),
+            },
+        )
+
+    def _read(self, piece: Piece) -> pa.Table:
+        with open_parquet(piece.data) as file:
+            wanted = {self.column, self.id_column, *self.carried.names, ROW, REJECT}
+            columns = [name for name in file.schema_arrow.names if name in wanted]
+            rows = read_rows(file, piece.start, piece.rows, columns)
+        if rows.num_rows != piece.rows:
+            raise InputError(
+                f"An input must not change while it is read; expected {piece.rows} rows from "
+                f"{piece.start} on. Received {rows.num_rows} in: {piece.source}"
+            )
+        return rows
+
+    def _carry(self, raw: pa.Table) -> pa.Table:
+        """Return the carried columns; one that this file lacks is null."""
+        columns = [
+            raw[field.name].cast(field.type)
+            if field.name in raw.column_names
+            else pa.nulls(raw.num_rows, field.type)
+            for field in self.carried
+        ]
+        return pa.table(columns, schema=self.carried) if columns else raw.select([])
+
+    def _places(self, piece: Piece, raw: pa.Table) -> pa.Table:
+        count = raw.num_rows
+        numbers = pa.array(range(piece.start, piece.start + count), pa.int64())
+        ids = raw[self.id_column].cast(pa.string()) if self.id_column else None
+        columns = [
+            pa.nulls(count, pa.string()) if ids is None else ids,
+            pa.repeat(pa.scalar(piece.source), count),
+            raw[ROW] if ROW in raw.column_names else numbers,
+        ]
+        return pa.table(columns, schema=PLACE)
+
+    def _texts(self, tables: list[pa.Table]) -> tuple[list[str], dict[int, str]]:
+        """Return the usable texts, and the reasons of the other rows by their index."""
+        texts: list[str] = []
+        reasons: dict[int, str] = {}
+        row = 0
+        for table in tables:
+            known = [None] * table.num_rows
+            if REJECT in table.column_names:
+                known = table[REJECT].to_pylist()
+            for text, reason in zip(_decode(table[self.column]), known, strict=True):
+                if reason is not None:
+                    reasons[row] = reason
+                elif isinstance(text, str) and not self._is_refused(text):
+                    texts.append(text)
+                else:
+                    reasons[row] = _why_refused(text)
+                row += 1
+        return texts, reasons
+
+    def _is_refused(self, text: str) -> bool:
+        return (self.reject_empty and not text) or _is_too_large(text)
+
+    def _too_long(self, length: int) -> str:
+        return f"{length} tokens, more than {self.windowing.sequence_length}"
+
+
+def _why_refused(text: str | bytes | None) -> str:
+    if text is None:
+        return "null"
+    if isinstance(text, bytes):
+        return "not UTF-8"
+    return "larger than 64 MiB" if text else "empty"
+
+
+def _is_too_large(text: str) -> bool:
+    return len(text) > LARGEST_TEXT // 4 and len(text.encode()) > LARGEST_TEXT
+
+
+def read_rows(file: pq.ParquetFile, start: int, rows: int, columns: list[str]) -> pa.Table:
+    """Read a run of rows, touching only the row groups that hold them.
+
+    Args:
+        file: The Parquet file.
+        start: First row, from 0.
+        rows: Number of rows.
+        columns: Names of the columns.
+    """
+    groups, first, end = [], 0, 0
+    for group in range(file.metadata.num_row_groups):
+        begin, end = end, end + file.metadata.row_group(group).num_rows
+        if end > start and begin < start + rows:
+            first = first if groups else begin
+            groups.append(group)
+    skip, batches = start - first, []
+    for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns):
+        part = batch.slice(skip, rows)
+        skip = max(0, skip - batch.num_rows)
+        rows -= part.num_rows
+        if part.num_rows:
+            batches.append(part)
+        if not rows:
+            break
+    return pa.Table.from_batches(batches)
+
+
+def _decode(column: pa.ChunkedArray) -> list[str | bytes | None]:
+    """Return the texts; one that is not UTF-8, which Parquet does not check, stays bytes."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return [_decode_one(value) for value in pc.cast(column, pa.binary()).to_pylist()]
+    return column.to_pylist()
+
+
+def _decode_one(value: bytes | None) -> str | bytes | None:
+    try:
+        return value if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
