@@ -40,7 +40,8 @@ class Backbone(keras.Model):
                 `hf://org/name@revision`, or a local folder.
             load_weights: False gives random weights and fetches none.
             **kwargs: Override the preset's own configuration, for example
-                `dtype="mixed_bfloat16"` or `dropout=0.0`.
+                `dtype="mixed_bfloat16"` or `dropout=0.0`. Without `dtype`, Keras's global policy
+                holds, whatever the weights are stored in; so does KerasHub.
 
         Returns:
             The model; `preset_handle` on it is the pinned handle it was loaded from.
@@ -252,7 +253,6 @@ def build_backbone(
     checkpoint = source
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = read_checkpoint(checkpoint, weights=load_weights, **sizes)
-    kwargs["dtype"] = kwargs.get("dtype") or checkpoint.dtype
     backbone = FNetBackbone(**checkpoint.config.to_dict(), **kwargs)
     if load_weights:
         for name, variable in backbone.tensors().items():

@@ -128,8 +128,8 @@ class TestSaving:
     def test_a_saved_preset_loads_with_equal_outputs(self, dtype: str, tmp_path: Path) -> None:
         backbone = FNetBackbone(**SIZES, dtype=dtype)
         backbone.save_to_preset(tmp_path)
-        again = FNetBackbone.from_preset(tmp_path)
-        assert again.dtype_policy.name == dtype
+        again = FNetBackbone.from_preset(tmp_path, dtype=dtype)
+        assert read_checkpoint(tmp_path).dtype == dtype
         inputs = random_inputs()
         for name, values in outputs(backbone, inputs).items():
             np.testing.assert_array_equal(outputs(again, inputs)[name], values)
@@ -157,6 +157,10 @@ class TestSaving:
 
 
 class TestDtypes:
+    def test_without_one_the_global_policy_holds_as_in_kerashub(self, tmp_path: Path) -> None:
+        FNetBackbone(**SIZES, dtype="bfloat16").save_to_preset(tmp_path)
+        assert FNetBackbone.from_preset(tmp_path).dtype_policy.name == "float32"
+
     @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "bfloat16", "float16", "mixed_float16"])
     def test_half_precision_follows_float32(self, dtype: str, preset_folder: Path) -> None:
         inputs = random_inputs(length=64, vocabulary=1000)
