@@ -25,11 +25,11 @@ _CREDENTIALS = re.compile(
 
 
 class HubClientError(Exception):
-    """A failure whose kind is known where it happens."""
+    """A failure that is known for what it is where it happens."""
 
-    def __init__(self, kind: FailureKind, detail: str = ""):
-        super().__init__(detail)
-        self.kind: FailureKind = kind
+    def __init__(self, failed: Failed):
+        super().__init__(failed.detail)
+        self.failed = failed
 
 
 class HubClient(ABC):
@@ -76,28 +76,41 @@ def size_limit(name: str) -> int:
 def check_size(name: str, size: int) -> None:
     """Refuses a file that claims to be larger than any preset's."""
     if size > size_limit(name):
-        raise HubClientError("oversized", f"{name} is said to hold {size:,} bytes")
+        detail = f"{name} is said to hold {size:,} bytes"
+        raise HubClientError(Failed(kind="oversized", detail=detail))
 
 
-def from_status(status: int, retry_after: str | None, *, missing: FailureKind) -> Failed:
+def is_busy(status: int) -> bool:
+    """Whether the same request may well succeed later."""
+    return status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def from_status(status: int, headers: Mapping[str, str], *, missing: FailureKind) -> Failed:
     """Tells what an HTTP status means.
 
     Args:
         status: The status.
-        retry_after: The header of that name: seconds, or a date.
+        headers: The answer's headers, of which ``Retry-After`` is read.
         missing: What a 404 says is missing.
     """
     detail = f"HTTP status {status}"
-    if status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failed(kind="unavailable", detail=detail, retry_after=_seconds(retry_after))
+    if is_busy(status):
+        retry_after = _seconds(headers.get("Retry-After"))
+        return Failed(kind="unavailable", detail=detail, retry_after=retry_after)
     kinds: dict[int, FailureKind] = {401: "unauthorized", 403: "denied", 404: missing}
     return Failed(kind=kinds.get(status, "unexpected"), detail=detail)
 
 
-def from_os_error(error: OSError) -> Failed:
-    """Tells what an error of the file system means."""
-    kind: FailureKind = "oversized" if error.errno == errno.EFBIG else "storage"
-    return Failed(kind=kind, detail=f"{error.strerror}: {error.filename}")
+def from_exception(error: Exception) -> Failed:
+    """Tells what an exception means that is not a hub client's own."""
+    match error:
+        case HubClientError(failed=failed):
+            return failed
+        case OSError(errno=errno.EFBIG):
+            return Failed(kind="oversized", detail=str(error.filename or ""))
+        case OSError(errno=int()):
+            return Failed(kind="storage", detail=f"{error.strerror}: {error.filename}")
+    return Failed(kind="unexpected", detail=f"{type(error).__name__}: {error}")
 
 
 def redact(text: str, secrets: Iterable[str | None]) -> str:

@@ -57,10 +57,10 @@ def download(entry: CacheEntry, *, weights: bool, deadline: Deadline) -> PresetF
     Raises:
         FetchError: The hub did not deliver.
     """
-    record = entry.record()
-    if record and (folder := open_recorded(entry, record, weights=weights)):
-        return folder
     try:
+        record = entry.record()
+        if record and (folder := open_recorded(entry, record, weights=weights)):
+            return folder
         entry.state.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(entry.lock_path, timeout=deadline.remaining()):
             return _Download(entry, weights=weights).run(deadline)

@@ -5,9 +5,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, constants, get_hf_file_metadata, get_token, hf_hub_download
+from huggingface_hub import (
+    HfApi,
+    constants,
+    get_hf_file_metadata,
+    get_token,
+    hf_hub_download,
+    set_client_factory,
+)
 from huggingface_hub import hf_hub_url as file_url
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -27,18 +35,38 @@ from fnet_registry.presets.hub.client import (
     check_size,
     digest,
     discard_linked,
-    from_os_error,
+    from_exception,
     from_status,
+    is_busy,
 )
 from fnet_registry.presets.hub.messages import Failed
 
 _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
 
 
+class _OneAttempt(httpx2.Client):
+    """Fails where huggingface_hub would wait and try again: the parent process does that."""
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        try:
+            response = super().send(request, **options)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+            failed = Failed(kind="unreachable", detail=type(error).__name__)
+            raise HubClientError(failed) from error
+        except httpx2.TransportError as error:
+            failed = Failed(kind="unavailable", detail=type(error).__name__)
+            raise HubClientError(failed) from error
+        if is_busy(response.status_code):
+            failed = from_status(response.status_code, response.headers, missing="repository")
+            raise HubClientError(failed)
+        return response
+
+
 class HuggingFaceClient(HubClient):
     """One repository on the Hugging Face Hub."""
 
     def __init__(self, handle: HuggingFaceHandle):
+        set_client_factory(lambda: _OneAttempt(follow_redirects=True, timeout=None))
         self._handle = handle
         self._api = HfApi()
         self._token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
@@ -54,7 +82,8 @@ class HuggingFaceClient(HubClient):
         info = self._api.model_info(self._handle.repository, revision=revision)
         pinned = replace(self._handle, revision=info.sha)
         if not pinned.pinned:
-            raise HubClientError("unexpected", f"the hub named {info.sha!r} as the commit")
+            detail = f"it named {info.sha!r} as the commit"
+            raise HubClientError(Failed(kind="unexpected", detail=detail))
         return str(pinned)
 
     def list_files(self) -> Mapping[str, int]:
@@ -81,13 +110,19 @@ class HuggingFaceClient(HubClient):
         check_size(name, self._files[name].size)
         metadata = get_hf_file_metadata(file_url(filename=name, **where))
         if metadata.commit_hash != self._handle.revision:
-            raise HubClientError("damaged", f"{name} came from commit {metadata.commit_hash!r}")
+            raise HubClientError(
+                Failed(kind="damaged", detail=f"{name} came from commit {metadata.commit_hash!r}")
+            )
         if not _ETAG.fullmatch(metadata.etag or ""):
-            raise HubClientError("damaged", f"{name} came with the ETag {metadata.etag!r}")
+            raise HubClientError(
+                Failed(kind="damaged", detail=f"{name} came with the ETag {metadata.etag!r}")
+            )
         hf_hub_download(filename=name, cache_dir=self._entry.root, **where)
         if not self.vouches_for(name):
             self.discard(name)
-            raise HubClientError("damaged", f"{name} does not match the hub's digest")
+            raise HubClientError(
+                Failed(kind="damaged", detail=f"{name} does not match the hub's digest")
+            )
         return True
 
     def discard(self, name: str) -> None:
@@ -103,7 +138,7 @@ class HuggingFaceClient(HubClient):
         return (self._token,)
 
     def classify(self, error: Exception) -> Failed:
-        """Reads huggingface_hub's and httpx2's exceptions."""
+        """Reads huggingface_hub's exceptions."""
         match error:
             case GatedRepoError():
                 failed = Failed(kind="gated")
@@ -115,16 +150,9 @@ class HuggingFaceClient(HubClient):
                 # Without a token, 401 is the answer for a repository that does not exist, too.
                 failed = Failed(kind="repository")
             case HfHubHTTPError(response=response):
-                retry_after = response.headers.get("Retry-After")
-                failed = from_status(response.status_code, retry_after, missing="repository")
-            case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.ProxyError():
-                failed = Failed(kind="unreachable", detail=type(error).__name__)
-            case httpx2.HTTPError():
-                failed = Failed(kind="unavailable", detail=type(error).__name__)
-            case OSError(errno=int()):
-                failed = from_os_error(error)
-            case OSError():
+                failed = from_status(response.status_code, response.headers, missing="repository")
+            case OSError(errno=None):
                 failed = Failed(kind="unavailable", detail="a download was cut short")
             case _:
-                failed = Failed(kind="unexpected", detail=f"{type(error).__name__}: {error}")
+                failed = from_exception(error)
         return replace(failed, authenticated=self._token is not None)

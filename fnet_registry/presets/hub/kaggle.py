@@ -28,7 +28,7 @@ from fnet_registry.presets.hub.client import (
     check_size,
     digest,
     discard_linked,
-    from_os_error,
+    from_exception,
     from_status,
 )
 from fnet_registry.presets.hub.messages import Failed, FailureKind
@@ -120,18 +120,15 @@ class KaggleClient(HubClient):
             case DataCorruptionError():
                 failed = Failed(kind="damaged", detail="a file does not match the hub's digest")
             case requests.HTTPError(response=requests.Response() as response):
-                retry_after = response.headers.get("Retry-After")
-                failed = from_status(_status(response), retry_after, missing=self._missing)
+                failed = from_status(_status(response), response.headers, missing=self._missing)
             case requests.ConnectTimeout() | requests.exceptions.ProxyError():
                 failed = Failed(kind="unreachable", detail=type(error).__name__)
             case requests.ConnectionError(args=(MaxRetryError(), *_)):
                 failed = Failed(kind="unreachable", detail=type(error).__name__)
             case requests.RequestException():
                 failed = Failed(kind="unavailable", detail=type(error).__name__)
-            case OSError(errno=int()):
-                failed = from_os_error(error)
             case _:
-                failed = Failed(kind="unexpected", detail=f"{type(error).__name__}: {error}")
+                failed = from_exception(error)
         return replace(failed, authenticated=self._credentials is not None)
 
     def _open(self, name: str) -> requests.Response:

@@ -58,7 +58,7 @@ class Record:
                 sha256=dict(content["sha256"]),
                 checked=frozenset(content["checked"]),
             )
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return record if all(map(is_known, {*record.names, *record.sha256})) else None
 

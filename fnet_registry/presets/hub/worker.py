@@ -14,7 +14,13 @@ from dataclasses import replace
 from fnet_registry.presets.folder import select_files
 from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle, parse_handle
 from fnet_registry.presets.hub.cache import HubHandle, entry_of
-from fnet_registry.presets.hub.client import HubClient, HubClientError, redact, size_limit
+from fnet_registry.presets.hub.client import (
+    HubClient,
+    HubClientError,
+    from_exception,
+    redact,
+    size_limit,
+)
 from fnet_registry.presets.hub.messages import (
     Done,
     Event,
@@ -47,10 +53,8 @@ def main() -> None:
         else:
             _fetch(client, request, emit)
         emit(Done())
-    except HubClientError as failure:
-        emit(Failed(kind=failure.kind, detail=str(failure)))
     except Exception as error:
-        failed = client.classify(error) if client else Failed(kind="unexpected", detail=repr(error))
+        failed = client.classify(error) if client else from_exception(error)
         emit(replace(failed, detail=redact(failed.detail, client.secrets() if client else ())))
 
 
@@ -60,7 +64,7 @@ def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -
     folder = entry_of(handle).path
     sizes = client.list_files()
     if "config.json" not in sizes:
-        raise HubClientError("preset", "it has no config.json")
+        raise HubClientError(Failed(kind="preset", detail="it has no config.json"))
     wanted = [n for n in select_files(sizes, weights=request.weights) if n not in request.keep]
     emit(Listed(names=select_files(sizes), size=sum(sizes[name] for name in wanted)))
     arrived = 0
