@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "Report": "fnet_ray.report",
-    "embed": "fnet_ray.embed",
+    "embed": "fnet_ray.job",
 }
 
 __all__ = ["Report", "embed"]
 
 if TYPE_CHECKING:
-    from fnet_ray.embed import embed
+    from fnet_ray.job import embed
     from fnet_ray.report import Report
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
+from fnet_ray.failures import own_error, release_actors
 from fnet_ray.manifest import Manifest
 from fnet_ray.markers import Marker
 from fnet_ray.model import SharedModel
@@ -66,9 +67,7 @@ class Job:
         return EncodeOptions(
             batch_size=max(1, self.batch_tokens // length) if self.batch_tokens else None,
             num_threads=self.pool.threads,
-            embedding_type=pa.list_(
-                pa.field("element", value, nullable=False), self.model.config.hidden_dim
-            ),
+            embedding_type=pa.list_(value, self.model.config.hidden_dim),
             mean_windows=split and parameters.windows == "mean",
             number_windows=split and parameters.windows == "rows",
             with_source=parameters.id_column is None,
@@ -127,5 +126,9 @@ def run_shards(plans: Iterable[Plan], *, done: Container[int], job: Job) -> Iter
             )
             .map_batches(job.commit(), batch_size=1, batch_format="pyarrow", num_cpus=COMMIT_CPUS)
         )
-        for row in committed.iter_rows():
-            yield Marker.from_json(row["marker"])
+        try:
+            for row in committed.iter_rows():
+                yield Marker.from_json(row["marker"])
+        except Exception as error:
+            release_actors(error)
+            raise own_error(error) from None

@@ -82,6 +82,25 @@ def open_sources(
     return Sources(sources=tuple(sources), carried=carried)
 
 
+def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
+    """Check one input's columns, so that a slip in a name shows before anything is started.
+
+    Raises:
+        InputError: A column is missing, or holds no texts.
+    """
+    first = next((file for file in files if file.format is Format.PARQUET), None)
+    if first is None:
+        return
+    footer = read_footers([first.path])[0]
+    if isinstance(footer, Footer):
+        carried_schema(
+            [(first, footer)],
+            column=parameters.column,
+            id_column=parameters.id_column,
+            keep=parameters.keep,
+        )
+
+
 def open_manifest(store: Store, model: PinnedModel, parameters: Parameters) -> Manifest:
     """Return the output's manifest, or one without inputs for an output that is new.
 

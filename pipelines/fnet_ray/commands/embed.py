@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     workers = parser.add_argument_group("workers")
-    workers.add_argument("--workers", type=parse_workers, metavar="N|MIN:MAX")
+    workers.add_argument("--workers", metavar="N|MIN:MAX")
     workers.add_argument("--gpus-per-worker", type=float, metavar="N")
     workers.add_argument("--cpus-per-worker", type=float, metavar="N")
 
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _stop)
     _quieten_ray()
     from fnet_ray.commands.bar import ProgressBar, duration
-    from fnet_ray.embed import embed
+    from fnet_ray.job import embed
 
     with ProgressBar() as bar:
         report = embed(
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             skip_damaged=args.skip_damaged,
             batch_tokens=args.batch_tokens,
             workers=WorkerRequest(
-                workers=args.workers,
+                workers=parse_workers(args.workers) if args.workers else None,
                 gpus_per_worker=args.gpus_per_worker,
                 cpus_per_worker=args.cpus_per_worker,
             ),

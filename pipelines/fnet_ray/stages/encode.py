@@ -56,7 +56,7 @@ class EncodeShard:
         )
         reasons = {int(windows.document[window]): why for window, why in failed.items()}
         rejects = [tables["rejects"], rejects_table(tables["places"], reasons)]
-        read = tables["rows"].num_rows
+        read = tables["places"].num_rows
         work = {
             "rows": read + tables["rejects"].num_rows,
             "embedded": read - len(reasons),
@@ -83,10 +83,10 @@ class EncodeShard:
         rejected: dict[int, str],
     ) -> pa.Table:
         options = self._options
-        rows = tables["rows"]
+        rows, places = tables["rows"], tables["places"]
         if options.with_source:
-            for name in ("source_file", "source_row"):
-                rows = rows.append_column(name, tables["places"][name])
+            source = {name: places[name] for name in ("source_file", "source_row")}
+            rows = pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **source})
         if options.mean_windows:
             vectors = mean_of_windows(vectors, windows.document, rows.num_rows)
             if self._encoder.config.normalize:

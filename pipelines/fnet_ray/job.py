@@ -13,7 +13,7 @@ from fnet_ray.manifest import Parameters
 from fnet_ray.markers import finish_commits, read_markers, remove_leftovers
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.pipeline import Job, run_shards
-from fnet_ray.planning import open_manifest, plan_inputs
+from fnet_ray.planning import check_first, open_manifest, plan_inputs
 from fnet_ray.progress import Progress, Tally
 from fnet_ray.report import Report, check_complete, make_report
 from fnet_ray.store import open_store
@@ -96,6 +96,7 @@ def embed(
         reject_empty=reject_empty,
     )
     files = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
+    check_first(files, parameters)
     store = open_store(output)
     pinned = resolve_model(model)
     with Lease(store) as lease, ray_cluster():

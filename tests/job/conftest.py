@@ -1,0 +1,53 @@
+"""One local Ray and one registry for all tests of the job."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fnet_mlflow
+from tests.job.corpora import TEXTS, write_parquet
+
+LOGICAL_CPUS = 4
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every step at DEBUG
+    ray.init(
+        address="local",
+        num_cpus=LOGICAL_CPUS,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def registry_uri(tmp_path_factory: pytest.TempPathFactory, preset_folder: Path) -> str:
+    """An MLflow store that holds the tiny preset as `models:/fnet/1`, alias `champion`."""
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        fnet_mlflow.register_preset(str(preset_folder), "fnet", alias="champion")
+    return uri
+
+
+@pytest.fixture
+def registry(registry_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The registered model's URI, with the registry in place."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry_uri)
+    return "models:/fnet/1"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A Parquet file with the columns `id`, `label` and `text`."""
+    return write_parquet(tmp_path / "corpus.parquet", TEXTS)

@@ -1,0 +1,220 @@
+"""The job's way from files of texts to files of embeddings that any reader opens."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fnet_ray
+from fnet_registry import TextEncoder
+from fnet_registry.errors import InputError, OutputError
+from tests.job.corpora import TEXTS, WRITERS, write_json_lines, write_parquet
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_columns_it_has_and_the_encoders_vectors(
+    name: str, tmp_path: Path, preset_folder: Path, encoder: TextEncoder
+) -> None:
+    corpus = WRITERS[name](tmp_path / name, TEXTS)
+
+    report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", id_column="id")
+
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert (report.rows, report.embedded, report.rejected) == (len(TEXTS), len(TEXTS), 0)
+    assert found.column_names == ["id", "label", "text", "embedding"]
+    assert found["text"].to_pylist() == TEXTS
+    assert found["label"].to_pylist() == list(range(len(TEXTS)))
+    np.testing.assert_array_equal(vectors(found), encoder.encode(TEXTS))
+
+
+def test_plain_text_gives_a_row_for_each_line(tmp_path: Path, preset_folder: Path) -> None:
+    (tmp_path / "corpus.txt").write_text("one line\n\nanother line\n")
+
+    fnet_ray.embed(preset_folder, tmp_path / "corpus.txt", tmp_path / "out")
+
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert found["text"].to_pylist() == ["one line", "another line"]
+    assert found["source_row"].to_pylist() == [0, 2]
+
+
+def test_without_an_id_column_rows_are_told_by_file_and_row(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    fnet_ray.embed(preset_folder, [corpus], tmp_path / "out", keep=[])
+
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert found.column_names == ["source_file", "source_row", "embedding"]
+    assert set(found["source_file"].to_pylist()) == {str(corpus)}
+    assert found["source_row"].to_pylist() == list(range(len(TEXTS)))
+
+
+def test_a_folder_is_read_to_its_bottom_and_files_may_differ_in_format_and_fields(
+    tmp_path: Path, preset_folder: Path
+) -> None:
+    folder = tmp_path / "corpus"
+    (folder / "deep").mkdir(parents=True)
+    write_parquet(folder / "a.parquet", TEXTS[:2])
+    write_json_lines(folder / "deep" / "b.jsonl", TEXTS[2:4])
+    (folder / "deep" / "c.jsonl").write_text('{"text": "only a text"}\n')
+    (folder / "_SUCCESS").write_text("")
+    (folder / "README.md").write_text("no data")
+
+    fnet_ray.embed(preset_folder, folder, tmp_path / "out")
+
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert found["text"].to_pylist() == [*TEXTS[:4], "only a text"]
+    assert found["label"].to_pylist() == [0, 1, 0, 1, None]
+
+
+def test_a_limit_takes_the_first_rows(corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
+    assert fnet_ray.embed(preset_folder, corpus, tmp_path / "out", limit=4).rows == 4
+    assert pq.read_table(tmp_path / "out" / "embeddings")["text"].to_pylist() == TEXTS[:4]
+
+
+@pytest.mark.parametrize(
+    "uri", ["models:/fnet/1", "models:/fnet@champion"], ids=["version", "alias"]
+)
+def test_a_registered_model_is_pinned_and_named_in_every_file(
+    uri: str, registry: str, corpus: Path, tmp_path: Path, encoder: TextEncoder
+) -> None:
+    report = fnet_ray.embed(uri, corpus, tmp_path / "out")
+
+    assert report.model == registry
+    file = next((tmp_path / "out" / "embeddings").iterdir())
+    metadata = pq.read_metadata(file).metadata
+    assert metadata[b"fnet.model"] == registry.encode()
+    assert metadata[b"fnet.digest"] == report.digest.encode()
+    assert json.loads(metadata[b"fnet.encoding"]) == encoder.config.to_dict()
+
+
+@pytest.fixture(scope="module")
+def output(
+    ray_session: None, tmp_path_factory: pytest.TempPathFactory, preset_folder: Path
+) -> Path:
+    folder = tmp_path_factory.mktemp("readers")
+    corpus = write_parquet(folder / "corpus.parquet", TEXTS)
+    fnet_ray.embed(preset_folder, corpus, folder / "out", id_column="id")
+    return folder / "out" / "embeddings"
+
+
+class TestReaders:
+    """What readers see, with no Ray in sight."""
+
+    def test_pyarrow(self, output: Path, encoder: TextEncoder) -> None:
+        field = pq.read_table(output).schema.field("embedding")
+        assert field.type == pa.list_(pa.float32(), encoder.dim)
+        assert not field.nullable
+
+    def test_pandas(self, output: Path, encoder: TextEncoder) -> None:
+        frame = pd.read_parquet(output)
+        assert list(frame["text"]) == TEXTS
+        np.testing.assert_array_equal(np.stack(frame["embedding"].tolist()), encoder.encode(TEXTS))
+
+    def test_polars(self, output: Path, encoder: TextEncoder) -> None:
+        frame = pl.read_parquet(output)
+        assert frame.schema["embedding"] == pl.Array(pl.Float32, encoder.dim)
+        np.testing.assert_array_equal(frame["embedding"].to_numpy(), encoder.encode(TEXTS))
+
+    def test_duckdb(self, output: Path, encoder: TextEncoder) -> None:
+        rows = duckdb.sql(
+            f"SELECT text, embedding::FLOAT[{encoder.dim}] AS e, array_cosine_similarity(e, e) "
+            f"FROM read_parquet('{output}/*.parquet')"
+        ).fetchall()
+        assert [row[0] for row in rows] == TEXTS
+        np.testing.assert_array_equal(
+            np.array([row[1] for row in rows], np.float32), encoder.encode(TEXTS)
+        )
+
+    def test_ray(self, output: Path) -> None:
+        import ray.data
+
+        assert ray.data.read_parquet(str(output)).count() == len(TEXTS)
+
+
+class TestMistakes:
+    """A user's mistake is named before any work starts."""
+
+    def test_a_missing_file(self, tmp_path: Path, preset_folder: Path) -> None:
+        with pytest.raises(InputError, match=r"must be a file, .* Received: .*none\.parquet"):
+            fnet_ray.embed(preset_folder, tmp_path / "none.parquet", tmp_path / "out")
+
+    def test_a_missing_column(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
+        with pytest.raises(InputError, match=r"column 'body' .* Received columns: id, label, text"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="body")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_missing_field(self, tmp_path: Path, preset_folder: Path) -> None:
+        corpus = write_json_lines(tmp_path / "corpus.jsonl", TEXTS)
+        with pytest.raises(InputError, match=r"no line has the field 'body'; .*corpus\.jsonl"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="body")
+
+    def test_a_column_of_numbers(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
+        with pytest.raises(InputError, match=r"'label' must hold texts. Received: int64"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="label")
+
+    def test_an_unknown_format(self, tmp_path: Path, preset_folder: Path) -> None:
+        (tmp_path / "corpus.docx").write_text("")
+        with pytest.raises(InputError, match=r"must end in \.parquet, .* Received: .*docx"):
+            fnet_ray.embed(preset_folder, tmp_path / "corpus.docx", tmp_path / "out")
+
+    def test_a_damaged_file(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
+        corpus.write_bytes(corpus.read_bytes()[:-7])
+        with pytest.raises(InputError, match=r"cannot be read.* Received: .*corpus\.parquet"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+
+    def test_an_empty_file(self, tmp_path: Path, preset_folder: Path) -> None:
+        (tmp_path / "corpus.parquet").touch()
+        with pytest.raises(InputError, match=r"cannot be read.* Received: .*corpus\.parquet"):
+            fnet_ray.embed(preset_folder, tmp_path / "corpus.parquet", tmp_path / "out")
+
+    def test_files_without_rows(self, tmp_path: Path, preset_folder: Path) -> None:
+        corpus = write_parquet(tmp_path / "corpus.parquet", [])
+        with pytest.raises(InputError, match="at least one row"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+
+    def test_columns_of_two_types(self, tmp_path: Path, preset_folder: Path) -> None:
+        write_parquet(tmp_path / "a.parquet", TEXTS)
+        pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), tmp_path / "b.parquet")
+        with pytest.raises(InputError, match=r"'label' must have one type .*int64 .*string"):
+            fnet_ray.embed(preset_folder, tmp_path / "*.parquet", tmp_path / "out")
+
+    def test_a_column_named_as_ours(self, tmp_path: Path, preset_folder: Path) -> None:
+        pq.write_table(pa.table({"text": ["a"], "embedding": [1]}), tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=r"leave .* out with --keep\. Received: embedding"):
+            fnet_ray.embed(preset_folder, tmp_path / "a.parquet", tmp_path / "out")
+
+    def test_an_output_that_holds_other_files(
+        self, corpus: Path, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        write_parquet_into = tmp_path / "out" / "embeddings"
+        write_parquet_into.mkdir(parents=True)
+        write_parquet(write_parquet_into / "mine.parquet", TEXTS)
+        with pytest.raises(OutputError, match="files of another origin"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+
+
+def test_damaged_files_can_be_left_out(
+    corpus: Path, tmp_path: Path, preset_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+
+    report = fnet_ray.embed(
+        preset_folder, tmp_path / "*.parquet", tmp_path / "out", skip_damaged=True
+    )
+
+    assert report.rows == len(TEXTS)
+    assert "damaged.parquet" in caplog.text
+
+
+def vectors(table: pa.Table) -> np.ndarray:
+    """The embeddings of a table, of shape `(rows, dim)`."""
+    column = table["embedding"].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
