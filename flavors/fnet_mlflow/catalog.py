@@ -54,6 +54,15 @@ def list_versions(name: str | None = None) -> list[CatalogEntry]:
     return [entry for model in models for entry in _entries(client, model)]
 
 
+def find_version(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
+    """The lowest version of a model that is ready and has this content."""
+    versions = client.search_model_versions(
+        f"{_by_name(name)} and tags.`{DIGEST_TAG}` = '{digest}'"
+    )
+    ready = [version for version in versions if version.status == "READY"]
+    return min(ready, key=lambda version: int(version.version), default=None)
+
+
 def _all_models(client: MlflowClient) -> Iterator[RegisteredModel]:
     token = None
     while True:
@@ -64,8 +73,13 @@ def _all_models(client: MlflowClient) -> Iterator[RegisteredModel]:
             return
 
 
+def _by_name(name: str) -> str:
+    quote = '"' if "'" in name else "'"
+    return f"name = {quote}{name}{quote}"
+
+
 def _entries(client: MlflowClient, model: RegisteredModel) -> list[CatalogEntry]:
-    versions = client.search_model_versions(f"name = '{model.name}'")
+    versions = client.search_model_versions(_by_name(model.name))
     entries = [_entry(model, version) for version in versions if DIGEST_TAG in version.tags]
     return sorted(entries, key=lambda entry: entry.version)
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 PACKAGES = ("fnet_mlflow", "fnet_registry")
+LOADED_BY_MLFLOW = {"fnet_mlflow", "fnet_mlflow.hub_artifacts", "fnet_registry"}
 SHIPPED = "fnet_packages"
 
 
@@ -26,15 +27,22 @@ def _load_pyfunc(path, model_config=None):
 def _import_package(code, needed):
     spec = importlib.util.find_spec("fnet_mlflow")
     if spec is None or not _reads(spec, needed):
-        loaded = next((sys.modules[name] for name in PACKAGES if name in sys.modules), None)
-        if loaded is not None:
-            raise ImportError(
-                f"This model needs code that reads format {needed}, as its own in {code} does, but "
-                f"this process has loaded {loaded.__name__} from {loaded.__file__}, which does "
-                "not. Load the two in processes of their own, or install a newer fnet-registry."
-            )
+        _make_room(code, needed)
         _add_shipped(code)
     return importlib.import_module("fnet_mlflow")
+
+
+def _make_room(code, needed):
+    """Takes back what `import mlflow` imported; more than that is at work and has to stay."""
+    loaded = {name for name in sys.modules if name.partition(".")[0] in PACKAGES}
+    if loaded - LOADED_BY_MLFLOW:
+        raise ImportError(
+            f"This model needs code that reads format {needed}, as its own in {code} does, but "
+            f"this process works with {sys.modules['fnet_mlflow'].__path__[0]}, which does not. "
+            "Load the two in processes of their own, or install a newer fnet-registry."
+        )
+    for name in loaded:
+        del sys.modules[name]
 
 
 def _reads(spec, needed):

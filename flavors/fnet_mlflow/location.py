@@ -39,6 +39,8 @@ def locate_model(model_uri: str) -> Path:
 
 def _artifact_uri(model_uri: str) -> str | None:
     """Where a registered or logged model is stored; None for what is no `models:/` URI of these."""
+    if not model_uri.startswith("models:/"):
+        return None
     client = MlflowClient()
     if match := _VERSION.fullmatch(model_uri):
         return client.get_model_version_download_uri(match["name"], match["version"])

@@ -111,7 +111,7 @@ def check_probe(encoder: "TextEncoder", probe: Probe) -> ProbeReport:
 
 def write_probe(probe: Probe, folder: Path) -> None:
     """Writes a probe into a model's data folder."""
-    np.savez(folder / PROBE_FILE, texts=np.array(probe.texts), vectors=probe.vectors)
+    np.savez_compressed(folder / PROBE_FILE, texts=np.array(probe.texts), vectors=probe.vectors)
 
 
 def read_probe(folder: Path) -> Probe:

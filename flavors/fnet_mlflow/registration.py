@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.catalog import find_version
 from fnet_mlflow.content import content_digest
 from fnet_mlflow.description import DIGEST_TAG, describe, model_description, version_tags
 from fnet_mlflow.saving import log_model
@@ -20,6 +21,7 @@ from fnet_registry.errors import ModelError
 _logger = logging.getLogger(__name__)
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_NOT_IN_LOGGED_NAMES = re.compile("[.%\"']")
 _LOGGED_MODEL = re.compile(r"models:/(?P<model_id>[^/]+)")
 _RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 
@@ -125,13 +127,6 @@ def register_preset(
     )
 
 
-def find_version(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
-    """The lowest version of a model that is ready and has this content."""
-    versions = client.search_model_versions(f"name = '{name}' and tags.`{DIGEST_TAG}` = '{digest}'")
-    ready = [version for version in versions if version.status == "READY"]
-    return min(ready, key=lambda version: int(version.version), default=None)
-
-
 def _create_version(
     client: MlflowClient,
     name: str,
@@ -145,7 +140,8 @@ def _create_version(
         assert source.provenance is not None
         uri, model_id = source.provenance.handle, None
     else:
-        logged = log_model(source, name=name, tags=tags, model_config=settings)
+        logged_name = _NOT_IN_LOGGED_NAMES.sub("-", name)
+        logged = log_model(source, name=logged_name, tags=tags, model_config=settings)
         uri, model_id = logged.model_uri, logged.model_id
     # The tags come with the version, so that whoever sees the version sees its digest.
     return client.create_model_version(

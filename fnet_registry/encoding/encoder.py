@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from fnet_registry.encoding.config import EncodingConfig, LongText, Pooling
 from fnet_registry.encoding.packing import Tokens, pack_texts
-from fnet_registry.encoding.pooling import pool
+from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
@@ -162,7 +162,9 @@ class TextEncoder:
         self.config = config
         self.tokenizer = FNetTokenizer(checkpoint.tokenizer_proto)
         _check_vocabulary(self.tokenizer, checkpoint)
-        self.batch_size = _positive("batch_size", batch_size or DEFAULT_BATCH_SIZE)
+        self.batch_size = _positive(
+            "batch_size", DEFAULT_BATCH_SIZE if batch_size is None else batch_size
+        )
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: ComputeDtype = dtype or "float32"
         self._engine = Engine(checkpoint, device=self.device, dtype=self.dtype)
@@ -206,7 +208,7 @@ class TextEncoder:
             raise TextError(
                 f"Texts must come as a list, for example ['a text']. Received: {texts!r}"
             )
-        step = _positive("batch_size", batch_size or self.batch_size)
+        step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), step):
             tokens = self.tokenize(
@@ -261,7 +263,7 @@ class TextEncoder:
         Returns:
             Float32 array of shape `(texts, dim)`.
         """
-        step = _positive("batch_size", batch_size or self.batch_size)
+        step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         for start in range(0, len(tokens), step):
             part = tokens[start : start + step]
@@ -271,8 +273,7 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _vectors(self, ids: np.ndarray, lengths: list[int], normalize: bool | None) -> np.ndarray:
-        sequences = self._engine.sequence_outputs(torch.from_numpy(ids))
-        vectors = pool(self._engine, sequences, lengths, self.config.pooling)
+        vectors = pooled_vectors(self._engine, torch.from_numpy(ids), lengths, self.config.pooling)
         if self.config.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
         return vectors.cpu().numpy()

@@ -1,0 +1,48 @@
+"""The package's surface, and what importing it costs."""
+
+import subprocess
+import sys
+
+import fnet_mlflow
+import fnet_registry
+
+
+def test_public_names():
+    assert fnet_mlflow.__all__ == [
+        "ProbeReport",
+        "Registration",
+        "get_default_conda_env",
+        "get_default_pip_requirements",
+        "load_model",
+        "log_model",
+        "register_preset",
+        "save_model",
+        "verify_model",
+    ]
+    assert all(getattr(fnet_mlflow, name).__doc__ for name in fnet_mlflow.__all__)
+    assert fnet_mlflow.__version__ == fnet_registry.__version__
+
+
+def test_importing_the_package_brings_nothing_heavy():
+    heavy = "{'mlflow', 'torch', 'keras', 'numpy', 'ray'}"
+    code = f"import sys, fnet_mlflow; print(sorted({heavy} & set(sys.modules)))"
+    assert run(code) == "[]"
+
+
+def test_importing_mlflow_loads_the_hub_plugin_and_little_else():
+    code = "import sys, mlflow; print(sorted(name for name in sys.modules if 'fnet' in name))"
+    assert run(code) == "['fnet_mlflow', 'fnet_mlflow.hub_artifacts', 'fnet_registry']"
+
+
+def test_loading_and_serving_needs_no_keras(saved_model):
+    code = (
+        "import sys, mlflow\n"
+        f"mlflow.pyfunc.load_model({str(saved_model)!r}).predict(['a text'])\n"
+        "print(sorted({'keras', 'huggingface_hub', 'kagglehub'} & set(sys.modules)))"
+    )
+    assert run(code) == "[]"
+
+
+def run(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

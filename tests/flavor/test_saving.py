@@ -1,0 +1,241 @@
+"""What lies in a saved model, and what may be saved."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+import fnet_mlflow
+from fnet_registry import FNetBackbone, TextEncoder
+from fnet_registry.errors import HandleError, PresetError
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+
+TEXTS = ["a text", "another one"]
+
+
+def test_the_files_of_a_model(saved_model: Path):
+    assert sorted(path.name for path in saved_model.iterdir()) == [
+        "MLmodel",
+        "code",
+        "conda.yaml",
+        "data",
+        "input_example.json",
+        "python_env.yaml",
+        "requirements.txt",
+        "serving_input_example.json",
+    ]
+    assert not list(saved_model.rglob("__pycache__"))
+
+
+def test_the_data_folder_is_a_preset(saved_model: Path, checkpoint: Checkpoint):
+    stored = read_checkpoint(saved_model / "data")
+    assert stored.config == checkpoint.config
+    assert stored.tokenizer_proto == checkpoint.tokenizer_proto
+    assert stored.arrays.keys() == checkpoint.arrays.keys()
+    for name, array in checkpoint.arrays.items():
+        np.testing.assert_array_equal(stored.arrays[name], array)
+
+
+def test_keras_loads_the_data_folder(saved_model: Path):
+    backbone = FNetBackbone.from_preset(str(saved_model / "data"))
+    assert backbone.count_params() == 44_992
+
+
+def test_the_weights_are_stored_once(saved_model: Path):
+    big = {path.name for path in saved_model.rglob("*.*") if path.stat().st_size > 100_000}
+    assert big == {"model.weights.h5", "vocabulary.spm"}
+
+
+def test_the_signature(saved_model: Path):
+    signature = Model.load(saved_model).signature
+    assert signature is not None
+    assert signature.to_dict() == {
+        "inputs": '[{"type": "string", "required": true}]',
+        "outputs": '[{"type": "array", "items": {"type": "float"}, "required": true}]',
+        "params": json.dumps(
+            [
+                {"name": "normalize", "default": None, "shape": None, "type": "boolean"},
+                {"name": "batch_size", "default": None, "shape": None, "type": "long"},
+                {"name": "long_text", "default": None, "shape": None, "type": "string"},
+            ]
+        ),
+    }
+
+
+def test_every_load_time_setting_is_saved(saved_model: Path):
+    assert Model.load(saved_model).flavors["python_function"]["config"] == {
+        "device": None,
+        "dtype": None,
+        "batch_size": None,
+        "num_threads": None,
+        "verify": False,
+    }
+
+
+def test_metadata_tells_a_client_what_it_gets(saved_model: Path, preset_folder: Path):
+    metadata = Model.load(saved_model).metadata
+    assert metadata is not None
+    assert metadata["embedding_dim"] == 32
+    assert metadata["pooling"] == "mean"
+    assert metadata["sequence_length"] == 64
+    assert metadata["handle"] == str(preset_folder)
+    assert len(metadata["source_sha256"]["model.weights.h5"]) == 64
+
+
+def test_a_users_metadata_is_added(registry: Path, preset_folder: Path):
+    fnet_mlflow.save_model(preset_folder, registry / "m", metadata={"team": "search"})
+    metadata = Model.load(registry / "m").metadata
+    assert metadata is not None
+    assert (metadata["team"], metadata["embedding_dim"]) == ("search", 32)
+
+
+def test_an_encoder_is_saved_with_its_encoding(registry: Path, preset_folder: Path):
+    encoder = TextEncoder.from_preset(preset_folder, sequence_length=16, pooling="cls")
+    fnet_mlflow.save_model(encoder, registry / "m")
+    np.testing.assert_array_equal(
+        mlflow.pyfunc.load_model("m").predict(TEXTS), encoder.encode(TEXTS)
+    )
+
+
+def test_a_handle_is_saved_with_the_encoding_asked_for(registry: Path, preset_folder: Path):
+    fnet_mlflow.save_model(
+        preset_folder, registry / "m", sequence_length=16, pooling="pooled", normalize=True
+    )
+    loaded = fnet_mlflow.load_model(str(registry / "m"))
+    assert loaded.config.to_dict() == {
+        "sequence_length": 16,
+        "padding": "fixed",
+        "pooling": "pooled",
+        "normalize": True,
+    }
+
+
+def test_a_tuned_backbone_is_saved_with_its_tokenizer(registry: Path, encoder: TextEncoder):
+    backbone = FNetBackbone.from_config(encoder.backbone.get_config())
+    fnet_mlflow.save_model(backbone, registry / "m", tokenizer=encoder.tokenizer)
+    expected = TextEncoder(backbone, encoder.tokenizer).encode(TEXTS)
+    np.testing.assert_array_equal(mlflow.pyfunc.load_model("m").predict(TEXTS), expected)
+
+
+def test_a_backbone_without_a_tokenizer_is_refused(registry: Path, encoder: TextEncoder):
+    with pytest.raises(TypeError, match=r"tokenizer=.*Received: tokenizer=None"):
+        fnet_mlflow.save_model(encoder.backbone, registry / "m")
+
+
+def test_an_encoder_brings_its_own_encoding(registry: Path, encoder: TextEncoder):
+    with pytest.raises(TypeError, match=r"has its encoding already.*'pooling': 'cls'"):
+        fnet_mlflow.save_model(encoder, registry / "m", pooling="cls")
+
+
+def test_anything_else_is_refused(registry: Path):
+    with pytest.raises(TypeError, match="Expected a TextEncoder.*Received: int"):
+        fnet_mlflow.save_model(3, registry / "m")
+    with pytest.raises(HandleError, match="No such folder"):
+        fnet_mlflow.save_model("nowhere", registry / "m")
+    with pytest.raises(PresetError, match="must hold `config.json`"):
+        fnet_mlflow.save_model(registry, registry / "m")
+    assert not (registry / "m").exists()
+
+
+def test_a_folder_that_holds_something_is_refused(saved_model: Path, preset_folder: Path):
+    with pytest.raises(MlflowException, match="already exists and is not empty"):
+        fnet_mlflow.save_model(preset_folder, saved_model)
+
+
+def test_what_changes_a_vector_is_no_load_time_setting(registry: Path, preset_folder: Path):
+    with pytest.raises(ValueError, match="belongs to the version. Received: pooling"):
+        fnet_mlflow.save_model(preset_folder, registry / "m", model_config={"pooling": "cls"})
+
+
+def test_extra_files_lie_beside_the_model(registry: Path, preset_folder: Path):
+    (registry / "notes.txt").write_text("tuned on queries")
+    fnet_mlflow.save_model(preset_folder, registry / "m", extra_files=["notes.txt"])
+    assert (registry / "m" / "extra_files" / "notes.txt").read_text() == "tuned on queries"
+    assert Model.load("m").flavors["fnet"]["extra_files"] == [{"path": "extra_files/notes.txt"}]
+
+
+def test_logging_without_a_run(registry: Path, preset_folder: Path, encoder: TextEncoder):
+    info = fnet_mlflow.log_model(preset_folder, name="fnet", params={"corpus": "queries"})
+    np.testing.assert_array_equal(
+        mlflow.pyfunc.load_model(info.model_uri).predict(TEXTS), encoder.encode(TEXTS)
+    )
+    logged = mlflow.MlflowClient().get_logged_model(info.model_id)
+    assert logged.status == "READY"
+    assert logged.params["sequence_length"] == "64"
+    assert logged.params["corpus"] == "queries"
+    assert mlflow.search_runs(output_format="list") == []
+
+
+def test_logging_to_a_run_and_registering(registry: Path, encoder: TextEncoder):
+    with mlflow.start_run() as run:
+        info = fnet_mlflow.log_model(encoder, name="fnet", registered_model_name="fnet")
+    assert info.run_id == run.info.run_id
+    assert info.registered_model_version == 1
+    np.testing.assert_array_equal(
+        fnet_mlflow.load_model("models:/fnet/1").encode(TEXTS), encoder.encode(TEXTS)
+    )
+
+
+def test_a_log_that_fails_leaves_nothing_to_load(registry: Path, preset_folder: Path):
+    with pytest.raises(Exception, match="at most 64"):
+        fnet_mlflow.log_model(preset_folder, name="fnet", sequence_length=65)
+    assert [model.status for model in mlflow.search_logged_models(output_format="list")] == [
+        "FAILED"
+    ]
+
+
+class TestRequirements:
+    def test_the_default_is_stated_with_exact_versions(self, saved_model: Path):
+        stated = (saved_model / "requirements.txt").read_text().splitlines()
+        assert stated == fnet_mlflow.get_default_pip_requirements()
+        assert [line.partition("==")[0] for line in stated] == [
+            "mlflow",
+            "h5py",
+            "ml_dtypes",
+            "numpy",
+            "sentencepiece",
+            "torch",
+        ]
+        assert not any("+" in line for line in stated), "an index knows no local versions"
+        conda = yaml.safe_load((saved_model / "conda.yaml").read_text())
+        assert conda == fnet_mlflow.get_default_conda_env()
+
+    def test_an_unrelated_project_in_the_working_directory_changes_nothing(
+        self, registry: Path, preset_folder: Path
+    ):
+        (registry / "uv.lock").write_text("version = 1\n")
+        (registry / "pyproject.toml").write_text("[project]\nname = 'other'\nversion = '1'\n")
+        fnet_mlflow.save_model(preset_folder, "m")
+        stated = Path("m/requirements.txt").read_text().splitlines()
+        assert stated == fnet_mlflow.get_default_pip_requirements()
+        assert not Path("m/uv.lock").exists()
+
+    def test_requirements_replaced(self, registry: Path, preset_folder: Path):
+        Path("c.txt").write_text("numpy<3\n")
+        stated = ["mlflow==3.17.2", "torch", "-c c.txt"]
+        fnet_mlflow.save_model(preset_folder, "m", pip_requirements=stated)
+        assert Path("m/requirements.txt").read_text().splitlines() == [
+            "mlflow==3.17.2",
+            "torch",
+            "-c constraints.txt",
+        ]
+        assert Path("m/constraints.txt").read_text() == "numpy<3"
+
+    @pytest.mark.parametrize("as_file", [True, False])
+    def test_requirements_added(self, registry: Path, preset_folder: Path, as_file: bool):
+        Path("more.txt").write_text("zstandard==0.23\n")
+        extra = "more.txt" if as_file else ["zstandard==0.23"]
+        fnet_mlflow.save_model(preset_folder, "m", extra_pip_requirements=extra)
+        stated = Path("m/requirements.txt").read_text().splitlines()
+        assert stated == [*fnet_mlflow.get_default_pip_requirements(), "zstandard==0.23"]
+
+    def test_only_one_way_to_state_them(self, registry: Path, preset_folder: Path):
+        with pytest.raises(ValueError, match="Only one of `conda_env`"):
+            fnet_mlflow.save_model(
+                preset_folder, "m", pip_requirements=["torch"], extra_pip_requirements=["x"]
+            )

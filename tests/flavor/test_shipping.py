@@ -1,0 +1,142 @@
+"""Which code loads a model: what is installed where that reads its format, else the model's own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnet_mlflow
+from fnet_mlflow.fnet_loader import SHIPPED
+from fnet_mlflow.version import FORMAT_VERSION
+from fnet_registry import TextEncoder
+
+ROOT = Path(__file__).parents[2]
+
+LOAD = """
+import sys, mlflow, numpy
+for uri in sys.argv[2:]:
+    vectors = mlflow.pyfunc.load_model(uri).predict(["a text"])
+import fnet_mlflow, fnet_registry
+numpy.save(sys.argv[1], vectors)
+print(fnet_mlflow.__file__, fnet_registry.__file__, sep="\\n")
+"""
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that sees this environment's packages, but not this project."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, symlinks=True, with_pip=False)
+    packages = Path(np.__file__).parents[1]
+    (target,) = (folder / "lib").glob("python*/site-packages")
+    for entry in packages.iterdir():
+        if "fnet" not in entry.name.lower() and entry.suffix != ".pth":
+            (target / entry.name).symlink_to(entry)
+    return folder / "bin" / "python"
+
+
+def load(python: Path | str, folder: Path, *models: Path) -> tuple[list[str], np.ndarray]:
+    """Loads models one after the other; gives the code's files and the last one's vectors."""
+    command = [str(python), "-c", LOAD, str(folder / "v.npy"), *map(str, models)]
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    result = subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise RuntimeError(result.stderr)
+    return result.stdout.split(), np.load(folder / "v.npy")
+
+
+def raise_format(model: Path, version: int) -> None:
+    """Makes a model of a later format, with shipped code that reads no other."""
+    record = json.loads((model / "data" / "encoding.json").read_text())
+    record["format_version"] = version
+    (model / "data" / "encoding.json").write_text(json.dumps(record))
+    numbers = {"format_version": version, "oldest_readable": version}
+    package = model / "code" / SHIPPED / "fnet_mlflow"
+    (package / "format.json").write_text(json.dumps(numbers))
+
+
+def test_the_shipped_code_serves_where_the_project_is_not_installed(
+    bare_python: Path, saved_model: Path, encoder: TextEncoder, tmp_path: Path
+):
+    files, vectors = load(bare_python, tmp_path, saved_model)
+    assert all(str(saved_model / "code" / SHIPPED) in file for file in files)
+    np.testing.assert_array_equal(vectors, encoder.encode(["a text"]))
+
+
+def test_the_installed_code_wins_where_it_reads_the_format(saved_model: Path, tmp_path: Path):
+    files, _ = load(sys.executable, tmp_path, saved_model)
+    assert all(str(ROOT) in file for file in files)
+
+
+def test_the_shipped_code_wins_where_the_installed_does_not_read_the_format(
+    model_copy: Path, encoder: TextEncoder, tmp_path: Path
+):
+    raise_format(model_copy, FORMAT_VERSION + 1)
+    files, vectors = load(sys.executable, tmp_path, model_copy)
+    assert all(str(model_copy / "code" / SHIPPED) in file for file in files)
+    np.testing.assert_array_equal(vectors, encoder.encode(["a text"]))
+
+
+def test_two_models_in_one_process_share_code_that_reads_both(
+    bare_python: Path, saved_model: Path, model_copy: Path, tmp_path: Path
+):
+    files, _ = load(bare_python, tmp_path, saved_model, model_copy)
+    assert all(str(saved_model / "code") in file for file in files)
+
+
+def test_two_models_that_need_different_code_in_one_process_are_named(
+    saved_model: Path, model_copy: Path, tmp_path: Path
+):
+    raise_format(model_copy, FORMAT_VERSION + 1)
+    with pytest.raises(RuntimeError) as caught:
+        load(sys.executable, tmp_path, saved_model, model_copy)
+    message = str(caught.value).splitlines()[-1]
+    assert f"needs code that reads format {FORMAT_VERSION + 1}" in message
+    assert str(model_copy / "code") in message
+    assert str(ROOT) in message
+
+
+def test_nothing_shipped(
+    registry: Path, preset_folder: Path, bare_python: Path, encoder: TextEncoder
+):
+    fnet_mlflow.save_model(preset_folder, "m", code_paths=[])
+    assert not Path("m/code").exists()
+    assert (
+        f"fnet-registry[mlflow]=={fnet_mlflow.__version__}"
+        in Path("m/requirements.txt").read_text()
+    )
+    _, vectors = load(sys.executable, registry, registry / "m")
+    np.testing.assert_array_equal(vectors, encoder.encode(["a text"]))
+    with pytest.raises(RuntimeError, match="No module named 'fnet_mlflow'"):
+        load(bare_python, registry, registry / "m")
+
+
+def test_a_wheel_stands_for_the_packages(
+    registry: Path, preset_folder: Path, bare_python: Path, encoder: TextEncoder
+):
+    wheel = build_wheel(registry)
+    fnet_mlflow.save_model(preset_folder, "m", code_paths=[str(wheel)])
+    assert sorted(path.name for path in Path("m/code").iterdir()) == ["fnet_loader.py", wheel.name]
+    files, vectors = load(bare_python, registry, registry / "m")
+    assert all(wheel.name in file for file in files)
+    np.testing.assert_array_equal(vectors, encoder.encode(["a text"]))
+
+
+def build_wheel(folder: Path) -> Path:
+    """A wheel as hatchling lays it out: the packages at the top of a zip file."""
+    content = folder / "content"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for package in (ROOT / "fnet_registry", ROOT / "flavors" / "fnet_mlflow"):
+        shutil.copytree(package, content / package.name, ignore=ignore)
+    name = f"fnet_registry-{fnet_mlflow.__version__}-py3-none-any"
+    return Path(shutil.make_archive(str(folder / name), "zip", content)).rename(
+        folder / f"{name}.whl"
+    )
