@@ -69,23 +69,23 @@ class PresetFolder:
             name: A known file name of a preset, with ``/`` between folders.
 
         Raises:
-            PresetError: The name is not one that a preset may hold (say, an index names
-                ``../x``), the file is missing, or it leads out of the folder.
+            PresetError: The name is not one that a preset may hold (say, an index names ``../x``),
+                the preset does not hold it, or it leads out of the folder.
         """
         if not is_known(name):
             raise PresetError(
                 "A preset holds files such as 'config.json' or 'model.weights.h5'. "
                 f"Received: {name!r}"
             )
+        if name not in self.files:
+            raise PresetError(f"Expected the preset to hold {name}. Received: {self.handle}")
         path = self.path / name
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        target = path.resolve()
+        if not target.is_relative_to(self.root.resolve()):
             raise PresetError(
-                f"Expected files inside {self.path}, but {name} is a link that leads out of it. "
-                "Copy the folder with its links followed, for example with 'cp -rL'. "
-                f"Received: {path.readlink() if path.is_symlink() else path.resolve()}"
+                f"Expected {name} inside the folder, but it is a link that leads out of it; "
+                f"'cp -rL' copies a folder with its links followed. Received: {path} -> {target}"
             )
-        if not path.is_file():
-            raise PresetError(f"Expected the file {name} in the preset. Received: {self.path}")
         return path
 
     @cached_property

@@ -19,6 +19,7 @@ from fnet_registry.errors import (
     PresetNotFoundError,
 )
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.hub import process
 from tests.hubs.conftest import Site
 from tests.hubs.fake_hub import cut, flipped, slow, status
 
@@ -106,6 +107,18 @@ def test_the_deadline_holds_when_the_hub_hangs(site: Site, stage: str):
     with pytest.raises(FetchTimeoutError, match=r"within 3 s.*Received"):
         fetch(site.handle, deadline=3)
     assert time.monotonic() - start < 6
+
+
+@pytest.mark.parametrize("stage", ["listing", "delivery"])
+def test_a_hub_that_falls_silent_is_asked_again(
+    site: Site, stage: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(process, "SILENCE_SECONDS", 4)
+    pattern = site.listing if stage == "listing" else site.delivery(WEIGHTS)
+    site.hub.break_down(pattern, slow(10))
+    start = time.monotonic()
+    assert fetch(site.pinned).verified
+    assert time.monotonic() - start < 9
 
 
 def test_a_private_repository_names_the_token_variable(site: Site):

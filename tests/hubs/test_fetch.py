@@ -138,14 +138,6 @@ def test_offline_a_cache_of_unknown_origin_is_reported_as_unverified(
     assert folder.digests == {n: hashlib.sha256(d).hexdigest() for n, d in site.files.items()}
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}', b"\xff", b"[" * 100_000])
-def test_a_record_that_cannot_be_read_counts_as_none(site: Site, content: bytes):
-    fetch(site.handle)
-    site.record.write_bytes(content)
-    assert fetch(site.pinned).verified
-    assert set(site.recorded()) == set(site.files)
-
-
 def test_a_record_cannot_lead_to_other_files(site: Site, tmp_path: Path):
     fetch(site.handle)
     (tmp_path / "secret").write_bytes(b"secret")

@@ -51,16 +51,19 @@ class CacheEntry:
         return Record.read(self.record_path)
 
     def present(self) -> tuple[str, ...]:
-        """Lists the known files that are there, sorted; links that lead nowhere are not."""
-        names = [
-            *(name for name in DESCRIPTION_FILES if (self.path / name).is_file()),
-            *(
-                path.name
-                for path in self.path.glob("*")
-                if is_weights(path.name) and path.is_file()
-            ),
-        ]
-        return tuple(sorted(names))
+        """Lists the known files that were fetched to their end, sorted."""
+        weights = filter(is_weights, (path.name for path in self.path.glob("*")))
+        names = {*DESCRIPTION_FILES, *weights}
+        return tuple(sorted(name for name in names if self._is_whole(name)))
+
+    def _is_whole(self, name: str) -> bool:
+        if not (self.path / name).is_file():
+            return False
+        if isinstance(self.handle, HuggingFaceHandle):
+            return True  # its client links a file into the folder when it is whole
+        variant, version = self.path.parent, self.path.name
+        of_all, of_one = variant / f"{version}.complete", variant / ".complete" / version
+        return of_all.is_file() or (of_one / f"{name}.complete").is_file()
 
 
 def kaggle_cache() -> Path:

@@ -1,7 +1,6 @@
 """One revision of a preset, from its hub into the cache."""
 
 import logging
-import sys
 from dataclasses import replace
 
 import filelock
@@ -82,9 +81,8 @@ class _Download:
         self._good = set(self._earlier.intact(entry.path, files))
         self._damaged = {name for name in files if name in self._earlier.sha256} - self._good
         self._record = self._earlier
-        self._bar = tqdm(
-            desc=str(entry.handle), unit="B", unit_scale=True, disable=not sys.stderr.isatty()
-        )
+        # disable=None: shown on a terminal only.
+        self._bar = tqdm(desc=str(entry.handle), unit="B", unit_scale=True, disable=None)
 
     def run(self, deadline: Deadline) -> PresetFolder:
         with self._bar:
@@ -118,4 +116,4 @@ class _Download:
         self._record = self._record.with_file(name, digest, checked=checked)
         self._record.write(self._entry.record_path)
         self._good.add(name)
-        logger.info("%s: %s is there.", self._entry.handle, name)
+        logger.debug("%s: %s is there.", self._entry.handle, name)

@@ -156,3 +156,7 @@ class HuggingFaceClient(HubClient):
             case _:
                 failed = from_exception(error)
         return replace(failed, authenticated=self._token is not None)
+
+
+def _damaged(detail: str) -> HubClientError:
+    return HubClientError(Failed(kind="damaged", detail=detail))

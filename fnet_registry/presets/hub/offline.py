@@ -2,6 +2,7 @@
 
 import logging
 
+from fnet_registry.errors import ConfigError
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.folder import PresetFolder, select_files
 from fnet_registry.presets.hub.cache import CacheEntry, HubHandle, cached_revisions, entry_of
@@ -78,7 +79,7 @@ def is_complete(entry: CacheEntry, *, weights: bool) -> bool:
     return (
         not weights
         or not present.isdisjoint(_WEIGHTS)
-        or any(_shards(entry, index) <= present for index in present & _INDEXES)
+        or any(_has_shards(entry, index, present) for index in present & _INDEXES)
     )
 
 
@@ -102,9 +103,11 @@ def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
     )
 
 
-def _shards(entry: CacheEntry, index: str) -> set[str]:
-    """The files that an index names, itself included."""
-    names = {index}
-    for place in read_json(entry.path / index).get("weight_map", {}).values():
-        names.update([place] if isinstance(place, str) else place)
-    return names
+def _has_shards(entry: CacheEntry, index: str, present: set[str]) -> bool:
+    try:
+        shards = read_json(entry.path / index).get("weight_map")
+    except ConfigError:
+        return False
+    if not isinstance(shards, dict):
+        return False
+    return all(present.issuperset([s] if isinstance(s, str) else s) for s in shards.values())

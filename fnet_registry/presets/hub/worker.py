@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from fnet_registry.presets.folder import select_files
@@ -68,11 +70,11 @@ def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -
     wanted = [n for n in select_files(sizes, weights=request.weights) if n not in request.keep]
     emit(Listed(names=select_files(sizes), size=sum(sizes[name] for name in wanted)))
     arrived = 0
-
-    def report() -> None:
-        emit(Progress(size=arrived + sum(path.stat().st_size for path in client.unfinished())))
-
-    _in_background(_repeat, report)
+    _in_background(
+        _report_progress,
+        lambda: arrived + sum(path.stat().st_size for path in client.unfinished()),
+        emit,
+    )
     for name in wanted:
         if (folder / name).is_file() and name not in request.replace and client.vouches_for(name):
             checked = True
@@ -124,13 +126,16 @@ def _in_background(target: Callable[..., None], *arguments: object) -> None:
     threading.Thread(target=target, args=arguments, daemon=True).start()
 
 
-def _repeat(report: Callable[[], None]) -> None:
+def _report_progress(measure: Callable[[], int], emit: Callable[[Event], None]) -> None:
+    """Tells how far the download is, and nothing while it stands still."""
+    reported = 0
     while True:
-        threading.Event().wait(PROGRESS_SECONDS)
-        try:
-            report()
-        except FileNotFoundError:  # a part was finished between the listing and the look at it
-            continue
+        time.sleep(PROGRESS_SECONDS)
+        with suppress(FileNotFoundError):  # a part was finished between listing and measuring it
+            size = measure()
+            if size != reported:
+                emit(Progress(size=size))
+                reported = size
 
 
 def _end_with_parent() -> None:
@@ -139,7 +144,7 @@ def _end_with_parent() -> None:
         main_thread = threading.main_thread().ident
         assert main_thread is not None
         signal.pthread_kill(main_thread, signal.SIGTERM)
-        threading.Event().wait(CLEAN_EXIT_SECONDS)
+        time.sleep(CLEAN_EXIT_SECONDS)
     os._exit(1)
 
 

@@ -1,0 +1,97 @@
+"""Lists the built-in presets and what is in the cache."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from fnet_registry.errors import ConfigError, DamagedFileError
+from fnet_registry.presets.builtin import BUILT_IN_PRESETS
+from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.hub import offline
+from fnet_registry.presets.hub.cache import CacheEntry, cached_entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedPreset:
+    """One revision of an FNet preset in a hub client's cache.
+
+    Attributes:
+        handle: The pinned handle.
+        complete: Whether it loads without a network, weights included.
+        verified: Whether its files matched the hub's digests when they came; with ``--check``,
+            whether they still do.
+        size: Bytes of its files.
+    """
+
+    handle: str
+    complete: bool
+    verified: bool
+    size: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument(
+        "--check", action="store_true", help="read the cached files and compare their digests"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints both lists."""
+    cached = list(cached_presets(check=args.check))
+    if args.json:
+        built_in = [{"name": name, **asdict(each)} for name, each in BUILT_IN_PRESETS.items()]
+        content = {"built_in": built_in, "cached": [asdict(preset) for preset in cached]}
+        print(json.dumps(content, indent=2))
+        return 0
+    print("Built in:")
+    for name, preset in BUILT_IN_PRESETS.items():
+        print(f"  {name:<16}{preset.parameter_count:>13,} parameters  {preset.handle}")
+        print(f"  {'':<16}{preset.description}")
+    print("In the cache:" if cached else "In the cache: none")
+    width = max((len(preset.handle) for preset in cached), default=0)
+    for preset in cached:
+        complete = "complete" if preset.complete else "incomplete"
+        verified = "verified" if preset.verified else "unverified"
+        print(f"  {preset.handle:<{width}}  {preset.size / 1e6:>9,.1f} MB  {complete}, {verified}")
+    return 0
+
+
+def cached_presets(*, check: bool = False) -> Iterator[CachedPreset]:
+    """Finds the FNet presets in the hub clients' caches.
+
+    Args:
+        check: Whether to digest the files of those that are complete, which takes about a second
+            for each GB, rather than to trust their record.
+    """
+    for entry in cached_entries():
+        if _is_fnet(entry):
+            complete = offline.is_complete(entry, weights=True)
+            yield CachedPreset(
+                handle=str(entry.handle),
+                complete=complete,
+                verified=_is_intact(entry) if check and complete else _is_recorded(entry),
+                size=sum((entry.path / name).stat().st_size for name in entry.present()),
+            )
+
+
+def _is_fnet(entry: CacheEntry) -> bool:
+    with suppress(ConfigError):  # another model's folder need not have a config that we can read
+        config = read_json(entry.path / "config.json")
+        return config.get("model_type") == "fnet" or config.get("class_name") == "FNetBackbone"
+    return False
+
+
+def _is_recorded(entry: CacheEntry) -> bool:
+    record = entry.record()
+    return record is not None and record.checked.issuperset(entry.present())
+
+
+def _is_intact(entry: CacheEntry) -> bool:
+    try:
+        return offline.find(entry.handle, weights=True).verified
+    except DamagedFileError:
+        return False
