@@ -15,9 +15,11 @@ from fnet_ray.model import resolve_model, share_model
 from fnet_ray.pipeline import Job, run_shards
 from fnet_ray.planning import check_first, open_manifest, plan_inputs
 from fnet_ray.progress import Progress, Tally
+from fnet_ray.rejects import RejectLimit
 from fnet_ray.report import Report, check_complete, make_report
 from fnet_ray.store import open_store
 from fnet_ray.tokens import LongText
+from fnet_ray.tracking import tracked
 from fnet_ray.workers import WorkerRequest, choose_workers
 
 Path = str | os.PathLike[str]
@@ -39,9 +41,11 @@ def embed(
     windows: Literal["rows", "mean"] = "rows",
     reject_empty: bool = False,
     skip_damaged: bool = False,
+    max_rejects: str | None = None,
     batch_tokens: int | None = None,
     workers: WorkerRequest | None = None,
     append: bool = False,
+    tracking: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Turn files of texts into Parquet files of embeddings; the same call again goes on.
@@ -71,9 +75,11 @@ def embed(
             the `mean` of a text's windows.
         reject_empty: Whether a text of no characters is rejected.
         skip_damaged: Whether to go on without files that cannot be read.
+        max_rejects: A number of rows or a share such as `1%`; more rejects stop the job.
         batch_tokens: Tokens to encode at once, padding included. Vectors do not depend on it.
         workers: How many workers encode, and what each holds; by default what the cluster has.
         append: Take new input files into an output that is there.
+        tracking: Whether to log an MLflow run, with metrics while the job runs.
         on_progress: Called with the figures whenever a shard is done.
 
     Returns:
@@ -95,6 +101,7 @@ def embed(
         windows=windows,
         reject_empty=reject_empty,
     )
+    allowed = None if max_rejects is None else RejectLimit.parse(max_rejects)
     files = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
     check_first(files, parameters)
     store = open_store(output)
@@ -107,30 +114,28 @@ def embed(
         )
         markers = read_markers(store)
         finish_commits(store, markers)
-
-        tally = Tally(rows=manifest.rows, shards=manifest.shards)
-        for marker in markers:
-            tally.add(marker)
-        tally.start()
-        for marker in run_shards(
-            manifest.plans,
-            done={marker.shard for marker in markers},
-            job=Job(
+        tally = Tally.of(manifest, markers)
+        with tracked(manifest, store, on=tracking) as (tracker, manifest):
+            job = Job(
                 manifest=manifest,
                 model=share_model(pinned, dtype=dtype),
                 store=store,
                 pool=pool,
                 batch_tokens=batch_tokens,
-            ),
-        ):
-            lease.check()
-            markers.append(marker)
-            tally.add(marker)
-            if on_progress:
-                on_progress(tally.snapshot())
+            )
+            for marker in run_shards(job, done={marker.shard for marker in markers}):
+                lease.check()
+                markers.append(marker)
+                tally.add(marker)
+                tracker.log(tally.snapshot())
+                if on_progress:
+                    on_progress(tally.snapshot())
+                if allowed:
+                    allowed.check(tally.rejects, tally.rows)
 
-        check_complete(manifest, markers)
-        remove_leftovers(store)
-        report = make_report(store, manifest, markers, tally.snapshot())
-        report.write(store)
+            check_complete(manifest, markers)
+            remove_leftovers(store)
+            report = make_report(store, manifest, markers, tally.snapshot())
+            report.write(store)
+            tracker.finish(report)
     return report

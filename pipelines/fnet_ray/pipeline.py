@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -12,7 +12,6 @@ from fnet_ray.failures import own_error, release_actors
 from fnet_ray.manifest import Manifest
 from fnet_ray.markers import Marker
 from fnet_ray.model import SharedModel
-from fnet_ray.plan import Plan
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.encode import EncodeOptions, EncodeShard
 from fnet_ray.stages.read import ReadShard
@@ -87,17 +86,16 @@ class Job:
         )
 
 
-def run_shards(plans: Iterable[Plan], *, done: Container[int], job: Job) -> Iterator[Marker]:
-    """Do what is left of the plans; yield each shard's marker when it is committed.
+def run_shards(job: Job, *, done: Container[int]) -> Iterator[Marker]:
+    """Do what is left of a job; yield each shard's marker when it is committed.
 
     Args:
-        plans: The shards.
+        job: What to do.
         done: Numbers of the shards to leave out.
-        job: What to do with them.
     """
     pending = [
         {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
-        for plan in plans
+        for plan in job.manifest.plans
         for shard, pieces in plan.pieces()
         if shard not in done
     ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
+from fnet_ray.manifest import Manifest
 from fnet_ray.markers import Marker
 
 
@@ -46,6 +49,15 @@ class Tally:
     _rows_before: int = 0
     _tokens_before: int = 0
 
+    @classmethod
+    def of(cls, manifest: Manifest, markers: Iterable[Marker]) -> Self:
+        """Count what earlier runs did; rates are counted from here on."""
+        self = cls(rows=manifest.rows, shards=manifest.shards)
+        for marker in markers:
+            self.add(marker)
+        self._rows_before, self._tokens_before = self.done, self.tokens
+        return self
+
     def add(self, marker: Marker) -> None:
         """Count a shard."""
         self.done += marker.rows
@@ -53,11 +65,6 @@ class Tally:
         self.shards_done += 1
         self.tokens += marker.work["tokens"]
         self.truncated += marker.work["truncated"]
-
-    def start(self) -> None:
-        """Count rates from here on: what is done so far, an earlier run did."""
-        self.started = time.monotonic()
-        self._rows_before, self._tokens_before = self.done, self.tokens
 
     def snapshot(self) -> Progress:
         """Return the figures of this moment."""

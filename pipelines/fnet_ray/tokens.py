@@ -96,13 +96,13 @@ def make_windows(
 
     Returns:
         The windows, and the texts that are too long where that is refused (their index and
-        length in tokens), which have none.
+        length in tokens). The windows number the texts without these.
     """
     ids = tokenizer.tokenize(texts)
     too_long: dict[int, int] = {}
     if windowing.long_text == "error":
         too_long = {i: len(t) + SPECIALS for i, t in enumerate(ids) if len(t) > windowing.room}
-    cut = [[] if i in too_long else windowing.cut(text) for i, text in enumerate(ids)]
+    cut = [windowing.cut(text) for i, text in enumerate(ids) if i not in too_long]
     tokens = pack_texts(
         [window for windows in cut for window in windows],
         windowing.sequence_length,

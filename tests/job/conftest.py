@@ -40,10 +40,14 @@ def registry_uri(tmp_path_factory: pytest.TempPathFactory, preset_folder: Path) 
     return uri
 
 
-@pytest.fixture
-def registry(registry_uri: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The registered model's URI, with the registry in place."""
+@pytest.fixture(autouse=True)
+def _own_registry(registry_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry_uri)
+
+
+@pytest.fixture
+def registry() -> str:
+    """The registered model's URI."""
     return "models:/fnet/1"
 
 

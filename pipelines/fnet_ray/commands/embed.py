@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import NoReturn, get_args
 
+from fnet_ray.commands.bar import ProgressBar, duration
+from fnet_ray.report import Report
 from fnet_ray.tokens import LongText
 from fnet_ray.workers import WorkerRequest, parse_workers
 
@@ -44,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip-damaged", action="store_true", help="go on without files that cannot be read"
     )
     rows.add_argument(
+        "--max-rejects", metavar="N|P%%", help="stop when more rows than this are rejected"
+    )
+    rows.add_argument(
         "--append", action="store_true", help="take new input files into an output that is there"
     )
 
@@ -71,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-tokens", type=int, metavar="N", help="tokens to encode at once, padding included"
     )
 
+    parser.add_argument("--no-tracking", action="store_true", help="log no MLflow run")
+
     workers = parser.add_argument_group("workers")
     workers.add_argument("--workers", metavar="N|MIN:MAX")
     workers.add_argument("--gpus-per-worker", type=float, metavar="N")
@@ -81,7 +88,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     signal.signal(signal.SIGTERM, _stop)
     _quieten_ray()
-    from fnet_ray.commands.bar import ProgressBar, duration
     from fnet_ray.job import embed
 
     with ProgressBar() as bar:
@@ -100,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
             windows=args.windows,
             reject_empty=args.reject_empty,
             skip_damaged=args.skip_damaged,
+            max_rejects=args.max_rejects,
             batch_tokens=args.batch_tokens,
             workers=WorkerRequest(
                 workers=parse_workers(args.workers) if args.workers else None,
@@ -107,14 +114,21 @@ def run(args: argparse.Namespace) -> int:
                 cpus_per_worker=args.cpus_per_worker,
             ),
             append=args.append,
+            tracking=not args.no_tracking,
             on_progress=bar,
         )
+    _print_report(report)
+    return 0
+
+
+def _print_report(report: Report) -> None:
     print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
     print(f"{report.truncated:,} texts were cut to the model's sequence length")
     print(f"embeddings  {report.output}/embeddings/*.parquet")
     if report.rejected:
         print(f"rejects     {report.output}/rejects/*.parquet ({report.rejected:,} rows, with why)")
-    return 0
+    if report.tracking_run:
+        print(f"MLflow run  {report.tracking_run}")
 
 
 def _names(text: str) -> list[str]:

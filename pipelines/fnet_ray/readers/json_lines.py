@@ -66,7 +66,18 @@ def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
         return {}, f"not JSON: {error}"
     if not isinstance(values, dict):
         return {}, f"not a JSON object: {_shorten(values)}"
+    if b"\\ud" in line.lower() and not _is_unicode(values):
+        return {}, "not Unicode: it holds half a surrogate pair"
     return values, None
+
+
+def _is_unicode(values: dict[str, Any]) -> bool:
+    """JSON can escape what no text may hold."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

@@ -51,6 +51,7 @@ class ReadShard:
         windows, too_long = make_windows(texts, self.windowing, tokenizer)
         reasons = {row: self._too_long(length) for row, length in too_long.items()}
         rejects.append(rejects_table(places, reasons))
+        rows, places = without(rows, reasons), without(places, reasons)
         return pack(
             batch["shard"][0].as_py(),
             {
