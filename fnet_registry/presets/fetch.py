@@ -9,7 +9,7 @@ from fnet_registry.presets.handle import BuiltInHandle, Handle, LocalHandle, par
 from fnet_registry.presets.hub import offline as offline_cache
 from fnet_registry.presets.hub.cache import HubHandle, entry_of, remember_revision
 from fnet_registry.presets.hub.download import download, resolve
-from fnet_registry.presets.hub.process import Deadline
+from fnet_registry.presets.hub.process import HubSession
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def fetch(
     if _is_offline() if offline is None else offline:
         return offline_cache.find(handle, weights=weights)
     try:
-        return _fetch_online(handle, weights=weights, deadline=Deadline(deadline))
+        return _fetch_online(handle, HubSession(handle, seconds=deadline), weights=weights)
     except HubUnavailableError as error:
         if not offline_cache.holds(handle, weights=weights):
             raise
@@ -62,9 +62,9 @@ def fetch(
         return offline_cache.find(handle, weights=weights)
 
 
-def _fetch_online(handle: HubHandle, *, weights: bool, deadline: Deadline) -> PresetFolder:
-    pinned = handle if handle.pinned else resolve(handle, deadline=deadline)
-    folder = download(entry_of(pinned), weights=weights, deadline=deadline)
+def _fetch_online(handle: HubHandle, session: HubSession, *, weights: bool) -> PresetFolder:
+    pinned = handle if handle.pinned else resolve(session)
+    folder = download(entry_of(pinned), session, weights=weights)
     if pinned != handle:
         remember_revision(handle, pinned)
         logger.info("%s is %s now.", handle, pinned)

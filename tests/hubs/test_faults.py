@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import filelock
 import psutil
 import pytest
 
@@ -20,6 +21,7 @@ from fnet_registry.errors import (
 )
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.hub import process
+from fnet_registry.presets.hub.client import redact
 from tests.hubs.conftest import Site
 from tests.hubs.fake_hub import cut, flipped, slow, status
 
@@ -170,6 +172,15 @@ def test_processes_that_fetch_at_once_share_one_download(site: Site):
     assert site.deliveries() == len(site.files)
 
 
+def test_a_lock_that_is_held_does_not_outlast_the_deadline(site: Site):
+    site.record.parent.mkdir(parents=True)
+    with (
+        filelock.FileLock(site.record.with_suffix(".lock")),
+        pytest.raises(FetchTimeoutError, match=r"Another process.*within 1 s.*Received"),
+    ):
+        fetch(site.pinned, deadline=1)
+
+
 def test_the_child_ends_with_its_parent(site: Site):
     site.hub.break_down(site.listing, slow(15), times=100)
     parent = subprocess.Popen([sys.executable, "-c", FETCH, site.pinned])
@@ -195,3 +206,19 @@ def test_nothing_listens(home: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(HubUnavailableError, match=r"No connection.*127\.0\.0\.1") as caught:
         fetch("hf://keras/f_net_tiny_en")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("Authorization: Bearer abc.def-9", "Authorization: Bearer ***"),
+        ("basic dXNlcjprZXk=", "basic ***"),
+        ("proxy http://user:pass@host:1 failed", "proxy http://***@host:1 failed"),
+        ("at https://host/file?X-Signature=abc&x=1 there", "at https://host/file?*** there"),
+        ("the key of the user", "the *** of the user"),
+        ("hf_abcdefghijkl is no name", "*** is no name"),
+        ("HTTP status 404 at https://host/file", "HTTP status 404 at https://host/file"),
+    ],
+)
+def test_credentials_are_redacted(text: str, redacted: str):
+    assert redact(text, ["key", None]) == redacted

@@ -74,11 +74,11 @@ def kaggle_cache() -> Path:
 
 def huggingface_cache() -> Path:
     """The folder that huggingface_hub keeps models in, by ``HF_HUB_CACHE`` or ``HF_HOME``."""
-    if cache := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(cache).expanduser().absolute()
-    shared = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
-    home = os.environ.get("HF_HOME", Path(shared) / "huggingface")
-    return Path(home).expanduser().absolute() / "hub"
+    shared = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("HF_HOME", f"{shared}/huggingface")
+    old_name = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
+    cache = os.environ.get("HF_HUB_CACHE", old_name)
+    return Path(os.path.expandvars(cache)).expanduser().absolute()
 
 
 def entry_of(handle: HubHandle) -> CacheEntry:

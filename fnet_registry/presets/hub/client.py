@@ -20,7 +20,10 @@ MAX_DESCRIPTION_BYTES = 256 * 2**20
 
 _TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _CREDENTIALS = re.compile(
-    r"(?i)((?:bearer|basic)\s+|://)[^\s/@'\"]+(@?)|\bhf_\w{8,}|([?&][^=\s]+=)\S+"
+    r"(?P<scheme>(?i:bearer|basic)\s+)\S+"
+    r"|(?P<slashes>://)[^\s/@]+(?P<at>@)"
+    r"|(?P<query>\?)\S+"
+    r"|\bhf_\w{8,}"
 )
 
 
@@ -56,8 +59,8 @@ class HubClient(ABC):
         """Takes a file out of the cache."""
 
     @abstractmethod
-    def unfinished(self) -> Iterable[Path]:
-        """The files that are being written now."""
+    def received(self) -> int:
+        """The bytes that have come of the file that is under way."""
 
     @abstractmethod
     def secrets(self) -> Iterable[str | None]:
@@ -117,7 +120,8 @@ def redact(text: str, secrets: Iterable[str | None]) -> str:
     """Takes credentials out of a text and makes it one short line."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
-    return " ".join(_CREDENTIALS.sub(r"\1\3***\2", text).split())[:300]
+    text = _CREDENTIALS.sub(r"\g<scheme>\g<slashes>\g<query>***\g<at>", text)
+    return " ".join(text.split())[:300]
 
 
 def digest(path: Path, algorithm: str, *, prefix: bytes = b"") -> bytes:

@@ -20,14 +20,14 @@ from fnet_registry.presets.hub.messages import (
     Resolved,
 )
 from fnet_registry.presets.hub.offline import folder_of, open_recorded
-from fnet_registry.presets.hub.process import Deadline, run
+from fnet_registry.presets.hub.process import HubSession
 from fnet_registry.presets.hub.record import Record
 
 logger = logging.getLogger(__name__)
 
 
-def resolve(handle: HubHandle, *, deadline: Deadline) -> HubHandle:
-    """Asks the hub which version or commit an unpinned handle stands for now.
+def resolve(session: HubSession) -> HubHandle:
+    """Asks the hub which version or commit the session's handle stands for now.
 
     Raises:
         FetchError: The hub did not tell.
@@ -40,18 +40,18 @@ def resolve(handle: HubHandle, *, deadline: Deadline) -> HubHandle:
             assert isinstance(pinned, HubHandle)
             answers.append(pinned)
 
-    request = Request(task="resolve", handle=str(handle))
-    run(lambda: request, handle, deadline=deadline, on_event=on_event)
+    request = Request(task="resolve", handle=str(session.handle))
+    session.run(lambda: request, on_event)
     return answers[-1]
 
 
-def download(entry: CacheEntry, *, weights: bool, deadline: Deadline) -> PresetFolder:
+def download(entry: CacheEntry, session: HubSession, *, weights: bool) -> PresetFolder:
     """Opens a revision in the cache, after it has fetched what is missing, damaged or unknown.
 
     Args:
         entry: The revision's place.
+        session: What the hub is asked through.
         weights: Whether the weights are wanted too.
-        deadline: When to give up.
 
     Raises:
         FetchError: The hub did not deliver.
@@ -61,10 +61,10 @@ def download(entry: CacheEntry, *, weights: bool, deadline: Deadline) -> PresetF
         if record and (folder := open_recorded(entry, record, weights=weights)):
             return folder
         entry.state.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(entry.lock_path, timeout=deadline.remaining()):
-            return _Download(entry, weights=weights).run(deadline)
+        with filelock.FileLock(entry.lock_path, timeout=session.remaining()):
+            return _Download(entry, weights=weights).run(session)
     except filelock.Timeout as error:
-        raise lock_timed_out(entry.handle, deadline.seconds, error.lock_file) from None
+        raise lock_timed_out(entry.handle, session.seconds, error.lock_file) from None
     except OSError as error:
         failed = Failed(kind="storage", detail=f"{error.strerror}: {error.filename}")
         raise to_error(failed, entry.handle) from error
@@ -84,9 +84,9 @@ class _Download:
         # disable=None: shown on a terminal only.
         self._bar = tqdm(desc=str(entry.handle), unit="B", unit_scale=True, disable=None)
 
-    def run(self, deadline: Deadline) -> PresetFolder:
+    def run(self, session: HubSession) -> PresetFolder:
         with self._bar:
-            run(self._request, self._entry.handle, deadline=deadline, on_event=self._on_event)
+            session.run(self._request, self._on_event)
         return folder_of(self._entry, self._record, weights=self._weights)
 
     def _request(self) -> Request:

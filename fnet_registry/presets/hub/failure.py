@@ -64,7 +64,8 @@ _FAILURES: dict[FailureKind, tuple[type[FetchError], str]] = {
     ),
     "unexpected": (FetchError, "The client of {hub} failed{detail}."),
 }
-_FAILURES |= {"unauthorized": _FAILURES["denied"]}
+_FAILURES["unauthorized"] = _FAILURES["denied"]
+_FAILURES["silent"] = _FAILURES["unavailable"]
 
 
 def to_error(failed: Failed, handle: HubHandle) -> FetchError:

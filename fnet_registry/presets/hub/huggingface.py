@@ -4,7 +4,6 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -47,6 +46,8 @@ _ETAG = re.compile(r"[0-9A-Za-z_-]{1,128}")
 class _OneAttempt(httpx2.Client):
     """Fails where huggingface_hub would wait and try again: the parent process does that."""
 
+    latest: httpx2.Response | None = None
+
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         try:
             response = super().send(request, **options)
@@ -59,6 +60,7 @@ class _OneAttempt(httpx2.Client):
         if is_busy(response.status_code):
             failed = from_status(response.status_code, response.headers, missing="repository")
             raise HubClientError(failed)
+        self.latest = response
         return response
 
 
@@ -66,15 +68,14 @@ class HuggingFaceClient(HubClient):
     """One repository on the Hugging Face Hub."""
 
     def __init__(self, handle: HuggingFaceHandle):
-        set_client_factory(lambda: _OneAttempt(follow_redirects=True, timeout=None))
+        self._http = _OneAttempt(follow_redirects=True, timeout=None)
+        set_client_factory(lambda: self._http)
         self._handle = handle
         self._api = HfApi()
         self._token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
         self._files: dict[str, RepoFile] = {}
         if handle.pinned:
             self._entry = entry_of(handle)
-            self._blobs = self._entry.path.parents[1] / "blobs"
-            self._of_others = set(self._blobs.glob("*.incomplete"))
 
     def resolve(self) -> str:
         """Asks for the commit of a branch or tag."""
@@ -110,28 +111,23 @@ class HuggingFaceClient(HubClient):
         check_size(name, self._files[name].size)
         metadata = get_hf_file_metadata(file_url(filename=name, **where))
         if metadata.commit_hash != self._handle.revision:
-            raise HubClientError(
-                Failed(kind="damaged", detail=f"{name} came from commit {metadata.commit_hash!r}")
-            )
+            raise _damaged(f"{name} came from commit {metadata.commit_hash!r}")
         if not _ETAG.fullmatch(metadata.etag or ""):
-            raise HubClientError(
-                Failed(kind="damaged", detail=f"{name} came with the ETag {metadata.etag!r}")
-            )
+            raise _damaged(f"{name} came with the ETag {metadata.etag!r}")
         hf_hub_download(filename=name, cache_dir=self._entry.root, **where)
         if not self.vouches_for(name):
             self.discard(name)
-            raise HubClientError(
-                Failed(kind="damaged", detail=f"{name} does not match the hub's digest")
-            )
+            raise _damaged(f"{name} does not match the hub's digest")
         return True
 
     def discard(self, name: str) -> None:
         """Removes the link in the snapshot and the blob behind it."""
         discard_linked(self._entry.path / name, self._entry)
 
-    def unfinished(self) -> Iterable[Path]:
-        """The blobs under way, without those that another process had begun before."""
-        return set(self._blobs.glob("*.incomplete")) - self._of_others
+    def received(self) -> int:
+        """The bytes of the latest answer: huggingface_hub writes files in steps of 10 MB."""
+        latest = self._http.latest
+        return latest.num_bytes_downloaded if latest else 0
 
     def secrets(self) -> Iterable[str | None]:
         """The token in use."""

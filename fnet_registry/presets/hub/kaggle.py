@@ -48,7 +48,8 @@ class KaggleClient(HubClient):
         self._model = ModelHandle(handle.owner, handle.model, "keras", handle.variant, version)
         if handle.pinned:
             self._entry = entry_of(handle)
-            self._partial = self._entry.state / "partial" / str(version)
+            self._parts = self._entry.state / "partial" / str(version)
+            self._part: Path | None = None
 
     def resolve(self) -> str:
         """Asks for the newest version."""
@@ -84,7 +85,7 @@ class KaggleClient(HubClient):
         kagglehub takes a file of the right size for the right one and can tell a bad resumption
         by its digest alone, so that only a shorter part of a file with a digest is left to resume.
         """
-        part = self._partial / name
+        part = self._part = self._parts / name
         part.parent.mkdir(parents=True, exist_ok=True)
         with self._open(name) as response:
             size = int(response.headers.get("Content-Length", 0))
@@ -104,9 +105,9 @@ class KaggleClient(HubClient):
         Cache().mark_as_incomplete(self._model, name)
         discard_linked(self._entry.path / name, self._entry)
 
-    def unfinished(self) -> Iterable[Path]:
-        """The parts under way."""
-        return (path for path in self._partial.rglob("*") if path.is_file())
+    def received(self) -> int:
+        """The size of the part under way."""
+        return self._part.stat().st_size if self._part and self._part.is_file() else 0
 
     def secrets(self) -> Iterable[str | None]:
         """The token or key in use."""

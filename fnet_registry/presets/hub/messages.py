@@ -13,7 +13,8 @@ FailureKind = Literal[
     "denied",
     "unauthorized",  # the hub refused the token itself
     "unreachable",  # no connection at all
-    "unavailable",  # 429, 5xx, a dropped connection, or silence
+    "unavailable",  # 429, 5xx or a dropped connection
+    "silent",
     "damaged",
     "oversized",
     "storage",  # the cache cannot be written

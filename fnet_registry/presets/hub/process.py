@@ -1,4 +1,4 @@
-"""Runs the child process under a deadline, and again where that can help."""
+"""Runs child processes under a deadline, and again where that can help."""
 
 import logging
 import os
@@ -9,7 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +25,12 @@ WORKER = "fnet_registry.presets.hub.worker"
 SILENCE_SECONDS = 60.0
 """A child that has nothing to tell for so long hangs, whatever its client's timeouts say."""
 
-RETRIES: Mapping[FailureKind, int] = {"unavailable": 5, "damaged": 2, "unreachable": 1}
+RETRIES: Mapping[FailureKind, int] = {
+    "unavailable": 5,
+    "damaged": 2,
+    "silent": 2,
+    "unreachable": 1,
+}
 FIRST_DELAY_SECONDS = 1.0
 LAST_DELAY_SECONDS = 30.0
 CLEAN_EXIT_SECONDS = 2.0
@@ -40,109 +46,96 @@ CREDENTIAL_VARIABLES = (
 )
 
 
-class Deadline:
-    """A point in time that all steps of one fetch share."""
+class HubSession:
+    """All that one fetch asks of a hub: under one deadline, and with a token or without.
 
-    def __init__(self, seconds: float):
+    Args:
+        handle: The handle that messages name.
+        seconds: Wall-clock seconds from now on until the session gives up.
+    """
+
+    def __init__(self, handle: HubHandle, *, seconds: float):
+        self.handle = handle
         self.seconds = seconds
         self._end = time.monotonic() + seconds
+        self._anonymous = False
 
     def remaining(self) -> float:
         """Seconds that are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
+    def run(self, make_request: Callable[[], Request], on_event: Callable[[Event], None]) -> None:
+        """Has a child process carry out a request, and tries again where that can help.
 
-def run(
-    make_request: Callable[[], Request],
-    handle: HubHandle,
-    *,
-    deadline: Deadline,
-    on_event: Callable[[Event], None],
-) -> None:
-    """Has the child process carry out a request, with retries.
+        Args:
+            make_request: Tells what is still to do; asked before each attempt.
+            on_event: Gets each event of each attempt.
 
-    Args:
-        make_request: Tells what is still to do; asked before each attempt.
-        handle: The handle that messages name.
-        deadline: When to give up.
-        on_event: Gets each event of each attempt.
-
-    Raises:
-        FetchError: The hub did not deliver; see ``hub.failure``.
-    """
-    retries = 0
-    anonymous = False
-    with tempfile.TemporaryDirectory(prefix="fnet-registry-") as empty_home:
-        while failed := _attempt(
-            make_request(),
-            handle,
-            deadline=deadline,
-            on_event=on_event,
-            environment=_environment(without_credentials=empty_home if anonymous else None),
-        ):
-            if failed.kind == "unauthorized" and failed.authenticated and not anonymous:
-                anonymous = True
+        Raises:
+            FetchError: The hub did not deliver; see ``hub.failure``.
+        """
+        retries = 0
+        while failed := self._attempt(make_request(), on_event):
+            if failed.kind == "unauthorized" and failed.authenticated and not self._anonymous:
+                self._anonymous = True
                 logger.warning(
                     "The token in %s was refused: trying %s without it. Renew it or unset it.",
-                    token_variable(handle),
-                    handle,
+                    token_variable(self.handle),
+                    self.handle,
                 )
                 continue
             delay = _delay(failed, retries)
             retries += 1
-            if retries > RETRIES.get(failed.kind, 0) or delay >= deadline.remaining():
-                raise to_error(failed, handle)
-            logger.info("%s: %s. Trying again in %.1f s.", handle, failed.detail, delay)
+            if retries > RETRIES.get(failed.kind, 0) or delay >= self.remaining():
+                raise to_error(failed, self.handle)
+            logger.info("%s: %s. Trying again in %.1f s.", self.handle, failed.detail, delay)
             time.sleep(delay)
 
+    def _attempt(self, request: Request, on_event: Callable[[Event], None]) -> Failed | None:
+        with (
+            tempfile.TemporaryDirectory(prefix="fnet-registry-") as empty_home,
+            _child(request, _environment(empty_home if self._anonymous else None)) as lines,
+        ):
+            while True:
+                try:
+                    line = lines.get(timeout=min(SILENCE_SECONDS, self.remaining()))
+                except queue.Empty:
+                    if self.remaining() > 0:
+                        return Failed(kind="silent", detail=f"silent for {SILENCE_SECONDS:.0f} s")
+                    raise timed_out(self.handle, self.seconds) from None
+                match load(line) if line else None:
+                    case None:
+                        return Failed(kind="unexpected", detail=f"{WORKER} ended without a result")
+                    case Done():
+                        return None
+                    case Failed() as failed:
+                        return failed
+                    case event:
+                        on_event(event)
 
-def _attempt(
-    request: Request,
-    handle: HubHandle,
-    *,
-    deadline: Deadline,
-    on_event: Callable[[Event], None],
-    environment: Mapping[str, str],
-) -> Failed | None:
-    child = subprocess.Popen(
+
+@contextmanager
+def _child(request: Request, environment: Mapping[str, str]) -> Iterator[queue.SimpleQueue[str]]:
+    """Starts the child, and sees to it that it has ended when the block is left."""
+    process = subprocess.Popen(
         # -P: a folder named like one of our imports in the working directory is not imported.
-        [sys.executable, "-P", "-m", WORKER],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-P", "-m", WORKER, dump(request)],
+        stdin=subprocess.PIPE,  # never written to: it closes when this process is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
         text=True,
         encoding="utf-8",
     )
-    assert child.stdin is not None
-    assert child.stdout is not None
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read_lines, args=(child.stdout, lines), daemon=True)
-    reader.start()
-    try:
-        child.stdin.write(dump(request))
-        child.stdin.flush()
-        while True:
-            try:
-                line = lines.get(timeout=min(SILENCE_SECONDS, deadline.remaining()))
-            except queue.Empty:
-                if deadline.remaining() > 0:
-                    return Failed(kind="unavailable", detail=f"silent for {SILENCE_SECONDS:.0f} s")
-                raise timed_out(handle, deadline.seconds) from None
-            if not line:
-                return Failed(kind="unexpected", detail=f"{WORKER} ended with code {child.wait()}")
-            match load(line):
-                case Done():
-                    return None
-                case Failed() as failed:
-                    return failed
-                case event:
-                    on_event(event)
-    finally:
-        _end(child)
-        reader.join()
-        child.stdin.close()
-        child.stdout.close()
+    with process:
+        reader = threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True)
+        reader.start()
+        try:
+            yield lines
+        finally:
+            _end(process)
+            reader.join()
 
 
 def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
@@ -151,14 +144,13 @@ def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
     lines.put("")
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     """Asks the child to clean up its unfinished files, and does not wait long for it."""
-    child.terminate()
+    process.terminate()
     try:
-        child.wait(timeout=CLEAN_EXIT_SECONDS)
+        process.wait(timeout=CLEAN_EXIT_SECONDS)
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        process.kill()
 
 
 def _delay(failed: Failed, retries: int) -> float:
@@ -167,7 +159,7 @@ def _delay(failed: Failed, retries: int) -> float:
     return min(FIRST_DELAY_SECONDS * 2**retries, LAST_DELAY_SECONDS) * random.uniform(1.0, 1.25)
 
 
-def _environment(*, without_credentials: str | None) -> dict[str, str]:
+def _environment(without_credentials: str | None) -> dict[str, str]:
     """The child's variables: the parent's, with the caches as the parent sees them.
 
     Args:

@@ -1,7 +1,7 @@
 """The child process that runs a hub's client, so that a deadline can end it.
 
-It reads one request from its standard input and writes events to its standard output. When its
-standard input closes, the parent is gone, and it ends too.
+Its argument is a request; it writes events to its standard output. When its standard input closes,
+the parent is gone, and it ends too.
 """
 
 import os
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from fnet_registry.presets.folder import select_files
-from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle, parse_handle
+from fnet_registry.presets.handle import Handle, HuggingFaceHandle, KaggleHandle, parse_handle
 from fnet_registry.presets.hub.cache import HubHandle, entry_of
 from fnet_registry.presets.hub.client import (
     HubClient,
@@ -41,10 +41,10 @@ CLEAN_EXIT_SECONDS = 2.0
 
 
 def main() -> None:
-    """Answers the request on standard input."""
+    """Carries out the request in the first argument."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     emit = _claim_stdout()
-    request = load(sys.stdin.readline())
+    request = load(sys.argv[1])
     assert isinstance(request, Request)
     _in_background(_end_with_parent)
     client: HubClient | None = None
@@ -72,7 +72,7 @@ def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -
     arrived = 0
     _in_background(
         _report_progress,
-        lambda: arrived + sum(path.stat().st_size for path in client.unfinished()),
+        lambda: arrived + client.received(),
         emit,
     )
     for name in wanted:
@@ -86,7 +86,7 @@ def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -
         emit(Fetched(name=name, checked=checked))
 
 
-def _client_of(handle) -> HubClient:
+def _client_of(handle: Handle) -> HubClient:
     match handle:
         case KaggleHandle():
             from fnet_registry.presets.hub.kaggle import KaggleClient
@@ -119,7 +119,9 @@ def _limit_file_size(name: str) -> None:
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size_limit(name), hard))
+        limit = size_limit(name)
+        soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _in_background(target: Callable[..., None], *arguments: object) -> None:
