@@ -34,8 +34,8 @@ def fetch(
     Args:
         handle: A handle, or what ``parse_handle`` reads.
         weights: Whether the weights are wanted too.
-        offline: Whether to do without any request; by default as ``HF_HUB_OFFLINE`` says, for every
-            hub.
+        offline: Whether to do without any request. By default as ``HF_HUB_OFFLINE`` says, which
+            holds for Kaggle too, as its client has no such variable.
         deadline: Wall-clock seconds for the whole.
 
     Returns:
@@ -88,4 +88,5 @@ def _open_local(handle: LocalHandle, *, weights: bool) -> PresetFolder:
 
 
 def _is_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    switch = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return switch.upper() in {"1", "ON", "YES", "TRUE"}

@@ -47,7 +47,7 @@ def test_a_listed_file_that_is_missing_is_named(site: Site):
         fetch(site.handle)
 
 
-@pytest.mark.parametrize("code", [429, 500, 503])
+@pytest.mark.parametrize("code", [429, 500])
 def test_a_failing_hub_is_asked_again(site: Site, code: int):
     site.hub.break_down(site.resolving, status(code))
     site.hub.break_down(site.listing, status(code), times=2)
@@ -111,13 +111,9 @@ def test_the_deadline_holds_when_the_hub_hangs(site: Site, stage: str):
     assert time.monotonic() - start < 6
 
 
-@pytest.mark.parametrize("stage", ["listing", "delivery"])
-def test_a_hub_that_falls_silent_is_asked_again(
-    site: Site, stage: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_hub_that_falls_silent_is_asked_again(site: Site, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(process, "SILENCE_SECONDS", 4)
-    pattern = site.listing if stage == "listing" else site.delivery(WEIGHTS)
-    site.hub.break_down(pattern, slow(10))
+    site.hub.break_down(site.delivery(WEIGHTS), slow(10))
     start = time.monotonic()
     assert fetch(site.pinned).verified
     assert time.monotonic() - start < 9
@@ -140,7 +136,7 @@ def test_a_stale_token_does_not_close_a_public_repository(
 ):
     monkeypatch.setenv(site.token, "hf_staleTokenOfTheTests")
     assert fetch(site.handle).verified
-    assert f"token in {site.token} was refused" in caplog.text
+    assert caplog.text.count(f"token in {site.token} was refused") == 1
 
 
 def test_tokens_are_nowhere_to_be_found(

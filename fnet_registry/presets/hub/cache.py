@@ -5,6 +5,7 @@ the other way round. Beside them lies ``.fnet-registry/``: our record and lock o
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from fnet_registry.presets.hub.record import Record
 HubHandle = KaggleHandle | HuggingFaceHandle
 
 _STATE = ".fnet-registry"
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,8 @@ def remember_revision(handle: HubHandle, pinned: HubHandle) -> None:
     """Notes in the client's own way which commit a branch or tag stands for."""
     if isinstance(handle, HuggingFaceHandle) and isinstance(pinned, HuggingFaceHandle):
         reference = _reference_path(handle)
+        if [entry.handle for entry in cached_revisions(handle)] == [pinned]:
+            return
         reference.parent.mkdir(parents=True, exist_ok=True)
         reference.write_text(str(pinned.revision), encoding="utf-8")
 
@@ -140,8 +144,8 @@ def _variant_folder(handle: KaggleHandle) -> Path:
 
 
 def _versions(variant: Path) -> list[int]:
-    numbers = [int(path.name) for path in variant.glob("[1-9]*") if path.name.isdecimal()]
-    return sorted(numbers, reverse=True)
+    numbers = (path.name for path in variant.glob("[1-9]*") if _VERSION.fullmatch(path.name))
+    return sorted(map(int, numbers), reverse=True)
 
 
 def _repository_folder(handle: HuggingFaceHandle) -> Path:

@@ -110,7 +110,7 @@ def from_exception(error: Exception) -> Failed:
         case HubClientError(failed=failed):
             return failed
         case OSError(errno=errno.EFBIG):
-            return Failed(kind="oversized", detail=str(error.filename or ""))
+            return Failed(kind="oversized", detail="it never ended, or unpacked to too much")
         case OSError(errno=int()):
             return Failed(kind="storage", detail=f"{error.strerror}: {error.filename}")
     return Failed(kind="unexpected", detail=f"{type(error).__name__}: {error}")

@@ -87,6 +87,7 @@ class _Download:
     def run(self, session: HubSession) -> PresetFolder:
         with self._bar:
             session.run(self._request, self._on_event)
+            self._bar.update((self._bar.total or 0) - self._bar.n)
         return folder_of(self._entry, self._record, weights=self._weights)
 
     def _request(self) -> Request:

@@ -1,6 +1,7 @@
 """Kaggle models, through kagglehub. Runs in the child process only."""
 
 import base64
+import errno
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +94,12 @@ class KaggleClient(HubClient):
             checked = get_md5_checksum_from_response(response) is not None
             if part.is_file() and not (checked and part.stat().st_size < size):
                 part.unlink()
-            download_file(response, str(part), self._model, extract_auto_compressed_file=True)
+            try:
+                download_file(response, str(part), self._model, extract_auto_compressed_file=True)
+            except OSError as error:
+                if error.errno == errno.EFBIG:
+                    part.unlink()
+                raise
         destination = self._entry.path / name
         destination.parent.mkdir(parents=True, exist_ok=True)
         part.replace(destination)
