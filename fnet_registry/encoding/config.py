@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
+import numpy as np
+
 from fnet_registry.errors import ConfigError
 
-Padding = Literal["fixed"]
+Padding = Literal["fixed", "bucket"]
 Pooling = Literal["mean", "cls", "pooled"]
 LongText = Literal["truncate", "error"]
+Quantization = Literal["int8"]
 
 SPECIAL_TOKENS_PER_TEXT = 2
 
@@ -18,13 +21,16 @@ class EncodingConfig:
     """How texts become vectors; frozen, for a registered version always computes the same.
 
     Args:
-        sequence_length: Every text is packed as `[CLS] … [SEP]` and padded to this many tokens.
-            FNet mixes padding in with the text, so the length is part of what is computed.
-        padding: `fixed`: one length for all texts.
+        sequence_length: Every text is packed as `[CLS] … [SEP]` and cut to this many tokens. FNet
+            mixes padding in with the text, so the padded length is part of what is computed.
+        padding: `fixed`: every text is padded to `sequence_length`; `bucket`: to the smallest of
+            `buckets` that holds it, so that its vector still depends on the text alone.
+        buckets: Lengths in rising order, the last of them `sequence_length`; empty under `fixed`.
         pooling: `mean`: the mean of the sequence output over all tokens that are not padding,
             `[CLS]` and `[SEP]` included; `cls`: the sequence output at `[CLS]`; `pooled`: the
             pooler's output.
         normalize: Whether vectors are scaled to unit length where a call does not say.
+        quantization: `int8` runs the dense layers with int8 weights, on the CPU; None does not.
 
     Raises:
         ConfigError: If a value is none of these.
@@ -32,8 +38,10 @@ class EncodingConfig:
 
     sequence_length: int
     padding: Padding = "fixed"
+    buckets: tuple[int, ...] = ()
     pooling: Pooling = "mean"
     normalize: bool = False
+    quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
         length = self.sequence_length
@@ -54,6 +62,40 @@ class EncodingConfig:
                 )
         if not isinstance(self.normalize, bool):
             raise ConfigError(f"`normalize` must be True or False. Received: {self.normalize!r}")
+        if self.quantization not in (None, *get_args(Quantization)):
+            raise ConfigError(
+                f"`quantization` must be None or 'int8'. Received: {self.quantization!r}"
+            )
+        object.__setattr__(self, "buckets", tuple(self.buckets))
+        self._check_buckets()
+
+    def _check_buckets(self) -> None:
+        if self.padding == "fixed" and self.buckets:
+            raise ConfigError(
+                f"`buckets` need padding='bucket'. Received: {self.buckets} with padding='fixed'"
+            )
+        if self.padding == "bucket" and not (
+            all(isinstance(length, int) for length in self.buckets)
+            and sorted(set(self.buckets)) == list(self.buckets)
+            and self.buckets[-1:] == (self.sequence_length,)
+            and self.buckets[0] > SPECIAL_TOKENS_PER_TEXT
+        ):
+            raise ConfigError(
+                "`buckets` must be lengths in rising order that end in the sequence length, for"
+                f" example 32, 64, 128 for a sequence length of 128. Received: {self.buckets}"
+            )
+
+    def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:
+        """How many positions each text is padded to.
+
+        Args:
+            lengths: Tokens of each text, specials included.
+
+        Returns:
+            Integers of the same shape.
+        """
+        buckets = np.array(self.buckets or (self.sequence_length,))
+        return buckets[np.searchsorted(buckets, lengths)]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

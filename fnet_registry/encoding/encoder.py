@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fnet_registry.encoding.config import EncodingConfig, LongText, Pooling
+from fnet_registry.encoding.config import EncodingConfig, LongText, Pooling, Quantization
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.encoding.tokenizer import FNetTokenizer
@@ -37,8 +37,11 @@ class TextEncoder:
             it further shows here.
         tokenizer: Its tokenizer.
         sequence_length: Length to which every text is padded; by default the model's maximum.
+        buckets: Lengths to pad to instead, the last of them `sequence_length`; see
+            `EncodingConfig`.
         pooling: `mean`, `cls` or `pooled`; see `EncodingConfig`.
         normalize: Whether vectors are scaled to unit length where a call does not say.
+        quantization: `int8` or None; see `EncodingConfig`.
         device: A torch device; by default a GPU where there is one.
         dtype: `float32` (default) or `bfloat16`.
         batch_size: Texts to work on at once where a call does not say; vectors do not depend
@@ -55,15 +58,24 @@ class TextEncoder:
         tokenizer: FNetTokenizer,
         *,
         sequence_length: int | None = None,
+        buckets: Sequence[int] = (),
         pooling: Pooling = "mean",
         normalize: bool = False,
+        quantization: Quantization | None = None,
         device: str | None = None,
         dtype: ComputeDtype | None = None,
         batch_size: int | None = None,
         num_threads: int | None = None,
     ) -> None:
         checkpoint = backbone.to_checkpoint(tokenizer.proto)
-        config = _encoding_config(checkpoint, sequence_length, pooling, normalize)
+        config = encoding_config(
+            checkpoint,
+            sequence_length=sequence_length,
+            buckets=buckets,
+            pooling=pooling,
+            normalize=normalize,
+            quantization=quantization,
+        )
         self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
         self.backbone = backbone
 
@@ -73,8 +85,10 @@ class TextEncoder:
         preset: str | Path | Handle,
         *,
         sequence_length: int | None = None,
+        buckets: Sequence[int] = (),
         pooling: Pooling = "mean",
         normalize: bool = False,
+        quantization: Quantization | None = None,
         device: str | None = None,
         dtype: ComputeDtype | None = None,
         batch_size: int | None = None,
@@ -85,8 +99,10 @@ class TextEncoder:
         Args:
             preset: Any preset handle.
             sequence_length: As for the class, like all that follow.
+            buckets: See above.
             pooling: See above.
             normalize: See above.
+            quantization: See above.
             device: See above.
             dtype: See above.
             batch_size: See above.
@@ -98,7 +114,14 @@ class TextEncoder:
         checkpoint = read_checkpoint(fetch(preset).path)
         return cls.from_checkpoint(
             checkpoint,
-            _encoding_config(checkpoint, sequence_length, pooling, normalize),
+            encoding_config(
+                checkpoint,
+                sequence_length=sequence_length,
+                buckets=buckets,
+                pooling=pooling,
+                normalize=normalize,
+                quantization=quantization,
+            ),
             device=device,
             dtype=dtype,
             batch_size=batch_size,
@@ -132,7 +155,7 @@ class TextEncoder:
             TokenizerError: If the checkpoint has no tokenizer.
         """
         self = cls.__new__(cls)
-        config = config or _encoding_config(checkpoint, None, "mean", False)
+        config = config or encoding_config(checkpoint)
         self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
         return self
 
@@ -167,7 +190,12 @@ class TextEncoder:
         )
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: ComputeDtype = dtype or "float32"
-        self._engine = Engine(checkpoint, device=self.device, dtype=self.dtype)
+        self._engine = Engine(
+            checkpoint,
+            device=self.device,
+            dtype=self.dtype,
+            quantised=config.quantization is not None,
+        )
 
     @cached_property
     def backbone(self) -> "FNetBackbone":
@@ -266,28 +294,61 @@ class TextEncoder:
         step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         for start in range(0, len(tokens), step):
-            part = tokens[start : start + step]
-            ids = part.padded(self.config.sequence_length, self.tokenizer.pad_token_id)
-            vectors[start : start + step] = self._vectors(ids, part.lengths.tolist(), normalize)
+            vectors[start : start + step] = self._encode_batch(
+                tokens[start : start + step], normalize
+            )
         return vectors
 
     @torch.inference_mode()
-    def _vectors(self, ids: np.ndarray, lengths: list[int], normalize: bool | None) -> np.ndarray:
-        vectors = pooled_vectors(self._engine, torch.from_numpy(ids), lengths, self.config.pooling)
+    def _encode_batch(self, tokens: Tokens, normalize: bool | None) -> np.ndarray:
+        ids = torch.from_numpy(
+            tokens.padded(self.config.sequence_length, self.tokenizer.pad_token_id)
+        )
+        padded_lengths = self.config.padded_lengths(tokens.lengths)
+        vectors = torch.empty(len(tokens), self.dim, device=self.device)
+        for length in np.unique(padded_lengths).tolist():
+            rows = np.flatnonzero(padded_lengths == length)
+            vectors[rows] = pooled_vectors(
+                self._engine,
+                ids[rows, :length],
+                tokens.lengths[rows].tolist(),
+                self.config.pooling,
+            )
         if self.config.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
         return vectors.cpu().numpy()
 
 
-def _encoding_config(
-    checkpoint: Checkpoint, sequence_length: int | None, pooling: Pooling, normalize: bool
+def encoding_config(
+    checkpoint: Checkpoint,
+    *,
+    sequence_length: int | None = None,
+    buckets: Sequence[int] = (),
+    pooling: Pooling = "mean",
+    normalize: bool = False,
+    quantization: Quantization | None = None,
 ) -> EncodingConfig:
+    """Completes what a user says of an encoding with the model's own defaults.
+
+    Args:
+        checkpoint: The model, whose longest input is the default length.
+        sequence_length: As in `EncodingConfig`, like all that follow.
+        buckets: See above; any imply the padding policy `bucket`.
+        pooling: See above.
+        normalize: See above.
+        quantization: See above.
+
+    Raises:
+        ConfigError: If a value is impossible.
+    """
+    longest = checkpoint.config.max_sequence_length
     return EncodingConfig(
-        sequence_length=checkpoint.config.max_sequence_length
-        if sequence_length is None
-        else sequence_length,
+        sequence_length=longest if sequence_length is None else sequence_length,
+        padding="bucket" if buckets else "fixed",
+        buckets=tuple(buckets),
         pooling=pooling,
         normalize=normalize,
+        quantization=quantization,
     )
 
 

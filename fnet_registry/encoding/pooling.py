@@ -1,4 +1,4 @@
-"""From a sequence output to one vector for each text."""
+"""From token ids to one vector for each text."""
 
 import torch
 
@@ -6,24 +6,23 @@ from fnet_registry.encoding.config import Pooling
 from fnet_registry.engine.engine import Engine
 
 
-def pool(
-    engine: Engine, sequences: torch.Tensor, lengths: list[int], pooling: Pooling
+def pooled_vectors(
+    engine: Engine, token_ids: torch.Tensor, lengths: list[int], pooling: Pooling
 ) -> torch.Tensor:
-    """Reduces a sequence output.
+    """Runs the model and reduces its output, computing no more than the pooling needs.
 
     Args:
-        engine: Holds the pooler.
-        sequences: Float32 tensor of shape `(texts, sequence, hidden)`.
+        engine: The model.
+        token_ids: Integers of shape `(texts, sequence)`.
         lengths: Tokens of each text that are not padding.
         pooling: As in `EncodingConfig`.
 
     Returns:
         Float32 tensor of shape `(texts, hidden)`.
     """
-    if pooling == "pooled":
-        return engine.pooled_outputs(sequences[:, 0])
-    if pooling == "cls":
-        return sequences[:, 0]
-    return torch.stack(
-        [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
-    )
+    if pooling == "mean":
+        sequences = engine.sequence_outputs(token_ids)
+        means = [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
+        return torch.stack(means)
+    first = engine.first_outputs(token_ids)
+    return engine.pooled_outputs(first) if pooling == "pooled" else first

@@ -1,12 +1,14 @@
 """The forward pass of FNet in torch, straight from a checkpoint's arrays."""
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 
 from fnet_registry.engine.arrays import as_tensor
-from fnet_registry.engine.mixing import add_mixing
+from fnet_registry.engine.dense import Dense, FloatDense, Int8Dense
+from fnet_registry.engine.mixing import add_mixing, add_mixing_at_first
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.checkpoint import Checkpoint
 
@@ -21,20 +23,27 @@ class Engine:
     The dense layers run in the compute dtype; the mixing, the sums and the normalisations run in
     float32. Products see a fixed number of rows, whatever the batch: kernels choose their order
     of summation by the number of rows, so that a sequence is computed alike, to the last bit,
-    alone and in any company.
+    alone and in any company. On the CPU those are the rows of one sequence; larger products are
+    no faster there.
 
     Args:
-        checkpoint: The model; on the CPU, arrays that are already of the compute dtype are
-            viewed, not copied.
+        checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
+            kernels that `arrays.laid_out_for_engine` prepared, are viewed and not copied.
         device: A torch device such as `cpu` or `cuda:0`.
         dtype: `float32` or `bfloat16`.
+        quantised: Whether the dense layers run with int8 weights; on the CPU only.
 
     Raises:
-        ConfigError: If the dtype is neither.
+        ConfigError: If the dtype is neither, or int8 weights are asked for elsewhere.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: str = "cpu", dtype: ComputeDtype = "float32"
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "cpu",
+        dtype: ComputeDtype = "float32",
+        quantised: bool = False,
     ) -> None:
         if dtype not in get_args(ComputeDtype):
             raise ConfigError(
@@ -42,15 +51,32 @@ class Engine:
             )
         self.config = checkpoint.config
         self.device = torch.device(device)
-        self.dtype = getattr(torch, dtype)
-        self._tensors = {
-            name: as_tensor(values).to(self.device, self._dtype_of(name))
+        if quantised and self.device.type != "cpu":
+            raise ConfigError(f"int8 weights run on the CPU. Received: device {device!r}")
+        self._arrays = checkpoint.arrays
+        self._dense = {
+            name.removesuffix(".kernel"): self._make_dense(
+                name.removesuffix(".kernel"), getattr(torch, dtype), quantised
+            )
+            for name in checkpoint.arrays
+            if name.endswith(".kernel")
+        }
+        self._vectors = {
+            name: as_tensor(values).to(self.device, torch.float32)
             for name, values in checkpoint.arrays.items()
+            if name.endswith((".gamma", ".beta"))
+        }
+        self._tables = {
+            name: as_tensor(values).to(self.device)
+            for name, values in checkpoint.arrays.items()
+            if name.endswith("_embedding")
         }
 
-    def _dtype_of(self, name: str) -> torch.dtype:
-        dense = name.endswith((".kernel", ".bias"))
-        return self.dtype if dense or name == "token_embedding" else torch.float32
+    def _make_dense(self, name: str, dtype: torch.dtype, quantised: bool) -> Dense:
+        kernel, bias = self._arrays[f"{name}.kernel"], self._arrays[f"{name}.bias"]
+        if quantised:
+            return Int8Dense(kernel, bias)
+        return FloatDense(kernel, bias, device=self.device, dtype=dtype)
 
     @torch.inference_mode()
     def forward(
@@ -82,13 +108,22 @@ class Engine:
         Returns:
             Float32 tensor of shape `(batch, sequence, hidden)`.
         """
-        token_ids = token_ids.to(self.device)
-        if segment_ids is None:
-            segment_ids = torch.zeros_like(token_ids)
-        batches = zip(
-            token_ids.split(self.batch), segment_ids.to(self.device).split(self.batch), strict=True
-        )
-        return torch.cat([self._run(tokens, segments) for tokens, segments in batches])
+        return self._in_batches(add_mixing, token_ids, segment_ids)
+
+    @torch.inference_mode()
+    def first_outputs(
+        self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The last layer's output at `[CLS]`, without computing it elsewhere.
+
+        Args:
+            token_ids: Integers of shape `(batch, sequence)`.
+            segment_ids: Integers of the same shape; by default all 0.
+
+        Returns:
+            Float32 tensor of shape `(batch, hidden)`.
+        """
+        return self._in_batches(add_mixing_at_first, token_ids, segment_ids)[:, 0]
 
     @torch.inference_mode()
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:
@@ -100,39 +135,48 @@ class Engine:
         Returns:
             Float32 tensor of the same shape.
         """
-        rows = [torch.tanh(self._dense("pooler", row)) for row in first.split(1)]
-        return torch.cat(rows).float()
+        return torch.cat([self._dense["pooler"](row, "tanh") for row in first.split(1)]).float()
 
-    @property
-    def batch(self) -> int:
-        """Sequences that go through the layers at once."""
-        return 1 if self.device.type == "cpu" else _GPU_BATCH
+    def _in_batches(
+        self,
+        last_mixing: Callable[[torch.Tensor], torch.Tensor],
+        token_ids: torch.Tensor,
+        segment_ids: torch.Tensor | None,
+    ) -> torch.Tensor:
+        if segment_ids is None:
+            segment_ids = torch.zeros_like(token_ids)
+        size = 1 if self.device.type == "cpu" else _GPU_BATCH
+        filler = -len(token_ids) % size
+        inputs = [
+            F.pad(ids.to(self.device), (0, 0, 0, filler)).split(size)
+            for ids in (token_ids, segment_ids)
+        ]
+        outputs = [self._run(last_mixing, *batch) for batch in zip(*inputs, strict=True)]
+        return torch.cat(outputs)[: len(token_ids)]
 
-    def _run(self, token_ids: torch.Tensor, segment_ids: torch.Tensor) -> torch.Tensor:
-        wanted = len(token_ids)
-        if wanted < self.batch:
-            token_ids = F.pad(token_ids, (0, 0, 0, self.batch - wanted))
-            segment_ids = F.pad(segment_ids, (0, 0, 0, self.batch - wanted))
+    def _run(
+        self,
+        last_mixing: Callable[[torch.Tensor], torch.Tensor],
+        token_ids: torch.Tensor,
+        segment_ids: torch.Tensor,
+    ) -> torch.Tensor:
         x = self._embed(token_ids, segment_ids)
-        for index in range(self.config.num_layers):
-            x = self._layer(f"layers.{index}", x)
-        return x[:wanted]
+        last = self.config.num_layers - 1
+        for index in range(last):
+            x = self._feed_forward(f"layers.{index}", add_mixing(x))
+        return self._feed_forward(f"layers.{last}", last_mixing(x))
 
     def _embed(self, token_ids: torch.Tensor, segment_ids: torch.Tensor) -> torch.Tensor:
-        x = F.embedding(token_ids, self._tensors["token_embedding"]).float()
-        x = x + self._tensors["position_embedding"][: token_ids.shape[1]]
-        x = x + F.embedding(segment_ids, self._tensors["segment_embedding"])
-        return self._dense("embedding_projection", self._norm("embedding_norm", x)).float()
+        x = F.embedding(token_ids, self._tables["token_embedding"]).float()
+        x += self._tables["position_embedding"][: token_ids.shape[1]]
+        x += F.embedding(segment_ids, self._tables["segment_embedding"])
+        return self._dense["embedding_projection"](self._norm("embedding_norm", x)).float()
 
-    def _layer(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        x = self._norm(f"{name}.mixing_norm", add_mixing(x))
-        inner = F.gelu(self._dense(f"{name}.intermediate", x), approximate="tanh")
-        return self._norm(f"{name}.output_norm", x + self._dense(f"{name}.output", inner))
-
-    def _dense(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        kernel, bias = self._tensors[f"{name}.kernel"], self._tensors[f"{name}.bias"]
-        return F.linear(x.to(self.dtype), kernel.T, bias)
+    def _feed_forward(self, name: str, mixed: torch.Tensor) -> torch.Tensor:
+        x = self._norm(f"{name}.mixing_norm", mixed)
+        inner = self._dense[f"{name}.intermediate"](x, "gelu")
+        return self._norm(f"{name}.output_norm", x + self._dense[f"{name}.output"](inner))
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        gamma, beta = self._tensors[f"{name}.gamma"], self._tensors[f"{name}.beta"]
+        gamma, beta = self._vectors[f"{name}.gamma"], self._vectors[f"{name}.beta"]
         return F.layer_norm(x, gamma.shape, gamma, beta, LAYER_NORM_EPSILON)

@@ -1,4 +1,4 @@
-"""Fourier mixing in torch."""
+"""Fourier mixing in torch, added to its input as the layers need it."""
 
 import torch
 
@@ -16,10 +16,22 @@ def add_mixing(x: torch.Tensor) -> torch.Tensor:
         A tensor of the same shape and type.
     """
     hidden = x.shape[-1]
+    columns = hidden // 2 + 1
     half = torch.fft.rfft2(x).real
-    mirrored = half[..., 1 : (hidden + 1) // 2].flip(-1)
-    mixed = x.clone()
-    mixed[..., : hidden // 2 + 1] += half
-    mixed[:, :1, hidden // 2 + 1 :] += mirrored[:, :1]
-    mixed[:, 1:, hidden // 2 + 1 :] += mirrored[:, 1:].flip(1)
+    mirrored = half[..., 1 : (hidden + 1) // 2].flip(1, 2).roll(1, 1)
+    mixed = torch.empty_like(x)
+    torch.add(x[..., :columns], half, out=mixed[..., :columns])
+    torch.add(x[..., columns:], mirrored, out=mixed[..., columns:])
     return mixed
+
+
+def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
+    """What `add_mixing` gives at the first position: the transform of the sum over positions.
+
+    Args:
+        x: Float32 tensor of shape `(batch, sequence, hidden)`.
+
+    Returns:
+        Float32 tensor of shape `(batch, 1, hidden)`.
+    """
+    return x[:, :1] + torch.fft.fft(x.sum(dim=1, keepdim=True)).real

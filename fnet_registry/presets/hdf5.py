@@ -82,8 +82,7 @@ def _dtype(dataset: h5py.Dataset) -> np.dtype:
 
 
 def _map(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Maps the values: copy-on-write, so that the arrays are writable and the file is not."""
-    return np.memmap(path, dtype=dtype, mode="c", offset=offset, shape=shape)
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
 
 
 def _copy(path: Path, name: str, dtype: np.dtype) -> np.ndarray:

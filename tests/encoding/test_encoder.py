@@ -113,6 +113,40 @@ class TestInput:
         assert encoder.encode(["many words " * 1_000_000]).shape == (1, 32)
 
 
+class TestBuckets:
+    def test_a_text_is_padded_to_the_smallest_bucket_that_holds_it(
+        self, preset_folder: Path
+    ) -> None:
+        bucketed = TextEncoder.from_preset(preset_folder, buckets=[8, 16, 64])
+        lengths = bucketed.tokenize(TEXTS).lengths
+        assert {8, 16, 64} == set(bucketed.config.padded_lengths(lengths).tolist())
+        for text, length in zip(TEXTS, bucketed.config.padded_lengths(lengths), strict=True):
+            fixed = TextEncoder.from_preset(preset_folder, sequence_length=int(length))
+            np.testing.assert_array_equal(bucketed.encode([text]), fixed.encode([text]))
+
+    def test_a_text_has_the_same_vector_alone_and_in_any_batch(self, preset_folder: Path) -> None:
+        encoder = TextEncoder.from_preset(preset_folder, buckets=[8, 16, 64], pooling="pooled")
+        alone = np.concatenate([encoder.encode([text]) for text in TEXTS] * 2)
+        np.testing.assert_array_equal(encoder.encode(TEXTS * 2, batch_size=5), alone)
+
+    @pytest.mark.parametrize("buckets", [(16, 8, 64), (8, 16), (2, 64), (8, 8, 64), (8, 64, 128)])
+    def test_impossible_buckets_are_refused(
+        self, buckets: tuple[int, ...], preset_folder: Path
+    ) -> None:
+        with pytest.raises(ConfigError, match="rising order that end in the sequence length"):
+            TextEncoder.from_preset(preset_folder, buckets=buckets)
+
+
+class TestInt8:
+    def test_follows_float32_and_has_one_vector_for_a_text(self, preset_folder: Path) -> None:
+        exact = TextEncoder.from_preset(preset_folder).encode(TEXTS, normalize=True)
+        encoder = TextEncoder.from_preset(preset_folder, quantization="int8")
+        vectors = encoder.encode(TEXTS, normalize=True)
+        assert (exact * vectors).sum(axis=1).min() > 0.98
+        alone = [encoder.encode([text], normalize=True)[0] for text in TEXTS]
+        np.testing.assert_array_equal(vectors, alone)
+
+
 class TestConfiguration:
     def test_defaults_to_the_models_longest_input(self, encoder: TextEncoder) -> None:
         assert encoder.config == EncodingConfig(sequence_length=64)

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from fnet_registry.backbone import FNetBackbone, build_backbone
+from fnet_registry.engine.arrays import laid_out_for_engine
+from fnet_registry.engine.dense import FloatDense
 from fnet_registry.engine.engine import Engine
 from fnet_registry.engine.mixing import add_mixing
 from fnet_registry.errors import ConfigError
@@ -70,10 +72,33 @@ def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, leng
             assert torch.equal(whole, torch.cat(pieces))
 
 
-def test_views_the_arrays_of_its_compute_dtype(checkpoint: Checkpoint) -> None:
+def test_arrays_that_are_laid_out_for_it_are_viewed_and_shared(checkpoint: Checkpoint) -> None:
+    shared = laid_out_for_engine(checkpoint)
+    layer = Engine(shared)._dense["layers.0.intermediate"]
+    assert isinstance(layer, FloatDense)
+    assert layer._weight.data_ptr() == shared.arrays["layers.0.intermediate.kernel"].ctypes.data
+    assert np.shares_memory(
+        laid_out_for_engine(shared).arrays["layers.0.output.kernel"],
+        shared.arrays["layers.0.output.kernel"],
+    )
+
+
+@pytest.mark.parametrize("length", [1, 2, 17, 64])
+def test_the_first_position_alone_is_what_the_whole_run_gives_there(
+    length: int, checkpoint: Checkpoint
+) -> None:
     engine = Engine(checkpoint)
-    kernel = engine._tensors["layers.0.intermediate.kernel"]
-    assert kernel.data_ptr() == checkpoint.arrays["layers.0.intermediate.kernel"].ctypes.data
+    ids = torch.randint(1000, (3, length), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        engine.first_outputs(ids), engine.sequence_outputs(ids)[:, 0], rtol=0, atol=1e-5
+    )
+
+
+def test_int8_weights_follow_float32(checkpoint: Checkpoint) -> None:
+    ids = torch.randint(1000, (4, 64), generator=torch.Generator().manual_seed(0))
+    exact = Engine(checkpoint).sequence_outputs(ids)
+    quantised = Engine(checkpoint, quantised=True).sequence_outputs(ids)
+    assert torch.nn.functional.cosine_similarity(exact, quantised, dim=-1).min() > 0.99
 
 
 def test_another_dtype_is_refused(checkpoint: Checkpoint) -> None:

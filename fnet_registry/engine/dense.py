@@ -1,0 +1,131 @@
+"""Dense layers as the engine runs them."""
+
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fnet_registry.engine.arrays import as_tensor, release
+
+Activation = Literal["none", "gelu", "tanh"]
+
+_SMALLEST_SCALE = 1e-12
+_LARGEST_WEIGHT = 127
+_LARGEST_INPUT = 254  # one below uint8's, so that rounding never wraps around
+
+
+class Dense(Protocol):
+    """A dense layer with its weights."""
+
+    def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
+        """Applies the layer.
+
+        Args:
+            x: Tensor of shape `(…, inputs)`.
+            activation: Applied to the result; `gelu` is the tanh approximation.
+
+        Returns:
+            Tensor of shape `(…, outputs)`.
+        """
+        ...
+
+
+class FloatDense:
+    """A dense layer in float32 or bfloat16.
+
+    On the CPU it runs in oneDNN, with the activation fused into the product. Measured on an Intel
+    Xeon with AVX-512 at 512 by 768 by 3072, one thread: 17.1 ms, against 15.5 ms for MKL's product
+    and 3.1 ms more for the gelu by itself; on AMD, MKL's product alone is slower than that.
+    Weights packed by oneDNN beforehand gain 1 % at 512 rows and 7 % at 128, but then each process
+    needs its own copy of them; weights that merely lie as `(outputs, inputs)` are shared.
+
+    Args:
+        kernel: Array of shape `(inputs, outputs)`.
+        bias: Array of shape `(outputs,)`.
+        device: Where the layer runs.
+        dtype: `torch.float32` or `torch.bfloat16`.
+    """
+
+    def __init__(
+        self, kernel: np.ndarray, bias: np.ndarray, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._dtype = dtype
+        self._weight = as_tensor(kernel).T.to(device, dtype).contiguous()
+        self._bias = as_tensor(bias).to(device, dtype)
+        self._fused = device.type == "cpu" and torch.backends.mkldnn.is_available()
+        release(kernel)
+
+    def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
+        """Applies the layer; see `Dense`."""
+        x = x.to(self._dtype)
+        if self._fused:
+            algorithm = "tanh" if activation == "gelu" else ""
+            return torch.ops.mkldnn._linear_pointwise(
+                x, self._weight, self._bias, activation, [], algorithm
+            )
+        return activate(F.linear(x, self._weight, self._bias), activation)
+
+
+class Int8Dense:
+    """A dense layer with int8 weights, one scale for each output, in oneDNN on the CPU.
+
+    Inputs are quantised as they come, by the range of one sequence.
+
+    Args:
+        kernel: Array of shape `(inputs, outputs)`.
+        bias: Array of shape `(outputs,)`.
+    """
+
+    def __init__(self, kernel: np.ndarray, bias: np.ndarray) -> None:
+        weight = as_tensor(kernel).T.float()
+        # A kernel of zeros has no scale of its own; any will do.
+        self._scales = weight.abs().amax(dim=1).clamp(min=_SMALLEST_SCALE) / _LARGEST_WEIGHT
+        rounded = (weight / self._scales[:, None]).round_().to(torch.int8).contiguous()
+        self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self._zero_points = torch.zeros(len(self._scales), dtype=torch.int32)
+        self._bias = as_tensor(bias).float()
+        release(kernel)
+
+    def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
+        """Applies the layer; see `Dense`."""
+        quantised, scale, zero_point = _quantise(x)
+        result = torch.ops.onednn.qlinear_pointwise(
+            quantised,
+            scale,
+            zero_point,
+            self._packed,
+            self._scales,
+            self._zero_points,
+            self._bias,
+            1.0,
+            0,
+            torch.float32,
+            "gelu" if activation == "gelu" else "none",
+            [],
+            "tanh" if activation == "gelu" else "",
+        )
+        return torch.tanh(result) if activation == "tanh" else result
+
+
+def _quantise(x: torch.Tensor) -> tuple[torch.Tensor, float, int]:
+    """Values as uint8 over their own range, zero included, with scale and zero point."""
+    low, high = (bound.item() for bound in torch.aminmax(x))
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = max(high - low, _SMALLEST_SCALE) / _LARGEST_INPUT
+    zero_point = round(-low / scale)
+    # Adding a half and cutting off rounds, in one pass less than rounding would take.
+    shifted = torch.add(torch.tensor(zero_point + 0.5), x, alpha=1 / scale)
+    return shifted.to(torch.uint8), scale, zero_point
+
+
+def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:
+    """Applies an activation by itself.
+
+    Args:
+        x: Tensor of any shape.
+        activation: As in `Dense`.
+    """
+    if activation == "gelu":
+        return F.gelu(x, approximate="tanh")
+    return torch.tanh(x) if activation == "tanh" else x
