@@ -7,15 +7,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "Preview": "fnet_ray.preview",
     "Report": "fnet_ray.report",
+    "Status": "fnet_ray.status",
+    "WorkerRequest": "fnet_ray.workers",
     "embed": "fnet_ray.job",
+    "encode": "fnet_ray.dataset",
+    "preview": "fnet_ray.preview",
+    "read_status": "fnet_ray.status",
 }
 
-__all__ = ["Report", "embed"]
+__all__ = [
+    "Preview",
+    "Report",
+    "Status",
+    "WorkerRequest",
+    "embed",
+    "encode",
+    "preview",
+    "read_status",
+]
 
 if TYPE_CHECKING:
+    from fnet_ray.dataset import encode
     from fnet_ray.job import embed
+    from fnet_ray.preview import Preview, preview
     from fnet_ray.report import Report
+    from fnet_ray.status import Status, read_status
+    from fnet_ray.workers import WorkerRequest
 
 
 def __getattr__(name: str) -> Any:

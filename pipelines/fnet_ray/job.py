@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from fnet_ray.attempts import forget_attempts
 from fnet_ray.cluster import live_nodes, ray_cluster
 from fnet_ray.inputs import find_inputs
 from fnet_ray.lease import Lease
@@ -135,6 +136,7 @@ def embed(
 
             check_complete(manifest, markers)
             remove_leftovers(store)
+            forget_attempts(store)
             report = make_report(store, manifest, markers, tally.snapshot())
             report.write(store)
             tracker.finish(report)

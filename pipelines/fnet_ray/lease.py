@@ -69,6 +69,16 @@ class Lease:
         if self._lock:
             self._lock.release()
 
+    @classmethod
+    def holder(cls, store: Store) -> str | None:
+        """Return who works on an output at the moment, or None."""
+        names = store.names(FOLDER)
+        last = json.loads(store.read(f"{FOLDER}/{names[-1]}")) if names else {"released": True}
+        if last["released"] or time.time() - last["renewed"] > EXPIRE_SECONDS:
+            return None
+        here = last["host"] == socket.gethostname()
+        return None if here and not _is_running(last["pid"]) else _describe(last)
+
     def check(self) -> None:
         """Make sure that the lease still holds.
 
@@ -83,8 +93,8 @@ class Lease:
             return
         silent = time.time() - last["renewed"]
         if silent < EXPIRE_SECONDS:
-            holder = f"{last['host']}, process {last['pid']}, heard of {silent:.0f} s ago"
-            raise LeaseError(self._taken(f"{holder}; free in {EXPIRE_SECONDS - silent:.0f} s"))
+            left = f"free in {EXPIRE_SECONDS - silent:.0f} s if it is dead"
+            raise LeaseError(self._taken(f"{_describe(last)}; {left}"))
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
@@ -106,6 +116,20 @@ class Lease:
     @staticmethod
     def _name(number: int) -> str:
         return f"{FOLDER}/{number:08d}.json"
+
+
+def _describe(lease: dict) -> str:
+    return f"process {lease['pid']} on {lease['host']}"
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _lock_on(store: Store) -> FileLock | None:

@@ -132,6 +132,10 @@ def finish_commits(store: Store, markers: list[Marker]) -> None:
 
 
 def remove_leftovers(store: Store) -> None:
-    """Delete staged files of attempts that did not win. Only for when no worker is running."""
+    """Delete staged files of attempts that did not win.
+
+    Only for when every shard has its marker: before, a worker that was taken for dead may yet
+    claim a shard with a file that is staged here.
+    """
     for name in store.names(STAGING):
         store.remove(f"{STAGING}/{name}")

@@ -64,6 +64,7 @@ class Job:
         value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
         split = parameters.long_text == "split"
         return EncodeOptions(
+            store=self.store,
             batch_size=max(1, self.batch_tokens // length) if self.batch_tokens else None,
             num_threads=self.pool.threads,
             embedding_type=pa.list_(value, self.model.config.hidden_dim),

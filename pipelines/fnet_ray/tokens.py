@@ -68,19 +68,23 @@ class Windows:
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
         """Read what `to_table` gave."""
-        ids = table["ids"].combine_chunks()
-        if isinstance(ids, pa.ChunkedArray):
-            ids = ids.chunk(0)
-        offsets = ids.offsets.to_numpy()
-        return cls(
-            Tokens(
-                ids.flatten().to_numpy(zero_copy_only=False),
-                offsets - offsets[0],
-                table["truncated"].to_numpy(),
-            ),
-            table["document"].to_numpy(),
-            table["number"].to_numpy(),
-        )
+        truncated = table["truncated"].to_numpy()
+        tokens = tokens_of(table["ids"], truncated)
+        return cls(tokens, table["document"].to_numpy(), table["number"].to_numpy())
+
+
+def tokens_of(ids: pa.ChunkedArray, truncated: np.ndarray | None = None) -> Tokens:
+    """Read packed ids from an Arrow column of lists.
+
+    Args:
+        ids: The column.
+        truncated: Bool of shape `(windows,)`; by default none is.
+    """
+    lists = pa.concat_arrays(ids.chunks) if ids.chunks else pa.array([], ids.type)
+    offsets = lists.offsets.to_numpy()
+    if truncated is None:
+        truncated = np.zeros(len(lists), dtype=bool)
+    return Tokens(lists.flatten().to_numpy(zero_copy_only=False), offsets - offsets[0], truncated)
 
 
 @lru_cache(maxsize=2)

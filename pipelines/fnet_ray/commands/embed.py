@@ -10,6 +10,7 @@ import sys
 from typing import NoReturn, get_args
 
 from fnet_ray.commands.bar import ProgressBar, duration
+from fnet_ray.preview import Preview
 from fnet_ray.report import Report
 from fnet_ray.tokens import LongText
 from fnet_ray.workers import WorkerRequest, parse_workers
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("output", help="a folder; the same command again goes on where it stopped")
 
+    parser.add_argument(
+        "--plan", action="store_true", help="only say what would be done; nothing is written"
+    )
     rows = parser.add_argument_group("rows")
     rows.add_argument("--column", default="text", help="the column of texts (default: text)")
     rows.add_argument("--id-column", help="the column that identifies rows")
@@ -89,7 +93,25 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _stop)
     _quieten_ray()
     from fnet_ray.job import embed
+    from fnet_ray.preview import preview
 
+    workers = WorkerRequest(
+        workers=parse_workers(args.workers) if args.workers else None,
+        gpus_per_worker=args.gpus_per_worker,
+        cpus_per_worker=args.cpus_per_worker,
+    )
+    if args.plan:
+        _print_preview(
+            preview(
+                args.model,
+                args.inputs,
+                column=args.column,
+                limit=args.limit,
+                dtype=args.dtype,
+                workers=workers,
+            )
+        )
+        return 0
     with ProgressBar() as bar:
         report = embed(
             args.model,
@@ -108,17 +130,22 @@ def run(args: argparse.Namespace) -> int:
             skip_damaged=args.skip_damaged,
             max_rejects=args.max_rejects,
             batch_tokens=args.batch_tokens,
-            workers=WorkerRequest(
-                workers=parse_workers(args.workers) if args.workers else None,
-                gpus_per_worker=args.gpus_per_worker,
-                cpus_per_worker=args.cpus_per_worker,
-            ),
+            workers=workers,
             append=args.append,
             tracking=not args.no_tracking,
             on_progress=bar,
         )
     _print_report(report)
     return 0
+
+
+def _print_preview(found: Preview) -> None:
+    print(f"{found.rows:,} rows in {found.files:,} files, {found.shards:,} shards")
+    print(f"about {found.tokens:,} tokens; {found.truncated_share:.1%} of the texts would be cut")
+    print(
+        f"about {duration(found.seconds)} with {found.model} on {found.workers} workers "
+        f"({found.rows_per_second:,.1f} rows/s in a sample)"
+    )
 
 
 def _print_report(report: Report) -> None:

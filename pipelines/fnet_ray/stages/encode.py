@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import torch
 
-from fnet_ray.isolation import encode_or_isolate
+from fnet_ray.attempts import Attempt
+from fnet_ray.isolation import IsolatingEncoder
 from fnet_ray.model import SharedModel
 from fnet_ray.rejects import rejects_table, without
 from fnet_ray.stages.message import pack, unpack
+from fnet_ray.store import Store
 from fnet_ray.tokens import Windows
 from fnet_ray.worker import Worker, describe_worker
+from fnet_registry.encoding.packing import Tokens
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
     """What an encoding worker needs to know besides the model."""
 
+    store: Store
     batch_size: int | None
     num_threads: int | None
     embedding_type: pa.DataType
@@ -41,19 +50,18 @@ class EncodeShard:
         self._encoder = model.encoder(num_threads=options.num_threads)
         self._worker = describe_worker(self._encoder.device)
         self._worker.check_versions(driver)
-        self._batch_size = options.batch_size or self._encoder.batch_size
+        self._isolating = IsolatingEncoder(
+            self._encoder.encode_tokens,
+            dim=self._encoder.dim,
+            batch_size=options.batch_size or self._encoder.batch_size,
+        )
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Encode the shard that is the batch's one row."""
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
-        vectors, failed, self._batch_size = encode_or_isolate(
-            self._encoder.encode_tokens,
-            windows.tokens,
-            dim=self._encoder.dim,
-            batch_size=self._batch_size,
-        )
+        vectors, failed = self._encode(shard, windows.tokens)
         reasons = {int(windows.document[window]): why for window, why in failed.items()}
         rejects = [tables["rejects"], rejects_table(tables["places"], reasons)]
         read = tables["places"].num_rows
@@ -74,6 +82,17 @@ class EncodeShard:
                 "work": pa.Table.from_pylist([work]),
             },
         )
+
+    def _encode(self, shard: int, tokens: Tokens) -> tuple[np.ndarray, dict[int, str]]:
+        attempt = Attempt(self._options.store, shard)
+        try:
+            if attempt.is_suspect:
+                return attempt.encode(self._isolating, tokens)
+            return self._isolating(tokens)
+        except torch.AcceleratorError:
+            # The device is unusable for this process from here on; Ray starts another.
+            logger.exception("The device failed while shard %d was encoded", shard)
+            os._exit(1)
 
     def _embeddings(
         self,

@@ -1,0 +1,119 @@
+"""Embeddings inside one's own Ray Data pipeline, with no files of ours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+
+from fnet_ray.cluster import live_nodes
+from fnet_ray.model import SharedModel, resolve_model, share_model
+from fnet_ray.stages.encode import as_embeddings
+from fnet_ray.tokens import Windowing, load_tokenizer, make_windows, tokens_of
+from fnet_ray.worker import Worker, describe_worker
+from fnet_ray.workers import WorkerRequest, choose_workers
+from fnet_registry.errors import TextError
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+TOKENS = "__fnet_tokens"
+BATCH_ROWS = 1024
+
+
+def encode(
+    dataset: Dataset,
+    model: str | os.PathLike[str],
+    *,
+    column: str = "text",
+    output_column: str = "embedding",
+    dtype: str | None = None,
+    long_text: Literal["truncate", "error"] = "truncate",
+    workers: WorkerRequest | None = None,
+) -> Dataset:
+    """Add a column of embeddings to a dataset. Lazy: nothing is computed until it is consumed.
+
+    Args:
+        dataset: Any dataset with a column of texts.
+        model: As in `embed`; resolved and pinned now.
+        column: The column of texts.
+        output_column: The column to add, a fixed-size list of `D` float32.
+        dtype: Compute dtype, by default the model's own choice.
+        long_text: `truncate` to the model's sequence length, or `error`.
+        workers: How many workers encode, and what each holds; by default what the cluster has.
+
+    Returns:
+        The dataset with the column added.
+
+    Raises:
+        FNetError: The model cannot be used. When the dataset is consumed: a row is not a text, or
+            too long where that is refused.
+    """
+    import ray
+    from ray.data import ActorPoolStrategy
+
+    if not ray.is_initialized():
+        ray.init()
+    pool = choose_workers(workers or WorkerRequest(), live_nodes())
+    shared = share_model(resolve_model(model), dtype=dtype)
+    tokenize = TokenizeTexts(
+        column=column,
+        windowing=Windowing(sequence_length=shared.encoding.sequence_length, long_text=long_text),
+        tokenizer_proto=shared.tokenizer_proto,
+    )
+    return dataset.map_batches(
+        tokenize, batch_size=BATCH_ROWS, batch_format="pyarrow", num_cpus=0.5
+    ).map_batches(
+        EncodeTokens,
+        fn_constructor_args=(shared, output_column, pool.threads, describe_worker("none")),
+        batch_size=BATCH_ROWS,
+        batch_format="pyarrow",
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus or None,
+        compute=ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizeTexts:
+    """Adds a column of packed token ids to a batch."""
+
+    column: str
+    windowing: Windowing
+    tokenizer_proto: bytes
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Tokenize a batch's texts."""
+        texts = batch[self.column].to_pylist()
+        windows, too_long = make_windows(
+            texts, self.windowing, load_tokenizer(self.tokenizer_proto)
+        )
+        if too_long:
+            row, length = next(iter(too_long.items()))
+            raise TextError(
+                f"A text must be at most {self.windowing.sequence_length} tokens long. "
+                f"Received: {length} tokens in {texts[row][:60]!r}"
+            )
+        return batch.append_column(TOKENS, windows.to_table()["ids"])
+
+
+class EncodeTokens:
+    """Replaces the column of token ids by one of vectors; an actor, which loads the model once."""
+
+    def __init__(
+        self, model: SharedModel, output_column: str, num_threads: int | None, driver: Worker
+    ) -> None:
+        """Build the encoder and check that this worker runs the driver's versions."""
+        self._encoder = model.encoder(num_threads=num_threads)
+        self._column = output_column
+        describe_worker(self._encoder.device).check_versions(driver)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Encode a batch."""
+        vectors = self._encoder.encode_tokens(tokens_of(batch[TOKENS]))
+        kind = pa.list_(pa.float32(), self._encoder.dim)
+        return batch.drop_columns([TOKENS]).append_column(
+            self._column, as_embeddings(vectors, kind)
+        )

@@ -1,0 +1,62 @@
+"""How far an output is, read from its record alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from fnet_ray.lease import Lease
+from fnet_ray.manifest import Manifest
+from fnet_ray.markers import read_markers
+from fnet_ray.store import open_store
+from fnet_registry.errors import OutputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """An output at one moment."""
+
+    output: str
+    model: str
+    state: str
+    """`running`, `stopped` or `finished`."""
+    holder: str | None
+    """The driver at work, where one is."""
+    rows: int
+    done: int
+    rejected: int
+    shards: int
+    shards_done: int
+    tokens: int
+    tracking_run: str | None
+
+
+def read_status(output: str | os.PathLike[str]) -> Status:
+    """Return how far an output is.
+
+    Args:
+        output: The folder that a job writes to.
+
+    Raises:
+        OutputError: No job was begun there.
+    """
+    store = open_store(output)
+    manifest = Manifest.read(store)
+    if manifest is None:
+        raise OutputError(f"Expected the output of an embedding job. Received: {store.url}")
+    markers = read_markers(store)
+    holder = Lease.holder(store)
+    finished = len(markers) == manifest.shards
+    return Status(
+        output=store.url,
+        model=manifest.model,
+        state="running" if holder else "finished" if finished else "stopped",
+        holder=holder,
+        rows=manifest.rows,
+        done=sum(marker.rows for marker in markers),
+        rejected=sum(marker.rejects for marker in markers),
+        shards=manifest.shards,
+        shards_done=len(markers),
+        tokens=sum(marker.work["tokens"] for marker in markers),
+        tracking_run=manifest.tracking_run,
+    )
