@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "Preview": "fnet_ray.preview",
+    "Preview": "fnet_ray.forecast",
     "Report": "fnet_ray.report",
     "Status": "fnet_ray.status",
     "WorkerRequest": "fnet_ray.workers",
     "embed": "fnet_ray.job",
     "encode": "fnet_ray.dataset",
-    "preview": "fnet_ray.preview",
+    "preview": "fnet_ray.forecast",
     "read_status": "fnet_ray.status",
 }
 
@@ -30,8 +30,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from fnet_ray.dataset import encode
+    from fnet_ray.forecast import Preview, preview
     from fnet_ray.job import embed
-    from fnet_ray.preview import Preview, preview
     from fnet_ray.report import Report
     from fnet_ray.status import Status, read_status
     from fnet_ray.workers import WorkerRequest

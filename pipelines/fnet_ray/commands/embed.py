@@ -10,7 +10,7 @@ import sys
 from typing import NoReturn, get_args
 
 from fnet_ray.commands.bar import ProgressBar, duration
-from fnet_ray.preview import Preview
+from fnet_ray.forecast import Preview
 from fnet_ray.report import Report
 from fnet_ray.tokens import LongText
 from fnet_ray.workers import WorkerRequest, parse_workers
@@ -92,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     signal.signal(signal.SIGTERM, _stop)
     _quieten_ray()
+    from fnet_ray.forecast import preview
     from fnet_ray.job import embed
-    from fnet_ray.preview import preview
 
     workers = WorkerRequest(
         workers=parse_workers(args.workers) if args.workers else None,
