@@ -1,6 +1,6 @@
 """Loads an FNet model with code that reads its format.
 
-A copy of this file travels in the `code/` folder of every model, beside a copy of the packages.
+A copy of this file travels in the `code/` folder of every model, beside an archive of the packages.
 Installed packages are used where they read the model's format; else the model's own copy is.
 Whichever was imported first serves every model in the process that it can read.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 PACKAGES = ("fnet_mlflow", "fnet_registry")
 LOADED_BY_MLFLOW = {"fnet_mlflow", "fnet_mlflow.hub_artifacts", "fnet_registry"}
-SHIPPED = "fnet_packages"
+SHIPPED = "fnet_registry-*"
 
 
 def _load_pyfunc(path, model_config=None):
@@ -54,6 +54,6 @@ def _reads(spec, needed):
 
 
 def _add_shipped(code):
-    wheel = next(iter(sorted(code.glob("fnet_registry-*.whl"))), code / SHIPPED)
-    sys.path.insert(0, str(wheel))
+    (archive,) = code.glob(SHIPPED)
+    sys.path.insert(0, str(archive))
     importlib.invalidate_caches()

@@ -1,16 +1,20 @@
-"""The code that travels with a model, so that it loads where this project is not installed."""
+"""The code that travels with a model, so that it loads where this project is not installed.
 
-import shutil
+It travels as one archive, which Python imports from as it is: a remote store is asked for one file
+instead of a hundred.
+"""
+
+import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
+import fnet_mlflow
 import fnet_registry
 from fnet_mlflow.fnet_loader import SHIPPED
-from fnet_registry import __version__
 
-_HERE = Path(__file__).parent
-_LOADER = _HERE / "fnet_loader.py"
+_LOADER = "fnet_loader"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,24 +38,35 @@ def ship_code(code_paths: Sequence[str | Path] | None, scratch: Path) -> Shipped
     Args:
         code_paths: What a user lists; None for this project's own packages. A wheel of this
             project in the list stands for them.
-        scratch: A folder for what has to be gathered first.
+        scratch: A folder for what has to be made first.
     """
-    if code_paths is None:
-        code_paths = [_gather_packages(scratch)]
-    paths = [str(path) for path in code_paths]
-    if any(Path(path).match("fnet_registry-*.whl") or Path(path).name == SHIPPED for path in paths):
-        return ShippedCode(loader_module=_LOADER.stem, paths=[str(_LOADER), *paths])
+    paths = [_pack_packages(scratch)] if code_paths is None else list(map(Path, code_paths))
+    if any(path.match(SHIPPED) for path in paths):
+        return ShippedCode(
+            loader_module=_LOADER, paths=list(map(str, [_write_loader(scratch), *paths]))
+        )
     return ShippedCode(
         loader_module="fnet_mlflow",
-        paths=paths,
-        requirements=(f"fnet-registry[mlflow]=={__version__}",),
+        paths=list(map(str, paths)),
+        requirements=(f"fnet-registry[mlflow]=={fnet_registry.__version__}",),
     )
 
 
-def _gather_packages(scratch: Path) -> Path:
-    gathered = scratch / SHIPPED
-    for package in (Path(fnet_registry.__path__[0]), _HERE):
-        shutil.copytree(
-            package, gathered / package.name, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    return gathered
+def _pack_packages(scratch: Path) -> Path:
+    homes = [Path(package.__path__[0]) for package in (fnet_registry, fnet_mlflow)]
+    if homes[0].parent.is_file():
+        # This code itself came with a model.
+        return homes[0].parent
+    archive = scratch / f"fnet_registry-{fnet_registry.__version__}.zip"
+    with ZipFile(archive, "w", ZIP_DEFLATED) as file:
+        for home in homes:
+            for path in sorted(home.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    file.write(path, path.relative_to(home.parent))
+    return archive
+
+
+def _write_loader(scratch: Path) -> Path:
+    loader = scratch / f"{_LOADER}.py"
+    loader.write_bytes(pkgutil.get_data("fnet_mlflow", loader.name) or b"")
+    return loader

@@ -58,7 +58,7 @@ def test_a_registered_version_in_a_fresh_process(
 def test_folders_in_the_working_directory_break_nothing(
     saved_model: Path, registry: Path, expected: np.ndarray
 ):
-    for name in ("flavors", "pipelines", "code", "fnet", "data", "fnet_packages"):
+    for name in ("flavors", "pipelines", "code", "fnet", "data"):
         (registry / name).mkdir()
         (registry / name / "__init__.py").write_text("raise RuntimeError('imported by mistake')")
     vectors = predict_in_process(str(saved_model), registry, PYTHONPATH=str(registry))
