@@ -22,6 +22,8 @@ from fnet_registry.encoding.packing import Tokens
 FOLDER = "run/attempts"
 TRUSTED_ATTEMPTS = 2
 """Attempts that may end without an end before the shard is suspected."""
+MOST_NOTES = 64
+"""Notes of a shard's windows at hand: each takes as long as a write to disk does."""
 DEATHS_OF_A_ROW = 2
 """How often a window must be alone with its process's death to be blamed for it."""
 
@@ -116,8 +118,9 @@ class Attempt:
         return vectors, failed
 
     def _ranges(self, count: int, batch_size: int, blamed: list[int]) -> list[tuple[int, int]]:
-        """Cut the windows at batches, around the blamed ones, and in the middle of the suspect."""
-        cuts = {*range(0, count, batch_size), count}
+        """Cut the windows evenly, around the blamed ones, and in the middle of the suspect."""
+        step = max(batch_size, -(-count // MOST_NOTES))
+        cuts = {*range(0, count, step), count}
         cuts |= {edge for window in blamed for edge in (window, window + 1)}
         if self._record.suspect is not None:
             start, stop = self._record.suspect

@@ -19,7 +19,7 @@ from fnet_ray.progress import Progress, Tally
 from fnet_ray.rejects import RejectLimit
 from fnet_ray.report import Report, check_complete, make_report
 from fnet_ray.store import open_store
-from fnet_ray.tokens import LongText
+from fnet_ray.tokens import LongText, Windowing
 from fnet_ray.tracking import tracked
 from fnet_ray.workers import WorkerRequest, choose_workers
 
@@ -107,6 +107,9 @@ def embed(
     check_first(files, parameters)
     store = open_store(output)
     pinned = resolve_model(model)
+    windowing = Windowing(
+        sequence_length=pinned.encoding.sequence_length, long_text=long_text, overlap=overlap
+    )
     with Lease(store) as lease, ray_cluster():
         pool = choose_workers(workers or WorkerRequest(), live_nodes())
         manifest = open_manifest(store, pinned, parameters)
@@ -122,6 +125,7 @@ def embed(
                 model=share_model(pinned, dtype=dtype),
                 store=store,
                 pool=pool,
+                windowing=windowing,
                 batch_tokens=batch_tokens,
             )
             for marker in run_shards(job, done={marker.shard for marker in markers}):

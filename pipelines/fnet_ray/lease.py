@@ -51,14 +51,25 @@ class Lease:
                 self._lock.acquire()
             except Timeout:
                 raise LeaseError(self._taken("another driver on this machine")) from None
+        try:
+            self._take()
+        except BaseException:
+            self._unlock()
+            raise
+        self._renewal.start()
+        return self
+
+    def _take(self) -> None:
         numbers = [int(name.removesuffix(".json")) for name in self._store.names(FOLDER)]
         if numbers:
             self._check_free(self._read(numbers[-1]))
         self._number = (numbers or [0])[-1] + 1
         if not self._store.claim(self._name(self._number), self._content()):
             raise LeaseError(self._taken("a driver that started at the same moment"))
-        self._renewal.start()
-        return self
+
+    def _unlock(self) -> None:
+        if self._lock:
+            self._lock.release()
 
     def __exit__(self, *_: object) -> None:
         """Give the lease back."""
@@ -66,8 +77,7 @@ class Lease:
         self._renewal.join()
         if not self._lost.is_set():
             self._store.write(self._name(self._number), self._content(released=True))
-        if self._lock:
-            self._lock.release()
+        self._unlock()
 
     @classmethod
     def holder(cls, store: Store) -> str | None:

@@ -18,7 +18,7 @@ from fnet_ray.inputs import InputFile
 from fnet_ray.plan import Plan, Source
 from fnet_ray.store import Store
 from fnet_ray.tokens import LongText
-from fnet_registry.errors import OutputError
+from fnet_registry.errors import JobError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
 FORMAT_VERSION = 1
@@ -39,6 +39,10 @@ class Parameters:
     overlap: int = 0
     windows: Literal["rows", "mean"] = "rows"
     reject_empty: bool = False
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise JobError(f"The limit must be at least 1 row. Received: {self.limit}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,17 +33,8 @@ class Job:
     model: SharedModel
     store: Store
     pool: WorkerPool
+    windowing: Windowing
     batch_tokens: int | None
-
-    @property
-    def windowing(self) -> Windowing:
-        """How texts meet the model's length."""
-        parameters = self.manifest.parameters
-        return Windowing(
-            sequence_length=self.model.encoding.sequence_length,
-            long_text=parameters.long_text,
-            overlap=parameters.overlap,
-        )
 
     def read(self) -> ReadShard:
         """The first stage."""

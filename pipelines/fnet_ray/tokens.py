@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.tokenizer import FNetTokenizer
+from fnet_registry.errors import JobError
 
 LongText = Literal["truncate", "split", "error"]
 SPECIALS = 2  # [CLS] and [SEP]
@@ -25,6 +26,13 @@ class Windowing:
     long_text: LongText = "truncate"
     overlap: int = 0
     """Tokens that neighbouring windows share, under `split`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap < self.room:
+            raise JobError(
+                f"The overlap of windows must be at least 0 and less than their {self.room} tokens."
+                f" Received: {self.overlap}"
+            )
 
     @property
     def room(self) -> int:

@@ -9,9 +9,11 @@ from fnet_ray.cluster import SPARE_CPUS
 from fnet_registry.errors import JobError
 from fnet_registry.presets.config import FNetConfig
 
-MOST_THREADS = 8  # beyond this a forward pass gains less than another worker would
+# Workers of one thread never wait for each other, as threads of one product do whenever anything
+# else runs on the machine. Only where a node would hold more processes than this get they more.
+MOST_WORKERS_PER_NODE = 16
 SHARD_SECONDS = 60
-LARGEST_SHARD, SMALLEST_SHARD = 32_000, 32
+LARGEST_SHARD, SMALLEST_SHARE = 32_000, 256
 SHARDS_PER_WORKER = 4
 
 CPU_FLOPS, GPU_FLOPS = 5e10, 5e13  # per core and per device, of the dense layers; orders of size
@@ -79,7 +81,7 @@ def choose_workers(request: WorkerRequest, nodes: Sequence[Mapping[str, float]])
     cpus = request.cpus_per_worker
     if cpus is None:
         widest = max(node.get("CPU", 0) for node in nodes)
-        cpus = 1.0 if gpus else min(widest, spare, MOST_THREADS)
+        cpus = 1.0 if gpus else min(spare, max(1.0, widest // MOST_WORKERS_PER_NODE))
         if request.workers:
             cpus = min(cpus, spare / request.workers[0])
     most = int(spare / cpus)
@@ -110,5 +112,5 @@ def shard_rows(total: int, pool: WorkerPool, config: FNetConfig, sequence_length
     row_flops = 2 * dense * sequence_length
     speed = pool.gpus * GPU_FLOPS if pool.gpus else (pool.threads or 1) * CPU_FLOPS
     minute = int(SHARD_SECONDS * speed / row_flops)
-    share = -(-total // (SHARDS_PER_WORKER * pool.most))
-    return max(SMALLEST_SHARD, min(LARGEST_SHARD, minute, share))
+    share = max(SMALLEST_SHARE, -(-total // (SHARDS_PER_WORKER * pool.most)))
+    return max(1, min(LARGEST_SHARD, minute, share))

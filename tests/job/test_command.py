@@ -1,0 +1,75 @@
+"""`fnet embed` and `fnet status`, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fnet_registry.cli import main
+from tests.job.corpora import TEXTS, write_json_lines
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+
+
+def test_a_job_says_what_it_did_and_status_says_how_far_it_is(
+    registry: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "out")
+    assert main(["embed", registry, str(corpus), output, "--id-column", "id"]) == 0
+    printed = capsys.readouterr().out
+    assert "6 rows embedded with models:/fnet/1" in printed
+    assert f"{output}/embeddings/*.parquet" in printed
+
+    assert main(["status", output]) == 0
+    assert "finished: 6 of 6 rows (100%)" in capsys.readouterr().out
+    assert main(["status", output, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shards_done"] == 1
+
+
+def test_a_plan_writes_nothing(
+    registry: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = write_json_lines(tmp_path / "corpus.jsonl", TEXTS)
+    assert main(["embed", registry, str(corpus), str(tmp_path / "out"), "--plan"]) == 0
+    printed = capsys.readouterr().out
+    assert "6 rows in 1 files, 1 shards" in printed
+    assert "16.7% of the texts would be cut" in printed
+    assert list(tmp_path.iterdir()) == [corpus]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["models:/fnet/1", "none.parquet", "out"], "must be a file, a folder or a glob"),
+        (["models:/fnet/1", "corpus.parquet", "out", "--column", "body"], "column 'body'"),
+        (["models:/fnet/99", "corpus.parquet", "out"], "version=99"),
+        (["models:/nobody/1", "corpus.parquet", "out"], "nobody"),
+        (["folder", "corpus.parquet", "out"], "config.json"),
+        (["models:/fnet/1", "corpus.parquet", "out", "--workers", "0"], "number or MIN:MAX"),
+        (["models:/fnet/1", "corpus.parquet", "ftp://out"], "must be a local folder"),
+        (["models:/fnet/1", "corpus.parquet", "out", "--overlap", "64"], "overlap"),
+        (["models:/fnet/1", "corpus.parquet", "out", "--limit", "0"], "limit"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(
+    arguments: list[str],
+    words: str,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["embed", *arguments]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("fnet: error: ")
+    assert words in errors
+    assert errors.count("\n") == 1
+
+
+def test_the_status_of_a_folder_without_a_job(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", str(tmp_path)]) == 2
+    assert "Expected the output of an embedding job" in capsys.readouterr().err

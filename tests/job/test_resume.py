@@ -1,0 +1,204 @@
+"""The same call again goes on; anything else is refused; and what won stays."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import fnet_ray
+from fnet_ray.lease import Lease
+from fnet_ray.markers import commit_shard, finish_commits, publish, read_markers
+from fnet_ray.progress import Progress
+from fnet_ray.store import LocalStore
+from fnet_registry import TextEncoder
+from fnet_registry.errors import LeaseError, OutputError
+from fnet_registry.presets.writing import write_checkpoint
+from tests.job.corpora import write_parquet
+
+pytestmark = [pytest.mark.xdist_group("ray")]
+ROWS = 200
+
+
+class StoppedError(Exception):
+    """A job that is stopped in the middle."""
+
+
+def stop_after(shards: int):
+    def stop(progress: Progress) -> None:
+        if progress.shards_done >= shards:
+            raise StoppedError
+
+    return stop
+
+
+@pytest.fixture
+def long_corpus(tmp_path: Path) -> Path:
+    texts = [f"text number {i}" if i % 20 else None for i in range(ROWS)]
+    return write_parquet(tmp_path / "corpus.parquet", texts, row_group_size=70)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_stopped_job_goes_on_and_every_row_is_there_once(
+    long_corpus: Path, tmp_path: Path, preset_folder: Path, encoder: TextEncoder
+) -> None:
+    output = tmp_path / "out"
+    with pytest.raises(StoppedError):
+        fnet_ray.embed(preset_folder, long_corpus, output, on_progress=stop_after(1))
+    before = {marker.shard: marker for marker in read_markers(LocalStore(root=output))}
+    assert 0 < len(before) < fnet_ray.read_status(output).shards
+    assert fnet_ray.read_status(output).state == "stopped"
+
+    report = fnet_ray.embed(preset_folder, long_corpus, output)
+
+    assert (report.rows, report.rejected) == (ROWS, ROWS // 20)
+    after = {marker.shard: marker for marker in read_markers(LocalStore(root=output))}
+    assert {shard: after[shard] for shard in before} == before
+    found = pq.read_table(output / "embeddings").sort_by("source_row")
+    rejected = pq.read_table(output / "rejects")["source_row"].to_pylist()
+    assert sorted(found["source_row"].to_pylist() + rejected) == list(range(ROWS))
+    np.testing.assert_array_equal(
+        np.array(found["embedding"].to_pylist(), np.float32),
+        encoder.encode(found["text"].to_pylist()),
+    )
+    assert fnet_ray.read_status(output).state == "finished"
+    assert list((output / "run" / "staging").iterdir()) == []
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_finished_job_does_nothing_again(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+    [file] = (tmp_path / "out" / "embeddings").iterdir()
+    written = file.stat().st_mtime_ns
+    assert fnet_ray.embed(preset_folder, corpus, tmp_path / "out").rows == 6
+    assert file.stat().st_mtime_ns == written
+
+
+@pytest.mark.usefixtures("ray_session")
+class TestRefused:
+    """Going on with something else than what the output was begun with."""
+
+    @pytest.fixture
+    def output(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> Path:
+        fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
+        return tmp_path / "out"
+
+    def test_other_parameters(self, output: Path, corpus: Path, preset_folder: Path) -> None:
+        with pytest.raises(OutputError, match=r"id_column=None.* Received: id_column='id'"):
+            fnet_ray.embed(preset_folder, corpus, output, id_column="id")
+
+    def test_another_model(self, output: Path, corpus: Path, tmp_path: Path, encoder) -> None:
+        arrays = dict(encoder.checkpoint.arrays)
+        arrays["pooler.bias"] = arrays["pooler.bias"] + 1
+        write_checkpoint(replace(encoder.checkpoint, arrays=arrays), tmp_path / "other")
+        with pytest.raises(OutputError, match=r"begun with .*kerashub .* Received: .*other"):
+            fnet_ray.embed(tmp_path / "other", corpus, output)
+
+    def test_a_changed_file(self, output: Path, corpus: Path, preset_folder: Path) -> None:
+        write_parquet(corpus, ["changed"])
+        with pytest.raises(OutputError, match=r"Received a changed file: .*corpus\.parquet"):
+            fnet_ray.embed(preset_folder, corpus, output)
+
+    def test_a_new_file_unless_appended(
+        self, output: Path, corpus: Path, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        more = write_parquet(tmp_path / "more.parquet", ["one more"])
+        with pytest.raises(OutputError, match=r"new file .*--append.*more\.parquet"):
+            fnet_ray.embed(preset_folder, [corpus, more], output)
+
+        report = fnet_ray.embed(preset_folder, [corpus, more], output, append=True)
+
+        assert report.rows == 7
+        assert pq.read_table(output / "embeddings")["text"].to_pylist()[-1] == "one more"
+
+
+class TestFencing:
+    """The first marker of a shard wins, whoever comes late."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> LocalStore:
+        return LocalStore(root=tmp_path)
+
+    def commit(self, store: LocalStore, data: bytes):
+        files = {"embeddings": (data, 1)}
+        return commit_shard(store, 0, rows=1, rejects=0, files=files, work={})
+
+    def test_a_second_attempt_changes_nothing(self, store: LocalStore) -> None:
+        first = self.commit(store, b"first")
+        assert self.commit(store, b"second") == first
+        assert store.read("embeddings/shard-00000000.parquet") == b"first"
+        assert store.names("run/staging") == []
+
+    def test_one_of_many_at_once_wins(self, store: LocalStore) -> None:
+        barrier = threading.Barrier(8)
+        won = []
+
+        def attempt(number: int) -> None:
+            barrier.wait()
+            won.append(self.commit(store, b"%d" % number))
+
+        threads = [threading.Thread(target=attempt, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len({marker.files[0].sha256 for marker in won}) == 1
+        assert store.names("embeddings") == ["shard-00000000.parquet"]
+
+    def test_a_claim_whose_files_were_not_moved_is_finished_by_the_next_driver(
+        self, store: LocalStore
+    ) -> None:
+        marker = self.commit(store, b"data")
+        [file] = marker.files
+        store.move(file.name, file.staged)  # as if the worker had died between the two
+        finish_commits(store, [marker])
+        assert store.read(file.name) == b"data"
+        publish(store, marker)
+        assert store.read(file.name) == b"data"
+
+
+class TestLease:
+    """One driver at a time."""
+
+    def test_a_second_driver_is_refused(self, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path)
+        with Lease(store):
+            assert Lease.holder(store)
+            with pytest.raises(LeaseError, match="Only one driver .* another driver on this"):
+                Lease(store).__enter__()
+        assert Lease.holder(store) is None
+        with Lease(store):
+            pass
+
+    def test_a_driver_elsewhere_holds_it_until_it_is_silent_for_a_minute(
+        self, tmp_path: Path
+    ) -> None:
+        store = LocalStore(root=tmp_path)
+        elsewhere = {"host": "elsewhere", "pid": 1, "renewed": time.time(), "released": False}
+        store.write("run/lease/00000001.json", json.dumps(elsewhere).encode())
+        with pytest.raises(LeaseError, match="process 1 on elsewhere; free in"):
+            Lease(store).__enter__()
+
+        elsewhere["renewed"] -= 61
+        store.write("run/lease/00000001.json", json.dumps(elsewhere).encode())
+        with Lease(store):
+            assert store.names("run/lease") == ["00000001.json", "00000002.json"]
+
+    def test_a_driver_that_was_taken_for_dead_stops(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fnet_ray.lease.RENEW_SECONDS", 0.05)
+        store = LocalStore(root=tmp_path)
+        with Lease(store) as lease:
+            lease.check()
+            store.write("run/lease/00000002.json", b"{}")
+            time.sleep(0.5)
+            with pytest.raises(LeaseError, match="took this one for dead"):
+                lease.check()

@@ -1,0 +1,79 @@
+"""How workers are laid out on a cluster, and how large a shard is."""
+
+import pytest
+
+from fnet_ray.workers import WorkerPool, WorkerRequest, choose_workers, parse_workers, shard_rows
+from fnet_registry.errors import JobError
+from fnet_registry.presets.config import FNetConfig
+
+BASE = FNetConfig(vocabulary_size=32000, num_layers=12, hidden_dim=768, intermediate_dim=3072)
+TINY = FNetConfig(vocabulary_size=1000, num_layers=2, hidden_dim=32, intermediate_dim=64)
+
+
+def node(cpus: float, gpus: float = 0) -> dict[str, float]:
+    return {"CPU": cpus, "GPU": gpus} if gpus else {"CPU": cpus}
+
+
+@pytest.mark.parametrize(
+    ("request_", "nodes", "workers", "cpus", "gpus", "threads"),
+    [
+        (WorkerRequest(), [node(4)], (2, 2), 1, 0, 1),
+        (WorkerRequest(), [node(66)], (16, 16), 4, 0, 4),
+        (WorkerRequest(), [node(2)], (1, 1), 1, 0, 1),
+        (WorkerRequest(), [node(1), node(2)], (1, 1), 1, 0, 1),
+        (WorkerRequest(), [node(16, 4)], (4, 4), 1, 1, None),
+        (WorkerRequest(gpus_per_worker=0.5), [node(16, 2), node(16, 2)], (8, 8), 1, 0.5, None),
+        (WorkerRequest(gpus_per_worker=0), [node(16, 4)], (14, 14), 1, 0, 1),
+        (WorkerRequest(workers=(3, 3)), [node(8)], (3, 3), 1, 0, 1),
+        (WorkerRequest(workers=(4, 4)), [node(4)], (4, 4), 0.5, 0, 1),
+        (WorkerRequest(workers=(2, 9)), [node(8)], (2, 9), 1, 0, 1),
+        (WorkerRequest(cpus_per_worker=3), [node(8)], (2, 2), 3, 0, 3),
+    ],
+)
+def test_workers_take_what_the_cluster_has_but_the_last_cpus(
+    request_: WorkerRequest,
+    nodes: list[dict[str, float]],
+    workers: tuple[int, int],
+    cpus: float,
+    gpus: float,
+    threads: int | None,
+) -> None:
+    pool = choose_workers(request_, nodes)
+    assert (pool.least, pool.most) == workers
+    assert (pool.cpus, pool.gpus, pool.threads) == (cpus, gpus, threads)
+    held = pool.least * pool.cpus
+    assert sum(each["CPU"] for each in nodes) - held >= min(2, held)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        WorkerRequest(workers=(4, 4), cpus_per_worker=2),
+        WorkerRequest(gpus_per_worker=1),
+        WorkerRequest(cpus_per_worker=9),
+    ],
+)
+def test_workers_that_do_not_fit_are_refused(request_: WorkerRequest) -> None:
+    with pytest.raises(JobError, match=r"room for .* Received: 8 CPUs and 0 GPUs"):
+        choose_workers(request_, [node(8)])
+
+
+@pytest.mark.parametrize(("text", "bounds"), [("4", (4, 4)), ("2:8", (2, 8))])
+def test_numbers_of_workers(text: str, bounds: tuple[int, int]) -> None:
+    assert parse_workers(text) == bounds
+
+
+@pytest.mark.parametrize("text", ["0", "", "8:2", "a", "1:2:3", "-1"])
+def test_what_is_no_number_of_workers(text: str) -> None:
+    with pytest.raises(JobError, match=r"a number or MIN:MAX"):
+        parse_workers(text)
+
+
+def test_a_shard_is_about_a_minute_and_at_most_32000_rows() -> None:
+    cpu = WorkerPool(least=2, most=2, cpus=1, gpus=0, threads=1)
+    gpu = WorkerPool(least=8, most=8, cpus=1, gpus=1, threads=None)
+    assert 20 <= shard_rows(10**9, cpu, BASE, 512) <= 200
+    assert shard_rows(10**9, gpu, BASE, 512) == 32_000
+    assert shard_rows(10**9, cpu, TINY, 64) == 32_000
+    assert shard_rows(60_000, cpu, TINY, 64) == 7_500
+    assert shard_rows(10, cpu, TINY, 64) == 256
