@@ -129,10 +129,14 @@ def share_model(model: PinnedModel, *, dtype: str | None = None) -> SharedModel:
     """
     import ray
 
+    from fnet_registry.engine.arrays import laid_out_for_engine
+
     checkpoint = model.checkpoint
     if checkpoint.tokenizer_proto is None:
         raise InputError(f"The model must have a tokenizer. Received none in: {model.uri}")
-    arrays = {name: np.asarray(array) for name, array in checkpoint.arrays.items()}
+    # Laid out here once, so that no worker needs a copy of its own.
+    laid_out = laid_out_for_engine(checkpoint).arrays
+    arrays = {name: np.asarray(array) for name, array in laid_out.items()}
     return SharedModel(
         config=checkpoint.config,
         encoding=model.encoding,
