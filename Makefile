@@ -2,8 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH := .venv-bench
+PARALLEL := -n 2 --dist loadgroup
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-services test-all bench lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,10 +17,25 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py $(PRESET)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not network"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not services and not network"
+
+# What needs PostgreSQL, Java or iproute2; each suite skips where its own is missing.
+test-services: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark]'
+	$(BIN)/python -m pytest $(PARALLEL) -m "services and not slow"
 
 test-all: $(READY) lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not network"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark]'
+	$(BIN)/python -m pytest $(PARALLEL) -m "not network"
+
+bench: $(BENCH)/.ready
+	cd benchmarks && ../$(BENCH)/bin/python run.py
+
+$(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH)/bin/python -m pip install --quiet -e '.[all]' -r benchmarks/requirements.txt
+	touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -27,4 +44,4 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist demo .pytest_cache .ruff_cache .hypothesis

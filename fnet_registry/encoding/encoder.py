@@ -17,7 +17,6 @@ from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
-from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.handle import Handle
 
 if TYPE_CHECKING:
@@ -111,6 +110,9 @@ class TextEncoder:
         Raises:
             FNetError: If the preset cannot be had or used.
         """
+        # Here, so that a served model needs none of what talks to hubs.
+        from fnet_registry.presets.fetch import fetch
+
         checkpoint = read_checkpoint(fetch(preset).path)
         return cls.from_checkpoint(
             checkpoint,

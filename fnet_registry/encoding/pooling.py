@@ -21,8 +21,6 @@ def pooled_vectors(
         Float32 tensor of shape `(texts, hidden)`.
     """
     if pooling == "mean":
-        sequences = engine.sequence_outputs(token_ids)
-        means = [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
-        return torch.stack(means)
+        return engine.mean_outputs(token_ids, lengths)
     first = engine.first_outputs(token_ids)
     return engine.pooled_outputs(first) if pooling == "pooled" else first

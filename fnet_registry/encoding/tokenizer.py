@@ -10,7 +10,6 @@ from sentencepiece import sentencepiece_model_pb2
 
 from fnet_registry.errors import PresetError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import read_checkpoint
-from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.handle import Handle
 from fnet_registry.presets.writing import write_tokenizer
 
@@ -57,6 +56,9 @@ class FNetTokenizer:
         Raises:
             FNetError: If the preset cannot be had or holds no SentencePiece model.
         """
+        # Here, so that a served model needs none of what talks to hubs.
+        from fnet_registry.presets.fetch import fetch
+
         proto = read_checkpoint(fetch(preset, weights=False).path, weights=False).tokenizer_proto
         if proto is None:
             raise TokenizerError(

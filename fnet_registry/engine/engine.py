@@ -1,6 +1,6 @@
 """The forward pass of FNet in torch, straight from a checkpoint's arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -124,6 +124,30 @@ class Engine:
             Float32 tensor of shape `(batch, hidden)`.
         """
         return self._in_batches(add_mixing_at_first, token_ids, segment_ids)[:, 0]
+
+    @torch.inference_mode()
+    def mean_outputs(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """The mean of the last layer's output over each sequence's first positions.
+
+        On the CPU the last layer's dense part runs over those positions alone. On a GPU it runs
+        over all, for shapes there are fixed.
+
+        Args:
+            token_ids: Integers of shape `(batch, sequence)`.
+            lengths: How many positions of each sequence to take the mean of.
+
+        Returns:
+            Float32 tensor of shape `(batch, hidden)`.
+        """
+        if self.device.type != "cpu":
+            sequences = self.sequence_outputs(token_ids)
+        else:
+            sequences = [
+                self._run(lambda x, n=length: add_mixing(x)[:, :n], ids, torch.zeros_like(ids))[0]
+                for ids, length in zip(token_ids.split(1), lengths, strict=True)
+            ]
+        means = [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
+        return torch.stack(means)
 
     @torch.inference_mode()
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:

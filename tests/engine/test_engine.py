@@ -94,6 +94,15 @@ def test_the_first_position_alone_is_what_the_whole_run_gives_there(
     )
 
 
+def test_a_mean_is_that_of_the_whole_run_s_first_positions(checkpoint: Checkpoint) -> None:
+    engine = Engine(checkpoint)
+    ids = torch.randint(1000, (4, 64), generator=torch.Generator().manual_seed(0))
+    lengths = [2, 17, 63, 64]
+    whole = engine.sequence_outputs(ids)
+    expected = torch.stack([row[:n].mean(0) for row, n in zip(whole, lengths, strict=True)])
+    torch.testing.assert_close(engine.mean_outputs(ids, lengths), expected, rtol=0, atol=1e-5)
+
+
 def test_int8_weights_follow_float32(checkpoint: Checkpoint) -> None:
     ids = torch.randint(1000, (4, 64), generator=torch.Generator().manual_seed(0))
     exact = Engine(checkpoint).sequence_outputs(ids)

@@ -1,0 +1,127 @@
+"""Forward pass: sequences per second of every contender, measured in turn, at equal work.
+
+python benchmarks/forward.py [--length 512] [--batch 8] [--rounds 5]
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from contenders import CONTENDERS
+from machine import description
+from models import BASE, make_presets
+
+DTYPES = ("float32", "bfloat16", "int8")
+
+
+class Contender:
+    """A contender's process, ready for its next forward pass."""
+
+    def __init__(self, name: str, presets: Path, ids: Path, output: Path) -> None:
+        self.name = name
+        self.seconds: list[float] = []
+        self._output = output
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", Path(__file__).with_name("contenders.py"), name]
+            + [str(path) for path in (presets, ids, output)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self.runs = self._out.readline().strip() == "ready"
+
+    def measure(self) -> None:
+        self._in.write("go\n")
+        self._in.flush()
+        self.seconds.append(float(self._out.readline()))
+
+    def output(self) -> np.ndarray:
+        return np.load(self._output)
+
+    def close(self) -> None:
+        self._in.close()
+        self._process.wait()
+
+
+def compare(length: int, batch: int, rounds: int, only: str = "") -> str:
+    """Measures one length; the table says how far each output lies from the first contender's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        make_presets(folder / "presets")
+        ids = np.random.default_rng(0).integers(BASE.vocabulary_size, size=(batch, length))
+        np.save(folder / "ids.npy", ids.astype("int32"))
+        contenders = [
+            Contender(name, folder / "presets", folder / "ids.npy", folder / f"{number}.npy")
+            for number, name in enumerate(CONTENDERS)
+            if only in name
+        ]
+        running = [contender for contender in contenders if contender.runs]
+        for _ in range(rounds):
+            for contender in running:
+                contender.measure()
+        lines = [row(contender, running, batch) for contender in running]
+        missing = [f"| {c.name} | fails | | | |" for c in contenders if not c.runs]
+        for contender in contenders:
+            contender.close()
+    head = [
+        f"### Length {length}, batch {batch}, median of {rounds}",
+        "",
+        "| forward pass | sequences/s | of the fastest float32 peer | of the limit at its dtype"
+        " | lowest cosine to float32 |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *lines, *missing, ""])
+
+
+def row(contender: Contender, running: list[Contender], batch: int) -> str:
+    speed = rate(contender, batch)
+    dtype = next(dtype for dtype in DTYPES if dtype in contender.name)
+    peers = [rate(c, batch) for c in running if is_peer(c.name) and "float32" in c.name]
+    limits = [rate(c, batch) for c in running if c.name.startswith("limit") and dtype in c.name]
+    of_peers = f"{speed / max(peers):.2f}" if peers else ""
+    of_limit = f"{speed / max(limits):.0%}" if limits else ""
+    cells = (contender.name, f"{speed:.2f}", of_peers, of_limit, cosine(contender, running))
+    return f"| {' | '.join(cells)} |"
+
+
+def rate(contender: Contender, batch: int) -> float:
+    return batch / statistics.median(contender.seconds)
+
+
+def is_peer(name: str) -> bool:
+    return name.startswith(("KerasHub", "Transformers"))
+
+
+def cosine(contender: Contender, running: list[Contender]) -> str:
+    if contender.name.startswith("limit"):
+        return ""
+    exact, values = running[0].output(), contender.output()
+    products = (exact * values).sum(-1)
+    norms = np.linalg.norm(exact, axis=-1) * np.linalg.norm(values, axis=-1)
+    return f"{(products / norms).min():.6f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--length", type=int, nargs="+", default=[512])
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="contenders whose name holds this")
+    args = parser.parse_args()
+    print(description(), "\n")
+    for length in args.length:
+        print(compare(length, args.batch, args.rounds, args.only), flush=True)
+
+
+if __name__ == "__main__":
+    main()
