@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-SERVING = ("mlflow", "h5py", "ml_dtypes", "numpy", "sentencepiece", "torch")
+SERVING = ("mlflow", "h5py", "ml_dtypes", "numpy", "safetensors", "sentencepiece", "torch")
 """The distributions that the served path imports. Keras is not one of them."""
 
 

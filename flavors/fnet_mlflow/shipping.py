@@ -4,7 +4,6 @@ It travels as one archive, which Python imports from as it is: a remote store is
 instead of a hundred.
 """
 
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import fnet_mlflow
 import fnet_registry
 from fnet_mlflow.fnet_loader import SHIPPED
 
-_LOADER = "fnet_loader"
+_LOADER = Path(__file__).with_name("fnet_loader.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +41,7 @@ def ship_code(code_paths: Sequence[str | Path] | None, scratch: Path) -> Shipped
     """
     paths = [_pack_packages(scratch)] if code_paths is None else list(map(Path, code_paths))
     if any(path.match(SHIPPED) for path in paths):
-        return ShippedCode(
-            loader_module=_LOADER, paths=list(map(str, [_write_loader(scratch), *paths]))
-        )
+        return ShippedCode(loader_module=_LOADER.stem, paths=[str(_LOADER), *map(str, paths)])
     return ShippedCode(
         loader_module="fnet_mlflow",
         paths=list(map(str, paths)),
@@ -53,20 +50,10 @@ def ship_code(code_paths: Sequence[str | Path] | None, scratch: Path) -> Shipped
 
 
 def _pack_packages(scratch: Path) -> Path:
-    homes = [Path(package.__path__[0]) for package in (fnet_registry, fnet_mlflow)]
-    if homes[0].parent.is_file():
-        # This code itself came with a model.
-        return homes[0].parent
     archive = scratch / f"fnet_registry-{fnet_registry.__version__}.zip"
     with ZipFile(archive, "w", ZIP_DEFLATED) as file:
-        for home in homes:
+        for home in (Path(package.__path__[0]) for package in (fnet_registry, fnet_mlflow)):
             for path in sorted(home.rglob("*")):
                 if path.is_file() and "__pycache__" not in path.parts:
                     file.write(path, path.relative_to(home.parent))
     return archive
-
-
-def _write_loader(scratch: Path) -> Path:
-    loader = scratch / f"{_LOADER}.py"
-    loader.write_bytes(pkgutil.get_data("fnet_mlflow", loader.name) or b"")
-    return loader

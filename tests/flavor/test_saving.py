@@ -198,6 +198,7 @@ class TestRequirements:
             "h5py",
             "ml_dtypes",
             "numpy",
+            "safetensors",
             "sentencepiece",
             "torch",
         ]
