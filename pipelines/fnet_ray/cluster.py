@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,15 +26,25 @@ def ray_cluster() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(runtime_env={"py_modules": _own_packages()}, **_quiet())
-    else:
-        cpus = (os.cpu_count() or 1) + SPARE_CPUS
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
+    with _own_signals():
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(runtime_env={"py_modules": _own_packages()}, **_quiet())
+        else:
+            cpus = (os.cpu_count() or 1) + SPARE_CPUS
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the process's own answer to SIGTERM, in whose place Ray puts one that exits at once."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def live_nodes() -> list[dict[str, float]]:

@@ -48,8 +48,8 @@ def encode(
         The dataset with the column added.
 
     Raises:
-        FNetError: The model cannot be used. When the dataset is consumed: a row is not a text, or
-            too long where that is refused.
+        FNetError: The model cannot be used. When the dataset is consumed, Ray raises an error
+            that names a row that is not a text, or too long where that is refused.
     """
     import ray
     from ray.data import ActorPoolStrategy
@@ -72,7 +72,7 @@ def encode(
         batch_format="pyarrow",
         num_cpus=pool.cpus,
         num_gpus=pool.gpus or None,
-        compute=ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
+        compute=ActorPoolStrategy(min_size=pool.least if workers else 1, max_size=pool.most),
     )
 
 

@@ -112,7 +112,10 @@ def run_shards(job: Job, *, done: Container[int]) -> Iterator[Marker]:
                 batch_format="pyarrow",
                 num_cpus=job.pool.cpus,
                 num_gpus=job.pool.gpus or None,
-                compute=ActorPoolStrategy(min_size=job.pool.least, max_size=job.pool.most),
+                compute=ActorPoolStrategy(
+                    min_size=min(job.pool.least, len(pending)),
+                    max_size=min(job.pool.most, len(pending)),
+                ),
             )
             .map_batches(job.commit(), batch_size=1, batch_format="pyarrow", num_cpus=COMMIT_CPUS)
         )

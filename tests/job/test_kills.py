@@ -43,7 +43,8 @@ def big_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(model: str, corpus: Path, output: Path) -> Iterator[subprocess.Popen]:
     """`fnet embed` in a process of its own; whatever it leaves behind is killed."""
     command = [FNET, "embed", model, corpus, output, "--id-column", "id", "--no-tracking"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with (output.parent / "log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         yield process
     finally:
@@ -97,8 +98,7 @@ def test_every_row_is_there_once_after_kills_at_random_moments(
                 child.kill()
             kills += 1
     with job(short_model, big_corpus, output) as process:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors.decode()
+        assert process.wait() == 0, (tmp_path / "log").read_text()
     check_every_row_is_there_once(output)
 
 

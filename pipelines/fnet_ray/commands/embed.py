@@ -164,6 +164,7 @@ def _names(text: str) -> list[str]:
 
 def _stop(number: int, frame: object) -> NoReturn:
     """End as on a user's interrupt: what is committed stays, the next run goes on."""
+    print("fnet: stopped; the same command goes on from here", file=sys.stderr)
     sys.exit(TERMINATED)
 
 
