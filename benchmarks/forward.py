@@ -4,53 +4,16 @@ python benchmarks/forward.py [--length 512] [--batch 8] [--rounds 5]
 """
 
 import argparse
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from contenders import CONTENDERS
+from forward_contenders import CONTENDERS
 from machine import description
 from models import BASE, make_presets
+from process import Contender, lowest_cosine
 
 DTYPES = ("float32", "bfloat16", "int8")
-
-
-class Contender:
-    """A contender's process, ready for its next forward pass."""
-
-    def __init__(self, name: str, presets: Path, ids: Path, output: Path) -> None:
-        self.name = name
-        self.seconds: list[float] = []
-        self._output = output
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", Path(__file__).with_name("contenders.py"), name]
-            + [str(path) for path in (presets, ids, output)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout
-        self.runs = self._out.readline().strip() == "ready"
-
-    def measure(self) -> None:
-        self._in.write("go\n")
-        self._in.flush()
-        self.seconds.append(float(self._out.readline()))
-
-    def output(self) -> np.ndarray:
-        return np.load(self._output)
-
-    def close(self) -> None:
-        self._in.close()
-        self._process.wait()
 
 
 def compare(length: int, batch: int, rounds: int, only: str = "") -> str:
@@ -61,7 +24,13 @@ def compare(length: int, batch: int, rounds: int, only: str = "") -> str:
         ids = np.random.default_rng(0).integers(BASE.vocabulary_size, size=(batch, length))
         np.save(folder / "ids.npy", ids.astype("int32"))
         contenders = [
-            Contender(name, folder / "presets", folder / "ids.npy", folder / f"{number}.npy")
+            Contender(
+                "forward_contenders",
+                name,
+                folder / "presets",
+                folder / "ids.npy",
+                folder / f"{number}.npy",
+            )
             for number, name in enumerate(CONTENDERS)
             if only in name
         ]
@@ -95,7 +64,7 @@ def row(contender: Contender, running: list[Contender], batch: int) -> str:
 
 
 def rate(contender: Contender, batch: int) -> float:
-    return batch / statistics.median(contender.seconds)
+    return batch / contender.median()
 
 
 def is_peer(name: str) -> bool:
@@ -105,10 +74,7 @@ def is_peer(name: str) -> bool:
 def cosine(contender: Contender, running: list[Contender]) -> str:
     if contender.name.startswith("limit"):
         return ""
-    exact, values = running[0].output(), contender.output()
-    products = (exact * values).sum(-1)
-    norms = np.linalg.norm(exact, axis=-1) * np.linalg.norm(values, axis=-1)
-    return f"{(products / norms).min():.6f}"
+    return f"{lowest_cosine(running[0].output(), contender.output()):.6f}"
 
 
 def main() -> None:

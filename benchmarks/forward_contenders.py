@@ -1,14 +1,6 @@
-"""The ways to run FNet that are compared: each a function from token ids to the sequence output.
-
-Run as a program, it is one contender in a process of its own, driven over its standard streams:
-a line in, one forward pass, its seconds out.
-
-    python benchmarks/contenders.py NAME PRESETS IDS.npy OUTPUT.npy
-"""
+"""The ways to run FNet that are compared: each a function from token ids to the sequence output."""
 
 import os
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,20 +112,3 @@ CONTENDERS: dict[str, Callable[[Path], Forward]] = {
         f, library="oneDNN", dtype="int8"
     ),
 }
-
-
-def main(name: str, folder: str, ids_file: str, output_file: str) -> None:
-    channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    forward = CONTENDERS[name](Path(folder))
-    ids = np.load(ids_file)
-    np.save(output_file, forward(ids))
-    print("ready", file=channel)
-    for _ in sys.stdin:
-        started = time.perf_counter()
-        forward(ids)
-        print(time.perf_counter() - started, file=channel)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,0 +1,60 @@
+"""A registered model, warm: one text at length 128, against the bare forward pass; peak memory.
+
+python benchmarks/serving.py
+"""
+
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from machine import description
+from models import make_presets
+
+LENGTH, ROUNDS = 128, 60
+
+
+def main() -> None:
+    import mlflow
+
+    import fnet_mlflow
+
+    with tempfile.TemporaryDirectory() as scratch:
+        preset, _ = make_presets(Path(scratch) / "presets")
+        mlflow.set_tracking_uri(f"sqlite:///{scratch}/mlflow.db")
+        mlflow.create_experiment("bench", artifact_location=f"{scratch}/artifacts")
+        mlflow.set_experiment("bench")
+        fnet_mlflow.register_preset(str(preset), "fnet", sequence_length=LENGTH)
+        model = mlflow.pyfunc.load_model("models:/fnet/1")
+        encoder = model.get_raw_model()
+        texts = ["Fourier transforms mix tokens as attention does, at a fraction of its cost."]
+        tokens = encoder.tokenize(texts)
+        ids = torch.from_numpy(tokens.padded(LENGTH, encoder.tokenizer.pad_token_id))
+        lengths = tokens.lengths.tolist()
+        runs: dict[str, Callable[[], object]] = {
+            "bare forward pass": lambda: encoder._engine.mean_outputs(ids, lengths),
+            "TextEncoder.encode": lambda: encoder.encode(texts),
+            "mlflow.pyfunc predict": lambda: model.predict(texts),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(ROUNDS):
+            for name, run in runs.items():
+                started = time.perf_counter()
+                run()
+                seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(values[5:]) for name, values in seconds.items()}
+    bare = medians["bare forward pass"]
+    print(description(), "\n")
+    print(f"| one text, length {LENGTH}, warm | median ms | of the bare forward pass |")
+    print("|---|---|---|")
+    for name, median in medians.items():
+        print(f"| {name} | {median * 1e3:.1f} | {median / bare:.2f} |")
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    print(f"\nPeak resident memory of this process, MLflow included: {int(peak[1]) / 1024:,.0f} MB")  # type: ignore[index]
+
+
+if __name__ == "__main__":
+    main()
