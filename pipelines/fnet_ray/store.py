@@ -195,13 +195,15 @@ class ObjectStore:
     @contextlib.contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
         """Open a file to write by pieces; it appears when the block ends without an error."""
-        file = self.fs.open(f"{self.root}/{name}", "wb")
+        file = self.fs.open(f"{self.root}/{name}", "wb", autocommit=False)
         try:
             yield file
         except BaseException:
+            file.close()
             file.discard()
             raise
         file.close()
+        file.commit()
 
     def claim(self, name: str, data: bytes) -> bool:
         """Create a file where none is. Return whether this caller was the first."""

@@ -1,0 +1,116 @@
+"""The whole job on an object store: a real client against a server on this machine."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fnet_ray
+from fnet_ray.lease import Lease
+from fnet_ray.markers import read_markers
+from fnet_ray.store import open_store
+from fnet_registry import TextEncoder
+from fnet_registry.errors import InputError, LeaseError
+from tests.job.corpora import TEXTS, table
+
+pytestmark = [pytest.mark.xdist_group("ray")]
+
+FNET = Path(sys.executable).with_name("fnet")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket(endpoint: str) -> Iterator[str]:
+    """A bucket that this process, and those that it starts, know how to reach."""
+    import s3fs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", endpoint)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("corpora")
+        yield "s3://corpora"
+
+
+class TestStore:
+    """What the job needs of an object store."""
+
+    def test_the_first_claim_wins(self, bucket: str) -> None:
+        store = open_store(f"{bucket}/claims")
+        assert store.claim("a/claim", b"first")
+        assert not store.claim("a/claim", b"second")
+        assert store.read("a/claim") == b"first"
+
+    def test_a_move_may_be_repeated(self, bucket: str) -> None:
+        store = open_store(f"{bucket}/moves")
+        store.write("from", b"data")
+        for _ in range(2):
+            store.move("from", "to")
+        assert store.names("") == ["to"]
+        assert store.read("to") == b"data"
+
+    def test_what_fails_half_way_is_not_there(self, bucket: str) -> None:
+        store = open_store(f"{bucket}/halves")
+        with pytest.raises(RuntimeError, match="half"), store.create("file") as file:
+            file.write(b"data")
+            raise RuntimeError("half way")
+        assert not store.exists("file")
+
+    def test_a_lease(self, bucket: str) -> None:
+        store = open_store(f"{bucket}/lease")
+        with Lease(store), pytest.raises(LeaseError, match="free in"):
+            Lease(store).__enter__()
+        with Lease(store):
+            pass
+
+
+def test_a_missing_object(bucket: str, preset_folder: Path) -> None:
+    with pytest.raises(InputError, match=r"Received: s3://corpora/none\.parquet"):
+        fnet_ray.embed(preset_folder, f"{bucket}/none.parquet", f"{bucket}/out")
+
+
+@pytest.mark.timeout(200)
+def test_a_job_from_and_to_a_bucket(
+    bucket: str, registry_uri: str, preset_folder: Path, encoder: TextEncoder
+) -> None:
+    inputs, output = open_store(f"{bucket}/in"), f"{bucket}/out"
+    with inputs.create("a.parquet") as file:
+        pq.write_table(table([*TEXTS, None]), file)
+    inputs.write("deep/b.jsonl", b'{"text": "a line"}\nbroken\n')
+
+    command = [FNET, "embed", preset_folder, f"{bucket}/in", output]
+    subprocess.run(command, check=True, timeout=120)
+
+    status = fnet_ray.read_status(output)
+    assert (status.state, status.rows, status.rejected) == ("finished", 9, 2)
+    store = open_store(output)
+    assert store.names("run/staging") == []
+    found = pa.concat_tables(
+        pq.read_table(pa.BufferReader(store.read(file.name)))
+        for marker in read_markers(store)
+        for file in marker.files
+        if file.name.startswith("embeddings/")
+    )
+    assert found["text"].to_pylist() == [*TEXTS, "a line"]
+    np.testing.assert_allclose(
+        np.array(found["embedding"].to_pylist(), np.float32),
+        encoder.encode([*TEXTS, "a line"]),
+        atol=1e-6,
+    )
