@@ -1,6 +1,6 @@
 """What turns a text into a vector, besides the weights and the vocabulary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
@@ -116,3 +116,35 @@ class EncodingConfig:
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values."""
         return asdict(self)
+
+
+def complete_encoding(
+    longest: int,
+    *,
+    sequence_length: int | None = None,
+    buckets: Sequence[int] = (),
+    pooling: Pooling = "mean",
+    normalize: bool = False,
+    quantization: Quantization | None = None,
+) -> EncodingConfig:
+    """Completes what a user says of an encoding with the model's own defaults.
+
+    Args:
+        longest: The model's longest input, which is the default length.
+        sequence_length: As in `EncodingConfig`, like all that follow.
+        buckets: See above; any imply the padding policy `bucket`.
+        pooling: See above.
+        normalize: See above.
+        quantization: See above.
+
+    Raises:
+        ConfigError: If a value is impossible.
+    """
+    return EncodingConfig(
+        sequence_length=longest if sequence_length is None else sequence_length,
+        padding="bucket" if buckets else "fixed",
+        buckets=tuple(buckets),
+        pooling=pooling,
+        normalize=normalize,
+        quantization=quantization,
+    )

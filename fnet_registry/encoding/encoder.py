@@ -10,7 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fnet_registry.encoding.config import EncodingConfig, LongText, Pooling, Quantization
+from fnet_registry.encoding.config import (
+    EncodingConfig,
+    LongText,
+    Pooling,
+    Quantization,
+    complete_encoding,
+)
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.encoding.tokenizer import FNetTokenizer
@@ -67,8 +73,8 @@ class TextEncoder:
         num_threads: int | None = None,
     ) -> None:
         checkpoint = backbone.to_checkpoint(tokenizer.proto)
-        config = encoding_config(
-            checkpoint,
+        config = complete_encoding(
+            checkpoint.config.max_sequence_length,
             sequence_length=sequence_length,
             buckets=buckets,
             pooling=pooling,
@@ -116,8 +122,8 @@ class TextEncoder:
         checkpoint = read_checkpoint(fetch(preset).path)
         return cls.from_checkpoint(
             checkpoint,
-            encoding_config(
-                checkpoint,
+            complete_encoding(
+                checkpoint.config.max_sequence_length,
                 sequence_length=sequence_length,
                 buckets=buckets,
                 pooling=pooling,
@@ -157,7 +163,7 @@ class TextEncoder:
             TokenizerError: If the checkpoint has no tokenizer.
         """
         self = cls.__new__(cls)
-        config = config or encoding_config(checkpoint)
+        config = config or complete_encoding(checkpoint.config.max_sequence_length)
         self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
         return self
 
@@ -319,39 +325,6 @@ class TextEncoder:
         if self.config.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
         return vectors.cpu().numpy()
-
-
-def encoding_config(
-    checkpoint: Checkpoint,
-    *,
-    sequence_length: int | None = None,
-    buckets: Sequence[int] = (),
-    pooling: Pooling = "mean",
-    normalize: bool = False,
-    quantization: Quantization | None = None,
-) -> EncodingConfig:
-    """Completes what a user says of an encoding with the model's own defaults.
-
-    Args:
-        checkpoint: The model, whose longest input is the default length.
-        sequence_length: As in `EncodingConfig`, like all that follow.
-        buckets: See above; any imply the padding policy `bucket`.
-        pooling: See above.
-        normalize: See above.
-        quantization: See above.
-
-    Raises:
-        ConfigError: If a value is impossible.
-    """
-    longest = checkpoint.config.max_sequence_length
-    return EncodingConfig(
-        sequence_length=longest if sequence_length is None else sequence_length,
-        padding="bucket" if buckets else "fixed",
-        buckets=tuple(buckets),
-        pooling=pooling,
-        normalize=normalize,
-        quantization=quantization,
-    )
 
 
 def _positive(name: str, value: int) -> int:

@@ -6,8 +6,8 @@ from typing import Any
 
 from fnet_registry.errors import ConfigError, WeightsError
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.hdf5 import describe_hdf5
+from fnet_registry.presets.shards import shard_paths
 from fnet_registry.presets.stored import StoredName, StoredTensor
 
 CONFIG_FILE = "config.json"
@@ -101,29 +101,7 @@ def weights_files(folder: Path) -> list[Path]:
             f"A preset folder must hold `{WEIGHTS_FILE}` or `{WEIGHTS_INDEX_FILE}`."
             f" Received: {folder}"
         )
-    return [folder / name for name in shard_names(read_json(folder / WEIGHTS_INDEX_FILE))]
-
-
-def shard_names(index: Mapping[str, Any]) -> list[str]:
-    """File names of a sharded preset, from its `model.weights.json`.
-
-    Raises:
-        WeightsError: If the index is not one, or names anything but a file beside it.
-    """
-    weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsError("A weights index must map tensors to files. Received: no `weight_map`")
-    names: set[str] = set()
-    for entry in weight_map.values():
-        files = entry if isinstance(entry, list) else [entry]
-        for name in files:
-            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".h5"):
-                raise WeightsError(
-                    "A weights index must name files beside it, for example"
-                    f" `model_00000.weights.h5`. Received: {name!r}"
-                )
-            names.add(name)
-    return sorted(names)
+    return shard_paths(folder / WEIGHTS_INDEX_FILE)
 
 
 def describe_weights(folder: Path) -> dict[str, StoredTensor]:

@@ -1,14 +1,13 @@
 """Transformers checkpoints of every FNet class: what lies where in them."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fnet_registry.errors import ConfigError, WeightsError
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.safetensors import describe_safetensors
+from fnet_registry.presets.shards import shard_paths
 from fnet_registry.presets.stored import StoredName, StoredTensor
 from fnet_registry.presets.torch_pickle import describe_torch_pickle
 
@@ -103,31 +102,11 @@ def describe_weights(folder: Path) -> dict[str, StoredTensor]:
     for name, describe in _WEIGHTS_FILES.items():
         path = folder / name
         if path.exists():
-            paths = [path]
-            if name.endswith(".index.json"):
-                paths = [folder / shard for shard in shard_names(read_json(path))]
+            paths = shard_paths(path) if name.endswith(".index.json") else [path]
             return _backbone_only(describe(paths))
     raise WeightsError(
         f"A preset folder must hold one of {', '.join(_WEIGHTS_FILES)}. Received: {folder}"
     )
-
-
-def shard_names(index: Mapping[str, Any]) -> list[str]:
-    """File names of a sharded checkpoint, from its `*.index.json`.
-
-    Raises:
-        WeightsError: If the index is not one, or names anything but a file beside it.
-    """
-    weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsError("A weights index must map tensors to files. Received: no `weight_map`")
-    for name in weight_map.values():
-        if not isinstance(name, str) or Path(name).name != name:
-            raise WeightsError(
-                "A weights index must name files beside it, for example"
-                f" `model-00001-of-00002.safetensors`. Received: {json.dumps(name)}"
-            )
-    return sorted(set(weight_map.values()))
 
 
 def _backbone_only(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
