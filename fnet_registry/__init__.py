@@ -4,8 +4,9 @@ The names below are loaded on first use, so that importing the package costs not
 backbone and its layers bring Keras with them, and only they and the encoder bring torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fnet_registry.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -18,7 +19,6 @@ _HOMES = {
     "FNetTokenizer": "fnet_registry.encoding.tokenizer",
     "TextEncoder": "fnet_registry.encoding.encoder",
 }
-_NEED_KERAS = ("fnet_registry.backbone", "fnet_registry.layers")
 
 __all__ = [
     "Backbone",
@@ -39,11 +39,4 @@ if TYPE_CHECKING:
     from fnet_registry.presets.checkpoint import Checkpoint
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
