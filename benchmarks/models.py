@@ -37,7 +37,17 @@ def make_presets(folder: Path, config: FNetConfig = BASE) -> tuple[Path, Path]:
 
 
 def random_checkpoint(config: FNetConfig) -> Checkpoint:
-    """Seeded random weights, of the size that trained ones have, with a tokenizer."""
+    """The model with a tokenizer."""
+    return Checkpoint(
+        config=config,
+        arrays=random_weights(config),
+        tokenizer_proto=train_tokenizer(),
+        dtype="float32",
+    )
+
+
+def random_weights(config: FNetConfig) -> dict[str, np.ndarray]:
+    """Seeded random weights, of the size that trained ones have."""
     generator = np.random.default_rng(0)
     arrays = {}
     for name, shape in tensor_shapes(config).items():
@@ -47,12 +57,7 @@ def random_checkpoint(config: FNetConfig) -> Checkpoint:
             arrays[name] = np.zeros(shape, "float32")
         else:
             arrays[name] = 0.02 * generator.standard_normal(shape, "float32")
-    return Checkpoint(
-        config=config,
-        arrays=arrays,
-        tokenizer_proto=train_tokenizer(),
-        dtype="float32",
-    )
+    return arrays
 
 
 def train_tokenizer() -> bytes:

@@ -10,6 +10,7 @@ RUNS = {
     "Texts to vectors": ["texts.py", *sys.argv[1:]],
     "Start": ["startup.py"],
     "A registered model": ["serving.py"],
+    "Cost": ["scaling.py"],
 }
 
 
