@@ -105,13 +105,18 @@ class EncodeTokens:
     def __init__(
         self, model: SharedModel, output_column: str, num_threads: int | None, driver: Worker
     ) -> None:
-        """Build the encoder and check that this worker runs the driver's versions."""
+        """Build the encoder."""
         self._encoder = model.encoder(num_threads=num_threads)
         self._column = output_column
-        describe_worker(self._encoder.device).check_versions(driver)
+        self._worker, self._driver = describe_worker(self._encoder.device), driver
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Encode a batch."""
+        """Encode a batch.
+
+        Raises:
+            JobError: This worker does not run the driver's versions.
+        """
+        self._worker.check_versions(self._driver)
         vectors = self._encoder.encode_tokens(tokens_of(batch[TOKENS]))
         kind = pa.list_(pa.float32(), self._encoder.dim)
         return batch.drop_columns([TOKENS]).append_column(

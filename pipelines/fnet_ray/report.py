@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,6 +12,8 @@ from fnet_ray.markers import Marker
 from fnet_ray.progress import Progress
 from fnet_ray.store import Store
 from fnet_registry.errors import JobError
+
+logger = logging.getLogger(__name__)
 
 NAME = "run/report.json"
 
@@ -59,7 +62,12 @@ def check_complete(manifest: Manifest, markers: Sequence[Marker]) -> None:
 def make_report(
     store: Store, manifest: Manifest, markers: Sequence[Marker], progress: Progress
 ) -> Report:
-    """Sum a job up."""
+    """Sum a job up, and warn of vectors that came from unlike devices."""
+    devices = tuple(sorted({marker.work["device"] for marker in markers}))
+    if len(devices) > 1:
+        logger.warning(
+            "Vectors of unlike devices differ in their last bits: %s", "; ".join(devices)
+        )
     return Report(
         output=store.url,
         model=manifest.model,
@@ -72,6 +80,6 @@ def make_report(
         shards=progress.shards_done,
         seconds=progress.seconds,
         rows_per_second=progress.rows_per_second,
-        devices=tuple(sorted({marker.work["device"] for marker in markers})),
+        devices=devices,
         tracking_run=manifest.tracking_run,
     )

@@ -68,9 +68,14 @@ class TestStore:
 
     def test_what_fails_half_way_is_not_there(self, bucket: str) -> None:
         store = open_store(f"{bucket}/halves")
-        with pytest.raises(RuntimeError, match="half"), store.create("file") as file:
-            file.write(b"data")
-            raise RuntimeError("half way")
+
+        def fail_half_way() -> None:
+            with store.create("file") as file:
+                file.write(b"data")
+                raise RuntimeError("half way")
+
+        with pytest.raises(RuntimeError, match="half way"):
+            fail_half_way()
         assert not store.exists("file")
 
     def test_a_lease(self, bucket: str) -> None:

@@ -45,11 +45,11 @@ class EncodeShard:
     """
 
     def __init__(self, model: SharedModel, options: EncodeOptions, driver: Worker) -> None:
-        """Build the encoder and check that this worker runs the driver's versions."""
+        """Build the encoder."""
         self._options = options
+        self._driver = driver
         self._encoder = model.encoder(num_threads=options.num_threads)
         self._worker = describe_worker(self._encoder.device)
-        self._worker.check_versions(driver)
         self._isolating = IsolatingEncoder(
             self._encoder.encode_tokens,
             dim=self._encoder.dim,
@@ -57,7 +57,13 @@ class EncodeShard:
         )
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Encode the shard that is the batch's one row."""
+        """Encode the shard that is the batch's one row.
+
+        Raises:
+            JobError: This worker does not run the driver's versions. (An error of the
+                constructor would reach the driver as text, without its type.)
+        """
+        self._worker.check_versions(self._driver)
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
