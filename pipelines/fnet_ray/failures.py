@@ -13,7 +13,8 @@ def own_error(error: Exception) -> Exception:
     from ray.exceptions import RayTaskError
 
     if isinstance(error, RayTaskError) and isinstance(error.cause, FNetError):
-        return error.cause
+        message, *_ = str(error.cause).splitlines()  # Ray adds lines of its own
+        return type(error.cause)(message)
     return error
 
 
