@@ -16,8 +16,10 @@ _KEYS = {
     "name": str,
     "alias": str,
     "sequence_length": int,
+    "buckets": list,
     "pooling": str,
     "normalize": bool,
+    "quantization": str,
     "dtype": str,
     "tags": dict,
     "reference": bool,
@@ -48,7 +50,8 @@ def read_presets(path: Path) -> list[dict[str, Any]]:
 
     Args:
         path: A file of `[[preset]]` tables, each with `handle`, `name` and optionally `alias`,
-            `sequence_length`, `pooling`, `normalize`, `dtype`, `tags`, `reference` and `force`.
+            `sequence_length`, `buckets`, `pooling`, `normalize`, `quantization`, `dtype`, `tags`,
+            `reference` and `force`.
 
     Raises:
         ModelError: It is no TOML, or a table has other keys or values than these.

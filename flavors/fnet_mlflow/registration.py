@@ -54,8 +54,10 @@ def register_preset(
     *,
     tokenizer: Any = None,
     sequence_length: int | None = None,
+    buckets: Sequence[int] | None = None,
     pooling: str | None = None,
     normalize: bool | None = None,
+    quantization: str | None = None,
     model_config: Mapping[str, Any] | None = None,
     alias: str | None = None,
     tags: Mapping[str, str] | None = None,
@@ -73,8 +75,10 @@ def register_preset(
         name: The registered model; made where there is none.
         tokenizer: The `FNetTokenizer` of a backbone.
         sequence_length: Pad length in tokens; by default the model's maximum.
+        buckets: Lengths to pad to instead, rising to `sequence_length`.
         pooling: `"mean"` (default), `"cls"` or `"pooled"`.
         normalize: Whether vectors have length 1 unless a request says otherwise.
+        quantization: `"int8"` runs the dense layers with int8 weights on a CPU.
         model_config: Load-time settings to save: `device`, `dtype`, `batch_size`, `num_threads`,
             `verify`.
         alias: An alias to set on the version, for example `"champion"`.
@@ -97,13 +101,16 @@ def register_preset(
         preset,
         tokenizer=tokenizer,
         sequence_length=sequence_length,
+        buckets=buckets,
         pooling=pooling,
         normalize=normalize,
+        quantization=quantization,
     )
     settings = load_settings(model_config)
     changed = {key: value for key, value in settings.items() if value != LOAD_SETTINGS[key]}
     if reference:
-        _check_reference(source, (sequence_length, pooling, normalize, *changed.values()))
+        encoding = (sequence_length, buckets, pooling, normalize, quantization)
+        _check_reference(source, (*encoding, *changed.values()))
         changed["reference"] = True
     _warn_of_pretrained(source)
     digest = content_digest(source.checkpoint, source.encoding, changed)

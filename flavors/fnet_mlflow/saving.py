@@ -31,8 +31,10 @@ def save_model(
     *,
     tokenizer: Any = None,
     sequence_length: int | None = None,
+    buckets: Sequence[int] | None = None,
     pooling: str | None = None,
     normalize: bool | None = None,
+    quantization: str | None = None,
     code_paths: Sequence[str] | None = None,
     mlflow_model: Model | None = None,
     signature: ModelSignature | None = None,
@@ -53,8 +55,11 @@ def save_model(
         tokenizer: The `FNetTokenizer` of a backbone.
         sequence_length: Pad length in tokens, for a handle or backbone; by default the model's
             maximum.
+        buckets: Lengths to pad to instead, rising to `sequence_length`, for a handle or backbone.
         pooling: `"mean"` (default), `"cls"` or `"pooled"`, for a handle or backbone.
         normalize: Whether vectors have length 1 unless a request says otherwise, for a handle or
+            backbone.
+        quantization: `"int8"` runs the dense layers with int8 weights on a CPU; for a handle or
             backbone.
         code_paths: Files and folders to ship with the model. By default this project's own
             packages; `[]` ships nothing and requires an installed `fnet-registry`; a wheel of
@@ -80,8 +85,10 @@ def save_model(
         model,
         tokenizer=tokenizer,
         sequence_length=sequence_length,
+        buckets=buckets,
         pooling=pooling,
         normalize=normalize,
+        quantization=quantization,
     )
     probe = record_probe(source.reference())
     write_model(
@@ -107,8 +114,10 @@ def log_model(
     *,
     tokenizer: Any = None,
     sequence_length: int | None = None,
+    buckets: Sequence[int] | None = None,
     pooling: str | None = None,
     normalize: bool | None = None,
+    quantization: str | None = None,
     registered_model_name: str | None = None,
     await_registration_for: int = 300,
     params: Mapping[str, Any] | None = None,
@@ -135,8 +144,10 @@ def log_model(
         name: The logged model's name.
         tokenizer: See above.
         sequence_length: See above.
+        buckets: See above.
         pooling: See above.
         normalize: See above.
+        quantization: See above.
         registered_model_name: Registers the model under this name too.
         await_registration_for: Seconds to wait until the version is ready.
         params: Parameters of the logged model, beside its encoding.
@@ -165,8 +176,10 @@ def log_model(
         model,
         tokenizer=tokenizer,
         sequence_length=sequence_length,
+        buckets=buckets,
         pooling=pooling,
         normalize=normalize,
+        quantization=quantization,
     )
     return Model.log(
         artifact_path=None,

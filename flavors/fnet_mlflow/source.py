@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fnet_mlflow.provenance import Provenance, read_provenance
-from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.encoding.config import EncodingConfig, complete_encoding
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import PresetFolder
@@ -44,8 +44,8 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
     Args:
         model: A `TextEncoder`, a preset handle, or an `FNetBackbone`.
         tokenizer: The `FNetTokenizer` of a backbone.
-        **encoding: `sequence_length`, `pooling` and `normalize`, where they are not None; an
-            encoder brings its own.
+        **encoding: Arguments of `complete_encoding`, where they are not None; an encoder brings
+            its own.
 
     Raises:
         TypeError: The model is none of these, or a backbone comes without its tokenizer.
@@ -84,9 +84,8 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
 def resolve_folder(folder: PresetFolder, **chosen: Any) -> Source:
     """Reads a preset that lies on this machine, with an encoding of its own."""
     checkpoint = read_checkpoint(folder.path)
-    longest = checkpoint.config.max_sequence_length
     return Source(
         checkpoint=checkpoint,
-        encoding=EncodingConfig(**{"sequence_length": longest, **chosen}),
+        encoding=complete_encoding(checkpoint.config.max_sequence_length, **chosen),
         provenance=read_provenance(folder),
     )

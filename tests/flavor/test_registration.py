@@ -15,8 +15,12 @@ from mlflow.exceptions import MlflowException
 
 import fnet_mlflow
 from fnet_mlflow.catalog import find_version
-from fnet_registry import FNetBackbone, TextEncoder
+from fnet_mlflow.content import content_digest
+from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
 from fnet_registry.errors import ModelError, PresetError
+from fnet_registry.presets.checkpoint import Checkpoint
+
+GOLDEN_DIGEST = "37789b95167452eb43dbf1d52212bc3814c9c680ebd5e13887c172d41faac226"
 
 REGISTER = """
 import sys, mlflow, fnet_mlflow
@@ -188,3 +192,8 @@ def test_a_local_preset_is_registered_without_a_warning(
     with caplog.at_level(logging.WARNING, logger="fnet_mlflow"):
         register()
     assert not caplog.records
+
+
+def test_the_digest_of_a_content_never_changes(checkpoint: Checkpoint):
+    """A release that changed it would register everything anew."""
+    assert content_digest(checkpoint, EncodingConfig(sequence_length=64), {}) == GOLDEN_DIGEST

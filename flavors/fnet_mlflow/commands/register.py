@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--normalize", action="store_true", default=None, help="give vectors of length 1"
     )
+    parser.add_argument(
+        "--buckets", metavar="A,B,…", help="lengths to pad to instead, the last the pad length"
+    )
+    parser.add_argument(
+        "--quantization", choices=("int8",), help="run the dense layers with int8 weights"
+    )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="dtype at load")
     parser.add_argument(
         "--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag; may be repeated"
@@ -57,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
         args.name,
         alias=args.alias,
         sequence_length=args.sequence_length,
+        buckets=_read_buckets(args.buckets),
         pooling=args.pooling,
         normalize=args.normalize,
+        quantization=args.quantization,
         model_config={"dtype": args.dtype} if args.dtype else None,
         tags=_read_tags(args.tag),
         reference=args.reference,
@@ -94,6 +102,14 @@ def _say(registration: Registration) -> str:
         f"registered: {told['parameter_count']:,} parameters, {told['embedding_dim']} dimensions, "
         f"{told['pooling']} pooling over {told['sequence_length']} tokens"
     )
+
+
+def _read_buckets(lengths: str | None) -> list[int] | None:
+    if lengths is None:
+        return None
+    if not all(length.strip().isdecimal() for length in lengths.split(",")):
+        raise ModelError(f"Buckets are written like 32,64,128. Received: {lengths!r}")
+    return [int(length) for length in lengths.split(",")]
 
 
 def _read_tags(pairs: list[str]) -> dict[str, str]:
