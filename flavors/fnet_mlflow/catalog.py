@@ -1,7 +1,7 @@
 """The registered FNet versions, read from their tags."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -22,7 +22,7 @@ class CatalogEntry:
         version: Its version.
         aliases: The aliases that point to it.
         handle: The pinned handle it was made from; None for a model made in a process.
-        encoding: Pooling and pad length, for example `mean/512`.
+        encoding: Pooling and pad lengths, for example `mean/512` or `cls/32,64,128/int8`.
         embedding_dim: Length of a vector.
         parameter_count: Number of parameters.
         weights_bytes: Size of the weights.
@@ -88,15 +88,22 @@ def _entry(model: RegisteredModel, version: ModelVersion) -> CatalogEntry:
     tags = {key.removeprefix(TAG_PREFIX): value for key, value in version.tags.items()}
     number = int(version.version)
     aliases = sorted(alias for alias, to in model.aliases.items() if int(to) == number)
-    normalized = "/normalized" if json.loads(tags["normalize"]) else ""
     return CatalogEntry(
         name=model.name,
         version=number,
         aliases=tuple(aliases),
         handle=tags.get("handle"),
-        encoding=f"{tags['pooling']}/{tags['sequence_length']}{normalized}",
+        encoding=_encoding(tags),
         embedding_dim=int(tags["embedding_dim"]),
         parameter_count=int(tags["parameter_count"]),
         weights_bytes=int(tags["weights_bytes"]),
         reference=str(version.source).startswith(HUB_SCHEMES),
     )
+
+
+def _encoding(tags: Mapping[str, str]) -> str:
+    buckets = json.loads(tags.get("buckets", "[]"))
+    parts = [tags["pooling"], ",".join(map(str, buckets)) or tags["sequence_length"]]
+    if json.loads(tags["normalize"]):
+        parts.append("normalized")
+    return "/".join([*parts, *filter(None, [tags.get("quantization")])])

@@ -14,7 +14,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 import fnet_mlflow
-from fnet_mlflow.catalog import find_version
+from fnet_mlflow.catalog import find_version, list_versions
 from fnet_mlflow.content import content_digest
 from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
 from fnet_registry.errors import ModelError, PresetError
@@ -197,3 +197,20 @@ def test_a_local_preset_is_registered_without_a_warning(
 def test_the_digest_of_a_content_never_changes(checkpoint: Checkpoint):
     """A release that changed it would register everything anew."""
     assert content_digest(checkpoint, EncodingConfig(sequence_length=64), {}) == GOLDEN_DIGEST
+
+
+def test_buckets_and_int8_weights_are_versions_of_their_own(
+    registry: Path, preset_folder: Path
+) -> None:
+    plain = fnet_mlflow.register_preset(preset_folder, "fnet")
+    bucketed = fnet_mlflow.register_preset(preset_folder, "fnet", buckets=[8, 64])
+    int8 = fnet_mlflow.register_preset(preset_folder, "fnet", quantization="int8")
+    assert [plain.version, bucketed.version, int8.version] == [1, 2, 3]
+    assert [entry.encoding for entry in list_versions("fnet")] == [
+        "mean/64",
+        "mean/8,64",
+        "mean/64/int8",
+    ]
+    expected = TextEncoder.from_preset(preset_folder, buckets=[8, 64]).encode(["a text"])
+    loaded = fnet_mlflow.load_model(bucketed.model_uri)
+    np.testing.assert_array_equal(loaded.encode(["a text"]), expected)
