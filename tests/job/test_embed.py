@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_registry import TextEncoder
+from fnet_registry import EncodingConfig, TextEncoder
 from fnet_registry.errors import InputError, OutputError
 from tests.job.corpora import TEXTS, WRITERS, write_json_lines, write_parquet
 
@@ -92,7 +92,8 @@ def test_a_registered_model_is_pinned_and_named_in_every_file(
     metadata = pq.read_metadata(file).metadata
     assert metadata[b"fnet.model"] == registry.encode()
     assert metadata[b"fnet.digest"] == report.digest.encode()
-    assert json.loads(metadata[b"fnet.encoding"]) == encoder.config.to_dict()
+    encoding = EncodingConfig.from_dict(json.loads(metadata[b"fnet.encoding"]))
+    assert encoding == encoder.config
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray")]
-ROWS = 200
+ROWS = 1200
 
 
 class StoppedError(Exception):
@@ -39,7 +39,7 @@ def stop_after(shards: int):
 @pytest.fixture
 def long_corpus(tmp_path: Path) -> Path:
     texts = [f"text number {i}" if i % 20 else None for i in range(ROWS)]
-    return write_parquet(tmp_path / "corpus.parquet", texts, row_group_size=70)
+    return write_parquet(tmp_path / "corpus.parquet", texts, row_group_size=170)
 
 
 @pytest.mark.usefixtures("ray_session")

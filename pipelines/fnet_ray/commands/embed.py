@@ -173,6 +173,7 @@ def _quieten_ray() -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray.data  # noqa: F401  (it sets its own handlers up when it is imported)
 
-    for handler in logging.getLogger("ray.data").handlers:
+    own = set(logging.getLogger("ray.data").handlers) - set(logging.root.handlers)
+    for handler in own:
         if isinstance(handler, logging.StreamHandler):
             handler.setLevel(logging.ERROR)
