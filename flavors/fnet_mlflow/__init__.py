@@ -4,10 +4,10 @@ The names below are loaded on first use: MLflow imports this package with itself
 `kaggle` artifact repositories, and must not become slower for it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fnet_registry import __version__ as __version__
+from fnet_registry.lazy import lazy_names
 
 _HOMES = {
     "ProbeReport": "fnet_mlflow.probe",
@@ -43,11 +43,4 @@ if TYPE_CHECKING:
     from fnet_mlflow.verification import verify_model
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 PACKAGES = ("fnet_mlflow", "fnet_registry")
-LOADED_BY_MLFLOW = {"fnet_mlflow", "fnet_mlflow.hub_artifacts", "fnet_registry"}
+AT_WORK = "fnet_registry.presets.checkpoint"
 SHIPPED = "fnet_registry-*"
 
 
@@ -33,15 +33,14 @@ def _import_package(code, needed):
 
 
 def _make_room(code, needed):
-    """Takes back what `import mlflow` imported; more than that is at work and has to stay."""
-    loaded = {name for name in sys.modules if name.partition(".")[0] in PACKAGES}
-    if loaded - LOADED_BY_MLFLOW:
+    """Takes back the little that `import mlflow` imported; packages at work have to stay."""
+    if AT_WORK in sys.modules:
         raise ImportError(
             f"This model needs code that reads format {needed}, as its own in {code} does, but "
-            f"this process works with {sys.modules['fnet_mlflow'].__path__[0]}, which does not. "
+            f"this process works with {sys.modules['fnet_registry'].__path__[0]}, which does not. "
             "Load the two in processes of their own, or install a newer fnet-registry."
         )
-    for name in loaded:
+    for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
         del sys.modules[name]
 
 
