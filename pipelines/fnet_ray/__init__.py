@@ -3,8 +3,9 @@
 The names below are loaded on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fnet_registry.lazy import lazy_names
 
 _HOMES = {
     "Preview": "fnet_ray.forecast",
@@ -37,11 +38,4 @@ if TYPE_CHECKING:
     from fnet_ray.workers import WorkerRequest
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
