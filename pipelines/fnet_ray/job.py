@@ -11,7 +11,7 @@ from fnet_ray.cluster import live_nodes, ray_cluster
 from fnet_ray.inputs import find_inputs
 from fnet_ray.lease import Lease
 from fnet_ray.manifest import Parameters
-from fnet_ray.markers import finish_commits, read_markers, remove_leftovers
+from fnet_ray.markers import finish_commits, remove_leftovers
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.pipeline import Job, run_shards
 from fnet_ray.planning import check_first, open_manifest, plan_inputs
@@ -116,9 +116,7 @@ def embed(
         manifest = plan_inputs(
             manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
         )
-        markers = read_markers(store)
-        finish_commits(store, markers)
-        tally = Tally.of(manifest, markers)
+        tally = Tally.of(manifest, finish_commits(store))
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
             job = Job(
                 manifest=manifest,
@@ -128,9 +126,8 @@ def embed(
                 windowing=windowing,
                 batch_tokens=batch_tokens,
             )
-            for marker in run_shards(job, done={marker.shard for marker in markers}):
+            for marker in run_shards(job, done=frozenset(tally.done_shards)):
                 lease.check()
-                markers.append(marker)
                 tally.add(marker)
                 tracker.log(tally.snapshot())
                 if on_progress:
@@ -138,10 +135,10 @@ def embed(
                 if allowed:
                     allowed.check(tally.rejects, tally.rows)
 
-            check_complete(manifest, markers)
+            check_complete(manifest, tally)
             remove_leftovers(store)
             forget_attempts(store)
-            report = make_report(store, manifest, markers, tally.snapshot())
+            report = make_report(store, manifest, tally)
             report.write(store)
             tracker.finish(report)
     return report

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -114,21 +114,23 @@ def publish(store: Store, marker: Marker) -> None:
         store.move(file.staged, file.name)
 
 
-def read_markers(store: Store) -> list[Marker]:
-    """Return the markers of all shards that are done, in order."""
+def read_markers(store: Store) -> Iterator[Marker]:
+    """Yield the markers of all shards that are done, in order."""
     names = [f"{MARKERS}/{name}" for name in store.names(MARKERS)]
     with ThreadPoolExecutor(READ_THREADS) as threads:
-        return [Marker.from_json(data) for data in threads.map(store.read, names)]
+        for data in threads.map(store.read, names):
+            yield Marker.from_json(data)
 
 
-def finish_commits(store: Store, markers: list[Marker]) -> None:
-    """Publish what a worker claimed but did not live to move."""
+def finish_commits(store: Store) -> Iterator[Marker]:
+    """Yield the markers of all shards; publish what a worker claimed but did not live to move."""
     published = {
         f"{folder}/{name}" for folder in (EMBEDDINGS, REJECTS) for name in store.names(folder)
     }
-    for marker in markers:
+    for marker in read_markers(store):
         if any(file.name not in published for file in marker.files):
             publish(store, marker)
+        yield marker
 
 
 def remove_leftovers(store: Store) -> None:

@@ -42,9 +42,10 @@ class Tally:
     shards: int
     done: int = 0
     rejects: int = 0
-    shards_done: int = 0
+    done_shards: set[int] = field(default_factory=set)
     tokens: int = 0
     truncated: int = 0
+    devices: set[str] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
     _rows_before: int = 0
     _tokens_before: int = 0
@@ -62,7 +63,8 @@ class Tally:
         """Count a shard."""
         self.done += marker.rows
         self.rejects += marker.rejects
-        self.shards_done += 1
+        self.done_shards.add(marker.shard)
+        self.devices.add(marker.work["device"])
         self.tokens += marker.work["tokens"]
         self.truncated += marker.work["truncated"]
 
@@ -74,7 +76,7 @@ class Tally:
             done=self.done,
             rejects=self.rejects,
             shards=self.shards,
-            shards_done=self.shards_done,
+            shards_done=len(self.done_shards),
             tokens=self.tokens,
             truncated=self.truncated,
             rows_per_second=(self.done - self._rows_before) / seconds if seconds else 0.0,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from fnet_ray.manifest import Manifest
-from fnet_ray.markers import Marker
-from fnet_ray.progress import Progress
+from fnet_ray.progress import Tally
 from fnet_ray.store import Store
 from fnet_registry.errors import JobError
 
@@ -44,30 +42,26 @@ class Report:
         store.write(NAME, json.dumps(asdict(self), indent=1).encode())
 
 
-def check_complete(manifest: Manifest, markers: Sequence[Marker]) -> None:
+def check_complete(manifest: Manifest, tally: Tally) -> None:
     """Make sure that the markers account for every shard and row of the plan.
 
     Raises:
         JobError: They do not.
     """
-    shards = {marker.shard for marker in markers}
-    rows = sum(marker.rows for marker in markers)
-    if len(shards) != manifest.shards or len(markers) != len(shards) or rows != manifest.rows:
+    shards = len(tally.done_shards)
+    if shards != manifest.shards or tally.done != manifest.rows:
         raise JobError(
             f"The markers must account for {manifest.shards} shards of {manifest.rows} rows. "
-            f"Received: {len(markers)} markers of {len(shards)} shards and {rows} rows"
+            f"Received: {shards} shards of {tally.done} rows"
         )
 
 
-def make_report(
-    store: Store, manifest: Manifest, markers: Sequence[Marker], progress: Progress
-) -> Report:
+def make_report(store: Store, manifest: Manifest, tally: Tally) -> Report:
     """Sum a job up, and warn of vectors that came from unlike devices."""
-    devices = tuple(sorted({marker.work["device"] for marker in markers}))
+    devices = tuple(sorted(tally.devices))
     if len(devices) > 1:
-        logger.warning(
-            "Vectors of unlike devices differ in their last bits: %s", "; ".join(devices)
-        )
+        logger.warning("Vectors of unlike devices may differ slightly: %s", "; ".join(devices))
+    progress = tally.snapshot()
     return Report(
         output=store.url,
         model=manifest.model,

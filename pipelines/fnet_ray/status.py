@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnet_ray.lease import Lease
 from fnet_ray.manifest import Manifest
 from fnet_ray.markers import read_markers
+from fnet_ray.progress import Tally
 from fnet_ray.store import open_store
 from fnet_registry.errors import OutputError
 
@@ -44,19 +45,19 @@ def read_status(output: str | os.PathLike[str]) -> Status:
     manifest = Manifest.read(store)
     if manifest is None:
         raise OutputError(f"Expected the output of an embedding job. Received: {store.url}")
-    markers = read_markers(store)
+    progress = Tally.of(manifest, read_markers(store)).snapshot()
     holder = Lease.holder(store)
-    finished = len(markers) == manifest.shards
+    finished = progress.shards_done == progress.shards
     return Status(
         output=store.url,
         model=manifest.model,
         state="running" if holder else "finished" if finished else "stopped",
         holder=holder,
-        rows=manifest.rows,
-        done=sum(marker.rows for marker in markers),
-        rejected=sum(marker.rejects for marker in markers),
-        shards=manifest.shards,
-        shards_done=len(markers),
-        tokens=sum(marker.work["tokens"] for marker in markers),
+        rows=progress.rows,
+        done=progress.done,
+        rejected=progress.rejects,
+        shards=progress.shards,
+        shards_done=progress.shards_done,
+        tokens=progress.tokens,
         tracking_run=manifest.tracking_run,
     )

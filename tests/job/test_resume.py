@@ -158,7 +158,7 @@ class TestFencing:
         marker = self.commit(store, b"data")
         [file] = marker.files
         store.move(file.name, file.staged)  # as if the worker had died between the two
-        finish_commits(store, [marker])
+        assert list(finish_commits(store)) == [marker]
         assert store.read(file.name) == b"data"
         publish(store, marker)
         assert store.read(file.name) == b"data"
