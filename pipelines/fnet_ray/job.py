@@ -103,9 +103,10 @@ def embed(
         reject_empty=reject_empty,
     )
     allowed = None if max_rejects is None else RejectLimit.parse(max_rejects)
-    files = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
-    check_first(files, parameters)
     store = open_store(output)
+    found = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
+    files = [file for file in found if not file.path.startswith(f"{store.url}/")]
+    check_first(files, parameters)
     pinned = resolve_model(model)
     windowing = Windowing(
         sequence_length=pinned.encoding.sequence_length, long_text=long_text, overlap=overlap

@@ -81,6 +81,14 @@ def test_a_finished_job_does_nothing_again(
 
 
 @pytest.mark.usefixtures("ray_session")
+def test_an_output_inside_the_inputs_folder_is_no_input(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    for _ in range(2):
+        assert fnet_ray.embed(preset_folder, tmp_path, tmp_path / "out").rows == 6
+
+
+@pytest.mark.usefixtures("ray_session")
 class TestRefused:
     """Going on with something else than what the output was begun with."""
 

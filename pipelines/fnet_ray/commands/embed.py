@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip-damaged", action="store_true", help="go on without files that cannot be read"
     )
     rows.add_argument(
-        "--max-rejects", metavar="N|P%%", help="stop when more rows than this are rejected"
+        "--max-rejects", metavar="N|P%", help="stop when more rows than this are rejected"
     )
     rows.add_argument(
         "--append", action="store_true", help="take new input files into an output that is there"
