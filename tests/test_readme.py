@@ -30,6 +30,7 @@ def commands_of(kind: str, block: str) -> list[list[str]]:
 @pytest.mark.xdist_group("ray")
 def test_the_readme_runs_as_it_stands(preset_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(preset_folder, tmp_path / "kaggle" / KAGGLE_FOLDER)
+    (tmp_path / "kaggle" / f"{KAGGLE_FOLDER}.complete").touch()  # as kagglehub marks it
     (tmp_path / "corpus").mkdir()
     texts = pa.table({"id": range(40), "text": [f"item {number}" for number in range(40)]})
     pq.write_table(texts, tmp_path / "corpus" / "news.parquet")
