@@ -1,9 +1,8 @@
-"""A registered model, warm: one text at length 128, against the bare forward pass; peak memory.
+"""A registered model, warm: one text at length 128, against the bare forward pass.
 
 python benchmarks/serving.py
 """
 
-import re
 import statistics
 import tempfile
 import time
@@ -52,8 +51,6 @@ def main() -> None:
     print("|---|---|---|")
     for name, median in medians.items():
         print(f"| {name} | {median * 1e3:.1f} | {median / bare:.2f} |")
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    print(f"\nPeak resident memory of this process, MLflow included: {int(peak[1]) / 1024:,.0f} MB")  # type: ignore[index]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from machine import description
 from models import make_presets
 
-ROUNDS = 5
+ROUNDS = 3
 PEAK = """
 import re; from pathlib import Path
 print("PEAK", re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
