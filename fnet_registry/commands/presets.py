@@ -20,7 +20,7 @@ class CachedPreset:
     Attributes:
         handle: The pinned handle.
         complete: Whether it loads without a network, weights included.
-        verified: Whether its files matched the hub's digests when they came; with ``--check``,
+        verified: Whether its files matched the hub's digests when they came; with `--check`,
             whether they still do.
         size: Bytes of its files.
     """

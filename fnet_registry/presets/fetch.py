@@ -32,14 +32,14 @@ def fetch(
     complete in the cache is taken.
 
     Args:
-        handle: A handle, or what ``parse_handle`` reads.
+        handle: A handle, or what `parse_handle` reads.
         weights: Whether the weights are wanted too.
-        offline: Whether to do without any request. By default as ``HF_HUB_OFFLINE`` says, which
+        offline: Whether to do without any request. By default as `HF_HUB_OFFLINE` says, which
             holds for Kaggle too, as its client has no such variable.
         deadline: Wall-clock seconds for the whole.
 
     Returns:
-        The folder, whose ``handle`` is pinned: it leads to the same bytes later.
+        The folder, whose `handle` is pinned: it leads to the same bytes later.
 
     Raises:
         HandleError: The handle cannot be read.

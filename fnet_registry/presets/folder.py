@@ -47,7 +47,7 @@ class PresetFolder:
     Attributes:
         path: The folder.
         handle: Where it came from, pinned to a version or commit; for a local folder its path.
-        files: Names of the known files that it holds, sorted, with ``/`` between folders.
+        files: Names of the known files that it holds, sorted, with `/` between folders.
         root: The folder that no file's links may lead out of: the preset's own, or the hub
             client's cache of this repository.
         verified: Whether each file was checked against the hub's digests or an earlier record of
@@ -66,10 +66,10 @@ class PresetFolder:
         """Finds one file.
 
         Args:
-            name: A known file name of a preset, with ``/`` between folders.
+            name: A known file name of a preset, with `/` between folders.
 
         Raises:
-            PresetError: The name is not one that a preset may hold (say, an index names ``../x``),
+            PresetError: The name is not one that a preset may hold (say, an index names `../x`),
                 the preset does not hold it, or it leads out of the folder.
         """
         if not is_known(name):

@@ -18,7 +18,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class BuiltInHandle:
-    """A published preset by its short name, such as ``f_net_base_en``."""
+    """A published preset by its short name, such as `f_net_base_en`."""
 
     name: str
 
@@ -44,7 +44,7 @@ class BuiltInHandle:
 
 @dataclass(frozen=True, slots=True)
 class KaggleHandle:
-    """A Keras model variant on Kaggle: ``kaggle://owner/model/keras/variant[/version]``."""
+    """A Keras model variant on Kaggle: `kaggle://owner/model/keras/variant[/version]`."""
 
     SCHEME: ClassVar[str] = "kaggle://"
 
@@ -71,9 +71,9 @@ class KaggleHandle:
 
 @dataclass(frozen=True, slots=True)
 class HuggingFaceHandle:
-    """A model repository on the Hugging Face Hub: ``hf://owner/name[@revision]``.
+    """A model repository on the Hugging Face Hub: `hf://owner/name[@revision]`.
 
-    A revision is a branch, a tag, a full commit or ``refs/pr/N``; without one it is ``main``.
+    A revision is a branch, a tag, a full commit or `refs/pr/N`; without one it is `main`.
     """
 
     SCHEME: ClassVar[str] = "hf://"
@@ -99,7 +99,7 @@ class HuggingFaceHandle:
 
     @property
     def repository(self) -> str:
-        """The repository as the hub names it, ``owner/name``."""
+        """The repository as the hub names it, `owner/name`."""
         return f"{self.owner}/{self.name}"
 
     def __str__(self) -> str:
@@ -132,12 +132,12 @@ def parse_handle(text: str | os.PathLike[str] | Handle) -> Handle:
     """Reads what a user wrote to name a preset.
 
     Args:
-        text: A built-in name, ``kaggle://owner/model/keras/variant[/version]``,
-            ``hf://owner/name[@revision]`` or a local folder. A path object is always a folder; a
+        text: A built-in name, `kaggle://owner/model/keras/variant[/version]`,
+            `hf://owner/name[@revision]` or a local folder. A path object is always a folder; a
             handle is returned as it is.
 
     Returns:
-        The handle, of which ``parse_handle(str(handle)) == handle`` holds.
+        The handle, of which `parse_handle(str(handle)) == handle` holds.
 
     Raises:
         HandleError: The text is none of these, or the folder does not exist.

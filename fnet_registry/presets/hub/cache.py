@@ -1,7 +1,7 @@
 """Where the hub clients keep a preset on this machine.
 
 The folders are the clients' own, so that KerasHub and Transformers find what was fetched here, and
-the other way round. Beside them lies ``.fnet-registry/``: our record and lock of each revision.
+the other way round. Beside them lies `.fnet-registry/`: our record and lock of each revision.
 """
 
 import os
@@ -69,13 +69,13 @@ class CacheEntry:
 
 
 def kaggle_cache() -> Path:
-    """The folder that kagglehub keeps models in, by its own variable ``KAGGLEHUB_CACHE``."""
+    """The folder that kagglehub keeps models in, by its own variable `KAGGLEHUB_CACHE`."""
     default = Path.home() / ".cache" / "kagglehub"
     return Path(os.environ.get("KAGGLEHUB_CACHE", default)).absolute()
 
 
 def huggingface_cache() -> Path:
-    """The folder that huggingface_hub keeps models in, by ``HF_HUB_CACHE`` or ``HF_HOME``."""
+    """The folder that huggingface_hub keeps models in, by `HF_HUB_CACHE` or `HF_HOME`."""
     shared = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("HF_HOME", f"{shared}/huggingface")
     old_name = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")

@@ -93,7 +93,7 @@ def from_status(status: int, headers: Mapping[str, str], *, missing: FailureKind
 
     Args:
         status: The status.
-        headers: The answer's headers, of which ``Retry-After`` is read.
+        headers: The answer's headers, of which `Retry-After` is read.
         missing: What a 404 says is missing.
     """
     detail = f"HTTP status {status}"

@@ -65,7 +65,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A file is in the cache; ``checked`` says whether the hub gave a digest, which it matched."""
+    """A file is in the cache; `checked` says whether the hub gave a digest, which it matched."""
 
     name: str
     checked: bool

@@ -72,7 +72,7 @@ class HubSession:
             on_event: Gets each event of each attempt.
 
         Raises:
-            FetchError: The hub did not deliver; see ``hub.failure``.
+            FetchError: The hub did not deliver; see `hub.failure`.
         """
         retries = 0
         while failed := self._attempt(make_request(), on_event):
