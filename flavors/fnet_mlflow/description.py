@@ -9,6 +9,8 @@ from fnet_registry.presets.tensors import parameter_count
 
 TAG_PREFIX = "fnet."
 DIGEST_TAG = f"{TAG_PREFIX}content_sha256"
+PROBE_TAG = f"{TAG_PREFIX}probe"
+"""On a version that refers to a hub: its probe as a base64 npz, for it has no files of its own."""
 LONGEST_DESCRIPTION = 5000
 """Characters that MLflow's database keeps of a description."""
 

@@ -1,6 +1,7 @@
 """Probe texts with their vectors: how a machine tells that it computes the same function."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,10 @@ PROBE_TEXTS = (
 )
 """Short, long, empty, cut, and in several scripts, so that each way through the encoder is met."""
 
-LOWEST_COSINE = {"float32": 0.99999, "float16": 0.9999, "bfloat16": 0.999}
-"""How near a probe's vector must lie to the recorded one, by the dtype that computes it."""
+LOWEST_COSINE = {"float32": 0.99999, "float16": 0.9999, "bfloat16": 0.999, "int8": 0.999}
+"""How near a probe's vector must lie to the recorded one, by the precision that computes it."""
 
-LARGEST_DIFFERENCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+LARGEST_DIFFERENCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 1e-1}
 """The largest difference of one value, relative to the recorded vector's largest value."""
 
 
@@ -51,7 +52,7 @@ class ProbeReport:
 
     Attributes:
         device: Where they were computed.
-        dtype: In which dtype.
+        dtype: In which precision: the compute dtype, or `int8` for quantised weights.
         texts: How many were compared.
         max_difference: Largest difference of one value, relative to its vector's largest value.
         lowest_cosine: Lowest cosine between a vector and the recorded one.
@@ -95,23 +96,24 @@ def record_probe(encoder: "TextEncoder") -> Probe:
 def check_probe(encoder: "TextEncoder", probe: Probe) -> ProbeReport:
     """Recomputes probe vectors and compares them with the recorded ones."""
     vectors = encoder.encode(probe.texts)
+    precision = encoder.config.quantization or encoder.dtype
     scale = np.abs(probe.vectors).max(axis=1, keepdims=True)
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(probe.vectors, axis=1)
     cosines = (vectors * probe.vectors).sum(axis=1) / lengths
     return ProbeReport(
         device=encoder.device,
-        dtype=encoder.dtype,
+        dtype=precision,
         texts=len(probe.texts),
         max_difference=float((np.abs(vectors - probe.vectors) / scale).max()),
         lowest_cosine=float(cosines.min()),
-        allowed_difference=LARGEST_DIFFERENCE[encoder.dtype],
-        allowed_cosine=LOWEST_COSINE[encoder.dtype],
+        allowed_difference=LARGEST_DIFFERENCE[precision],
+        allowed_cosine=LOWEST_COSINE[precision],
     )
 
 
 def write_probe(probe: Probe, folder: Path) -> None:
     """Writes a probe into a model's data folder."""
-    np.savez_compressed(folder / PROBE_FILE, texts=np.array(probe.texts), vectors=probe.vectors)
+    (folder / PROBE_FILE).write_bytes(probe_to_bytes(probe))
 
 
 def read_probe(folder: Path) -> Probe:
@@ -122,8 +124,20 @@ def read_probe(folder: Path) -> Probe:
     """
     if not (folder / PROBE_FILE).is_file():
         raise ProbeError(
-            "A version that refers to a hub holds no probe vectors; register the preset without "
-            f"--reference to have them. Received: {folder}"
+            "A version that refers to a hub has its probe vectors in the registry: check it with "
+            f"fnet verify models:/name/version. Received: {folder}"
         )
-    with np.load(folder / PROBE_FILE, allow_pickle=False) as stored:
+    return probe_from_bytes((folder / PROBE_FILE).read_bytes())
+
+
+def probe_to_bytes(probe: Probe) -> bytes:
+    """A probe as an npz archive."""
+    archive = BytesIO()
+    np.savez_compressed(archive, texts=np.array(probe.texts), vectors=probe.vectors)
+    return archive.getvalue()
+
+
+def probe_from_bytes(archive: bytes) -> Probe:
+    """Reads what `probe_to_bytes` made."""
+    with np.load(BytesIO(archive), allow_pickle=False) as stored:
         return Probe(texts=tuple(stored["texts"].tolist()), vectors=stored["vectors"])

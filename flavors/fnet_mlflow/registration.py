@@ -2,6 +2,7 @@
 
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,14 @@ from mlflow.exceptions import MlflowException
 
 from fnet_mlflow.catalog import find_version
 from fnet_mlflow.content import content_digest
-from fnet_mlflow.description import DIGEST_TAG, describe, model_description, version_tags
+from fnet_mlflow.description import (
+    DIGEST_TAG,
+    PROBE_TAG,
+    describe,
+    model_description,
+    version_tags,
+)
+from fnet_mlflow.probe import probe_to_bytes, record_probe
 from fnet_mlflow.saving import log_model
 from fnet_mlflow.settings import LOAD_SETTINGS, load_settings
 from fnet_mlflow.source import Source, resolve_source
@@ -146,6 +154,8 @@ def _create_version(
     if settings is None:
         assert source.provenance is not None
         uri, model_id = source.provenance.handle, None
+        probe = probe_to_bytes(record_probe(source.reference()))
+        tags[PROBE_TAG] = b64encode(probe).decode()
     else:
         logged_name = _NOT_IN_LOGGED_NAMES.sub("-", name)
         logged = log_model(source, name=logged_name, tags=tags, model_config=settings)

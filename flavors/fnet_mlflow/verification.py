@@ -1,7 +1,15 @@
 """Whether this machine computes the vectors that a version was saved with."""
 
+import re
+from base64 import b64decode
+
+from mlflow import MlflowClient
+
+from fnet_mlflow.description import PROBE_TAG
 from fnet_mlflow.loading import find_model, open_encoder
-from fnet_mlflow.probe import ProbeReport, check_probe, read_probe
+from fnet_mlflow.probe import Probe, ProbeReport, check_probe, probe_from_bytes, read_probe
+
+_VERSION = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>\d+)|@(?P<alias>[^/]+))")
 
 
 def verify_model(
@@ -30,4 +38,18 @@ def verify_model(
     chosen = {"device": device, "dtype": dtype, "num_threads": num_threads}
     given = {name: value for name, value in chosen.items() if value is not None}
     encoder = open_encoder(model.data, **{**model.settings, **given, "verify": False})
-    return check_probe(encoder, read_probe(model.data))
+    return check_probe(encoder, _registered_probe(model_uri) or read_probe(model.data))
+
+
+def _registered_probe(model_uri: str) -> Probe | None:
+    """The probe that a version carries in the registry, where it only refers to a hub."""
+    match = _VERSION.fullmatch(model_uri)
+    if match is None:
+        return None
+    client = MlflowClient()
+    if match["alias"]:
+        version = client.get_model_version_by_alias(match["name"], match["alias"])
+    else:
+        version = client.get_model_version(match["name"], match["version"])
+    stored = version.tags.get(PROBE_TAG)
+    return None if stored is None else probe_from_bytes(b64decode(stored))

@@ -97,6 +97,13 @@ class TestReference:
         with pytest.raises(ModelError, match="default encoding and settings.*cls"):
             fnet_mlflow.register_preset(hub.handle, "fnet", reference=True, pooling="cls")
 
+    def test_its_probe_is_kept_in_the_registry(self, hub: Site):
+        fnet_mlflow.register_preset(hub.handle, "fnet", reference=True, alias="champion")
+        for uri in ("models:/fnet/1", "models:/fnet@champion"):
+            report = fnet_mlflow.verify_model(uri)
+            assert report.passed
+            assert report.texts == 8
+
     def test_the_command(self, hub: Site, capsys: pytest.CaptureFixture[str]):
         assert main(["register", "--reference", hub.handle, "--name", "fnet"]) == 0
         assert main(["models"]) == 0
