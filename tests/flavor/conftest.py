@@ -1,7 +1,8 @@
 """A registry for each test: sqlite and a folder of artifacts, nothing of the user's."""
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def registry(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def registry(
+    empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A registry in the test's folder, which is the working directory too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     use_registry(shutil.copy(empty_database, tmp_path / "mlflow.db"))
-    return tmp_path
+    yield tmp_path
+    # MLflow tells them to child processes by the environment, which other tests' would read too.
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 def use_registry(database: Path) -> None:

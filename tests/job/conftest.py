@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
 
 import fnet_mlflow
@@ -35,14 +36,22 @@ def registry_uri(tmp_path_factory: pytest.TempPathFactory, preset_folder: Path) 
     uri = f"sqlite:///{folder}/mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        point_mlflow_to(uri, patch)
         fnet_mlflow.register_preset(str(preset_folder), "fnet", alias="champion")
     return uri
 
 
 @pytest.fixture(autouse=True)
 def _own_registry(registry_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry_uri)
+    point_mlflow_to(registry_uri, monkeypatch)
+
+
+def point_mlflow_to(uri: str, patch: pytest.MonkeyPatch) -> None:
+    """For this process, where other tests may have pointed it elsewhere, and those it starts."""
+    patch.setenv("MLFLOW_TRACKING_URI", uri)
+    patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("Default")
 
 
 @pytest.fixture
