@@ -53,13 +53,10 @@ class Engine:
         self.device = torch.device(device)
         if quantised and self.device.type != "cpu":
             raise ConfigError(f"int8 weights run on the CPU. Received: device {device!r}")
-        self._arrays = checkpoint.arrays
+        parts = [n.removesuffix(".kernel") for n in checkpoint.arrays if n.endswith(".kernel")]
         self._dense = {
-            name.removesuffix(".kernel"): self._make_dense(
-                name.removesuffix(".kernel"), getattr(torch, dtype), quantised
-            )
-            for name in checkpoint.arrays
-            if name.endswith(".kernel")
+            part: self._make_dense(checkpoint, part, getattr(torch, dtype), quantised)
+            for part in parts
         }
         self._vectors = {
             name: as_tensor(values).to(self.device, torch.float32)
@@ -72,8 +69,10 @@ class Engine:
             if name.endswith("_embedding")
         }
 
-    def _make_dense(self, name: str, dtype: torch.dtype, quantised: bool) -> Dense:
-        kernel, bias = self._arrays[f"{name}.kernel"], self._arrays[f"{name}.bias"]
+    def _make_dense(
+        self, checkpoint: Checkpoint, part: str, dtype: torch.dtype, quantised: bool
+    ) -> Dense:
+        kernel, bias = checkpoint.arrays[f"{part}.kernel"], checkpoint.arrays[f"{part}.bias"]
         if quantised:
             return Int8Dense(kernel, bias)
         return FloatDense(kernel, bias, device=self.device, dtype=dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.encoding.config import EncodingConfig, complete_encoding
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.errors import InputError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -57,7 +57,7 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
     else:
         preset = fetch(uri)
         uri, checkpoint = str(preset.handle), read_checkpoint(preset.path)
-        encoding = EncodingConfig(sequence_length=checkpoint.config.max_sequence_length)
+        encoding = complete_encoding(checkpoint.config.max_sequence_length)
         dtype = "float32"
     return PinnedModel(
         uri=uri,
