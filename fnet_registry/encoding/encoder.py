@@ -38,8 +38,8 @@ class TextEncoder:
     dtype and number of threads.
 
     Args:
-        backbone: A Keras backbone; on torch and the CPU its tensors are viewed, so that training
-            it further shows here.
+        backbone: A Keras backbone, with the weights that it has now: one that is trained further
+            needs an encoder anew.
         tokenizer: Its tokenizer.
         sequence_length: Length to which every text is padded; by default the model's maximum.
         buckets: Lengths to pad to instead, the last of them `sequence_length`; see

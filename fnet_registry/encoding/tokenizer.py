@@ -37,7 +37,8 @@ class FNetTokenizer:
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(_with_inert_specials(self.proto))
-        except RuntimeError as error:
+            self._processor.id_to_piece(list(range(self.vocabulary_size())))
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise TokenizerError(
                 f"A SentencePiece model must be sound. Received: {error}"
             ) from None

@@ -1,6 +1,6 @@
 """The forward pass of FNet in torch, straight from a checkpoint's arrays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -8,12 +8,18 @@ import torch.nn.functional as F
 
 from fnet_registry.engine.arrays import as_tensor
 from fnet_registry.engine.dense import Dense, FloatDense, Int8Dense
-from fnet_registry.engine.mixing import add_mixing, add_mixing_at_first
+from fnet_registry.engine.mixing import (
+    HalfTransform,
+    add_mixing,
+    add_mixing_at_first,
+    choose_half_transform,
+)
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.checkpoint import Checkpoint
 
 ComputeDtype = Literal["float32", "bfloat16"]
 LAYER_NORM_EPSILON = 1e-12
+_CPU_ROWS = 512
 _GPU_BATCH = 32
 
 
@@ -21,10 +27,12 @@ class Engine:
     """FNet's forward pass, without Keras.
 
     The dense layers run in the compute dtype; the mixing, the sums and the normalisations run in
-    float32. Products see a fixed number of rows, whatever the batch: kernels choose their order
-    of summation by the number of rows, so that a sequence is computed alike, to the last bit,
-    alone and in any company. On the CPU those are the rows of one sequence; larger products are
-    no faster there.
+    float32. A sequence is computed alike, to the last bit, alone and in any company: kernels may
+    choose their order of summation by the number of rows, so a GPU always sees batches of one
+    size. On the CPU short sequences go through in groups, whose products run at full speed from
+    some 512 rows on, once a trial has shown that a group gives the very bits of its members
+    alone; otherwise, and where too few are left for a group, each goes by itself. So it does with
+    int8 weights, for inputs are quantised by the range of one sequence.
 
     Args:
         checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
@@ -51,13 +59,12 @@ class Engine:
             )
         self.config = checkpoint.config
         self.device = torch.device(device)
+        self._dtype = getattr(torch, dtype)
+        self._quantised = quantised
         if quantised and self.device.type != "cpu":
             raise ConfigError(f"int8 weights run on the CPU. Received: device {device!r}")
         parts = [n.removesuffix(".kernel") for n in checkpoint.arrays if n.endswith(".kernel")]
-        self._dense = {
-            part: self._make_dense(checkpoint, part, getattr(torch, dtype), quantised)
-            for part in parts
-        }
+        self._dense = {part: self._make_dense(checkpoint, part) for part in parts}
         self._vectors = {
             name: as_tensor(values).to(self.device, torch.float32)
             for name, values in checkpoint.arrays.items()
@@ -68,14 +75,15 @@ class Engine:
             for name, values in checkpoint.arrays.items()
             if name.endswith("_embedding")
         }
+        self._last = f"layers.{self.config.num_layers - 1}"
+        self._half_transforms: dict[int, HalfTransform] = {}
+        self._trials: dict[tuple[int, int, int], bool] = {}
 
-    def _make_dense(
-        self, checkpoint: Checkpoint, part: str, dtype: torch.dtype, quantised: bool
-    ) -> Dense:
+    def _make_dense(self, checkpoint: Checkpoint, part: str) -> Dense:
         kernel, bias = checkpoint.arrays[f"{part}.kernel"], checkpoint.arrays[f"{part}.bias"]
-        if quantised:
+        if self._quantised:
             return Int8Dense(kernel, bias)
-        return FloatDense(kernel, bias, device=self.device, dtype=dtype)
+        return FloatDense(kernel, bias, device=self.device, dtype=self._dtype)
 
     @torch.inference_mode()
     def forward(
@@ -107,7 +115,9 @@ class Engine:
         Returns:
             Float32 tensor of shape `(batch, sequence, hidden)`.
         """
-        return self._in_batches(add_mixing, token_ids, segment_ids)
+        groups = self._before_last(token_ids, segment_ids)
+        outputs = [self._feed_forward(self._last, self._mix(x)) for x in groups]
+        return torch.cat(outputs)[: len(token_ids)]
 
     @torch.inference_mode()
     def first_outputs(
@@ -122,7 +132,10 @@ class Engine:
         Returns:
             Float32 tensor of shape `(batch, hidden)`.
         """
-        return self._in_batches(add_mixing_at_first, token_ids, segment_ids)[:, 0]
+        groups = self._before_last(token_ids, segment_ids)
+        parts = [part for x in groups for part in self._alone(add_mixing_at_first(x))]
+        outputs = [self._feed_forward(self._last, part)[:, 0] for part in parts]
+        return torch.cat(outputs)[: len(token_ids)]
 
     @torch.inference_mode()
     def mean_outputs(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
@@ -141,9 +154,10 @@ class Engine:
         if self.device.type != "cpu":
             sequences = self.sequence_outputs(token_ids)
         else:
+            mixed = (part for x in self._before_last(token_ids) for part in self._mix(x).split(1))
             sequences = [
-                self._run(lambda x, n=length: add_mixing(x)[:, :n], ids, torch.zeros_like(ids))[0]
-                for ids, length in zip(token_ids.split(1), lengths, strict=True)
+                self._feed_forward(self._last, x[:, :length])[0]
+                for x, length in zip(mixed, lengths, strict=True)
             ]
         means = [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
         return torch.stack(means)
@@ -160,34 +174,55 @@ class Engine:
         """
         return torch.cat([self._dense["pooler"](row, "tanh") for row in first.split(1)]).float()
 
-    def _in_batches(
-        self,
-        last_mixing: Callable[[torch.Tensor], torch.Tensor],
-        token_ids: torch.Tensor,
-        segment_ids: torch.Tensor | None,
-    ) -> torch.Tensor:
+    def _before_last(
+        self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
+    ) -> Iterator[torch.Tensor]:
+        """What the last layer receives, group by group; the last group may end in filler."""
         if segment_ids is None:
             segment_ids = torch.zeros_like(token_ids)
-        size = 1 if self.device.type == "cpu" else _GPU_BATCH
-        filler = -len(token_ids) % size
-        inputs = [
-            F.pad(ids.to(self.device), (0, 0, 0, filler)).split(size)
-            for ids in (token_ids, segment_ids)
-        ]
-        outputs = [self._run(last_mixing, *batch) for batch in zip(*inputs, strict=True)]
-        return torch.cat(outputs)[: len(token_ids)]
+        groups = (self._groups(ids) for ids in (token_ids, segment_ids))
+        for group in zip(*groups, strict=True):
+            x = self._embed(*group)
+            for index in range(self.config.num_layers - 1):
+                x = self._feed_forward(f"layers.{index}", self._mix(x))
+            yield x
 
-    def _run(
-        self,
-        last_mixing: Callable[[torch.Tensor], torch.Tensor],
-        token_ids: torch.Tensor,
-        segment_ids: torch.Tensor,
-    ) -> torch.Tensor:
-        x = self._embed(token_ids, segment_ids)
-        last = self.config.num_layers - 1
-        for index in range(last):
-            x = self._feed_forward(f"layers.{index}", add_mixing(x))
-        return self._feed_forward(f"layers.{last}", last_mixing(x))
+    def _groups(self, ids: torch.Tensor) -> Sequence[torch.Tensor]:
+        if self.device.type != "cpu":
+            filler = -len(ids) % _GPU_BATCH
+            return F.pad(ids.to(self.device), (0, 0, 0, filler)).split(_GPU_BATCH)
+        size = 1 if self._quantised else max(1, _CPU_ROWS // ids.shape[1])
+        if not 1 < size <= len(ids) or not self._alike(size, ids.shape[1]):
+            return ids.split(1)
+        grouped = len(ids) // size
+        return ids.split([size] * grouped + [1] * (len(ids) - size * grouped))
+
+    def _alike(self, size: int, length: int) -> bool:
+        """Whether a group gives the very bits of its members alone, by a trial of one layer."""
+        key = (size, length, torch.get_num_threads())
+        if key not in self._trials:
+            ids = torch.randint(
+                self.config.vocabulary_size,
+                (size, length),
+                generator=torch.Generator().manual_seed(0),
+            )
+            outputs = [
+                self._feed_forward("layers.0", self._mix(self._embed(part, torch.zeros_like(part))))
+                for part in (ids, *ids.split(1))
+            ]
+            self._trials[key] = torch.equal(outputs[0], torch.cat(outputs[1:]))
+        return self._trials[key]
+
+    def _alone(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        return x.split(1) if self.device.type == "cpu" else [x]
+
+    def _mix(self, x: torch.Tensor) -> torch.Tensor:
+        length, hidden = x.shape[1:]
+        if length not in self._half_transforms:
+            self._half_transforms[length] = choose_half_transform(
+                length, hidden, device=self.device, dtype=self._dtype
+            )
+        return add_mixing(x, self._half_transforms[length])
 
     def _embed(self, token_ids: torch.Tensor, segment_ids: torch.Tensor) -> torch.Tensor:
         x = F.embedding(token_ids, self._tables["token_embedding"]).float()
@@ -198,7 +233,8 @@ class Engine:
     def _feed_forward(self, name: str, mixed: torch.Tensor) -> torch.Tensor:
         x = self._norm(f"{name}.mixing_norm", mixed)
         inner = self._dense[f"{name}.intermediate"](x, "gelu")
-        return self._norm(f"{name}.output_norm", x + self._dense[f"{name}.output"](inner))
+        x += self._dense[f"{name}.output"](inner)
+        return self._norm(f"{name}.output_norm", x)
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         gamma, beta = self._vectors[f"{name}.gamma"], self._vectors[f"{name}.beta"]

@@ -97,6 +97,11 @@ class TestHostileModels:
         with pytest.raises(TokenizerError):
             FNetTokenizer(proto)
 
+    def test_a_piece_that_is_no_text_is_refused(self, tokenizer: FNetTokenizer) -> None:
+        proto = tokenizer.proto.replace("▁".encode(), b"\x80\x80\x80")
+        with pytest.raises(TokenizerError, match="must be sound. Received: 'utf-8'"):
+            FNetTokenizer(proto)
+
     @given(st.data())
     @settings(max_examples=60, deadline=None)
     def test_damaged_models_load_or_are_refused(

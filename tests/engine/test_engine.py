@@ -10,7 +10,7 @@ from fnet_registry.backbone import FNetBackbone, build_backbone
 from fnet_registry.engine.arrays import laid_out_for_engine
 from fnet_registry.engine.dense import FloatDense
 from fnet_registry.engine.engine import Engine
-from fnet_registry.engine.mixing import add_mixing
+from fnet_registry.engine.mixing import HalfByProducts, add_mixing, half_by_fft
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 
@@ -47,14 +47,19 @@ def test_follows_the_keras_model_at_every_length(
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (2, 1, 5), (2, 7, 8), (1, 8, 7), (3, 2, 2), (1, 3, 1)]
 )
-def test_mixing_by_symmetry_equals_the_full_transform(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("form", ["FFT", "products"])
+def test_mixing_by_symmetry_equals_the_full_transform(
+    form: str, shape: tuple[int, int, int]
+) -> None:
     x = torch.randn(shape, dtype=torch.float32, generator=torch.Generator().manual_seed(1))
     expected = x.double() + torch.fft.fft2(x.to(torch.complex128)).real
-    torch.testing.assert_close(add_mixing(x).double(), expected, rtol=0, atol=1e-5)
+    products = HalfByProducts(*shape[1:], device=x.device, dtype=x.dtype)
+    mixed = add_mixing(x, half_by_fft if form == "FFT" else products)
+    torch.testing.assert_close(mixed.double(), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize(("hidden", "length"), [(32, 64), (128, 16), (768, 24)])
+@pytest.mark.parametrize(("hidden", "length"), [(32, 64), (128, 16), (768, 24), (64, 600)])
 def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, length: int) -> None:
     backbone = FNetBackbone(
         vocabulary_size=100,
@@ -64,12 +69,22 @@ def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, leng
         max_sequence_length=length,
     )
     engine = Engine(backbone.to_checkpoint(), dtype=dtype)  # type: ignore[arg-type]
-    ids = torch.randint(100, (14, length), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(100, (35, length), generator=torch.Generator().manual_seed(0))
     together = engine.forward(ids)
     for size in (1, 2, 7):
         parts = [engine.forward(part) for part in ids.split(size)]
         for whole, pieces in zip(together, zip(*parts, strict=True), strict=True):
             assert torch.equal(whole, torch.cat(pieces))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_weights_of_either_layout_give_the_same_bits(dtype: str, checkpoint: Checkpoint) -> None:
+    ids = torch.randint(1000, (9, 64), generator=torch.Generator().manual_seed(0))
+    packed, viewed = (
+        Engine(weights, dtype=dtype).forward(ids)  # type: ignore[arg-type]
+        for weights in (checkpoint, laid_out_for_engine(checkpoint))
+    )
+    assert all(map(torch.equal, packed, viewed))
 
 
 def test_arrays_that_are_laid_out_for_it_are_viewed_and_shared(checkpoint: Checkpoint) -> None:
