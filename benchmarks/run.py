@@ -11,6 +11,8 @@ RUNS = {
     "Start": ["startup.py"],
     "A registered model": ["serving.py"],
     "Cost": ["scaling.py"],
+    "The two forms of the mixing": ["mixing.py"],
+    "The embedding job": ["job.py"],
 }
 
 

@@ -54,13 +54,13 @@ class FloatDense:
         self, kernel: np.ndarray, bias: np.ndarray, *, device: torch.device, dtype: torch.dtype
     ) -> None:
         self._dtype = dtype
-        weight = as_tensor(kernel).T.to(device, dtype)
+        # numpy's copy: torch's, of aligned memory, would leave a hole in the heap for each layer.
+        weight = as_tensor(np.ascontiguousarray(kernel.T)).to(device, dtype)
         self._bias = as_tensor(bias).to(device, dtype)
         self._fused = device.type == "cpu" and torch.backends.mkldnn.is_available()
-        if self._fused and not weight.is_contiguous():
-            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
-        else:
-            self._weight = weight.contiguous()
+        if self._fused and weight.data_ptr() != kernel.ctypes.data:
+            weight = torch.ops.mkldnn._reorder_linear_weight(weight, _TYPICAL_ROWS)
+        self._weight = weight
         release(kernel)
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:

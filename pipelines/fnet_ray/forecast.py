@@ -70,7 +70,9 @@ def preview(
     pinned = resolve_model(model)
     with tempfile.TemporaryDirectory(prefix="fnet-plan-") as folder, ray_cluster():
         pool = choose_workers(workers or WorkerRequest(), live_nodes())
-        found = open_sources(files, open_store(folder), column=column, id_column=None, keep=())
+        found = open_sources(
+            files, open_store(folder), column=column, id_column=None, keep=(), on_this_node=True
+        )
         rows = found.rows if limit is None else min(found.rows, limit)
         length = pinned.encoding.sequence_length
         size = shard_rows(rows, pool, pinned.checkpoint.config, length)

@@ -10,6 +10,7 @@ from fnet_ray.attempts import forget_attempts
 from fnet_ray.cluster import live_nodes, ray_cluster
 from fnet_ray.inputs import find_inputs
 from fnet_ray.lease import Lease
+from fnet_ray.live import Pulse
 from fnet_ray.manifest import Parameters
 from fnet_ray.markers import finish_commits, remove_leftovers
 from fnet_ray.model import resolve_model, share_model
@@ -81,7 +82,8 @@ def embed(
         workers: How many workers encode, and what each holds; by default what the cluster has.
         append: Take new input files into an output that is there.
         tracking: Whether to log an MLflow run, with metrics while the job runs.
-        on_progress: Called with the figures whenever a shard is done.
+        on_progress: Called with the figures whenever a shard is done, and about once a second
+            from a thread of its own; what it raises stops the job.
 
     Returns:
         What was done. Counts are of the whole output.
@@ -127,14 +129,20 @@ def embed(
                 windowing=windowing,
                 batch_tokens=batch_tokens,
             )
-            for marker in run_shards(job, done=frozenset(tally.done_shards)):
-                lease.check()
-                tally.add(marker)
-                tracker.log(tally.snapshot())
+
+            def show(progress: Progress) -> None:
+                tracker.log(progress)
                 if on_progress:
-                    on_progress(tally.snapshot())
-                if allowed:
-                    allowed.check(tally.rejects, tally.rows)
+                    on_progress(progress)
+
+            pulse = Pulse(tally, show)
+            with pulse.beating():
+                for marker in run_shards(job, done=frozenset(tally.done_shards), board=pulse.board):
+                    lease.check()
+                    tally.add(marker)
+                    pulse.now()
+                    if allowed:
+                        allowed.check(tally.rejects, tally.rows)
 
             check_complete(manifest, tally)
             remove_leftovers(store)

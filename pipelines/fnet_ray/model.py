@@ -49,11 +49,8 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
 
     uri = os.fspath(model)
     if uri.startswith(("models:/", "runs:/")) or (Path(uri) / "MLmodel").is_file():
-        import fnet_mlflow
-
         uri = _pin(uri)
-        encoder = fnet_mlflow.load_model(uri, device="cpu")
-        checkpoint, encoding, dtype = encoder.checkpoint, encoder.config, encoder.dtype
+        checkpoint, encoding, dtype = _read_saved(uri)
     else:
         preset = fetch(uri)
         uri, checkpoint = str(preset.handle), read_checkpoint(preset.path)
@@ -66,6 +63,20 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
         encoding=encoding,
         compute_dtype=dtype,
     )
+
+
+def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
+    """Return a saved model's checkpoint, encoding and compute dtype, checked as it asks to be."""
+    from fnet_mlflow.loading import find_model, open_encoder
+    from fnet_mlflow.storage import check_digests, read_record
+
+    model = find_model(uri)
+    dtype = model.settings.get("dtype") or "float32"
+    if model.settings.get("verify"):
+        open_encoder(model.data, verify=True, device="cpu", dtype=dtype)
+    record = read_record(model.data)
+    check_digests(model.data, record)
+    return read_checkpoint(model.data), record.encoding, dtype
 
 
 def _pin(uri: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -78,12 +79,13 @@ class Job:
         )
 
 
-def run_shards(job: Job, *, done: Container[int]) -> Iterator[Marker]:
+def run_shards(job: Job, *, done: Container[int], board: Any) -> Iterator[Marker]:
     """Do what is left of a job; yield each shard's marker when it is committed.
 
     Args:
         job: What to do.
         done: Numbers of the shards to leave out.
+        board: The actor that the workers tell how far they are with a shard.
     """
     pending = [
         {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
@@ -107,7 +109,7 @@ def run_shards(job: Job, *, done: Container[int]) -> Iterator[Marker]:
             shards.map_batches(job.read(), batch_size=1, batch_format="pyarrow", num_cpus=READ_CPUS)
             .map_batches(
                 EncodeShard,
-                fn_constructor_args=(job.model, job.encode(), describe_worker("none")),
+                fn_constructor_args=(job.model, job.encode(), describe_worker("none"), board),
                 batch_size=1,
                 batch_format="pyarrow",
                 num_cpus=job.pool.cpus,

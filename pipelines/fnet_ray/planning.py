@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -45,6 +46,7 @@ def open_sources(
     id_column: str | None,
     keep: Sequence[str] | None,
     skip_damaged: bool = False,
+    on_this_node: bool = False,
 ) -> Sources:
     """Count the rows of all inputs and settle their columns.
 
@@ -55,12 +57,13 @@ def open_sources(
         id_column: The column that identifies rows, or None.
         keep: The columns to carry along, or None for all.
         skip_damaged: Whether to go on without files that cannot be read.
+        on_this_node: Whether the store is a folder that other nodes do not see.
 
     Raises:
         InputError: A file is damaged, lacks a column, or has one of another type.
     """
     readable = []
-    for file, data, found in _open_all(files, store, column):
+    for file, data, found in _open_all(files, store, column, on_this_node):
         if isinstance(found, Footer):
             readable.append((file, data, found))
         elif skip_damaged:
@@ -183,9 +186,10 @@ def _describe(schema: pa.Schema) -> str:
 
 
 def _open_all(
-    files: Sequence[InputFile], store: Store, column: str
+    files: Sequence[InputFile], store: Store, column: str, on_this_node: bool
 ) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
-    staged = stage_files([f for f in files if f.format is not Format.PARQUET], store, column)
+    others = [file for file in files if file.format is not Format.PARQUET]
+    staged = stage_files(others, store, column, on_this_node=on_this_node)
     paths = [staged.get(file.path, file.path) for file in files]
     footers = iter(read_footers([path for path in paths if isinstance(path, str)]))
     for file, path in zip(files, paths, strict=True):
@@ -201,9 +205,15 @@ def _open_all(
 
 
 def stage_files(
-    files: Sequence[InputFile], store: Store, column: str
+    files: Sequence[InputFile], store: Store, column: str, *, on_this_node: bool = False
 ) -> dict[str, str | InputError]:
     """Stage files to Parquet, in parallel.
+
+    Args:
+        files: The files.
+        store: Where to.
+        column: The column of texts.
+        on_this_node: As in `open_sources`.
 
     Returns:
         An input's path → the staged file's, or what is wrong with it.
@@ -211,8 +221,12 @@ def stage_files(
     if not files:
         return {}
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    @ray.remote(num_cpus=1, max_retries=3)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    place: Any = here if on_this_node else "DEFAULT"
+
+    @ray.remote(num_cpus=1, max_retries=3, scheduling_strategy=place)
     def stage_one(file: InputFile) -> str | InputError:
         try:
             return store.path(stage(file, store, column=column))

@@ -53,7 +53,7 @@ class NoTracker:
 
 @dataclass(slots=True, kw_only=True)
 class RunTracker:
-    """Logs to the active MLflow run."""
+    """Logs to an MLflow run, from any thread."""
 
     run_id: str
     _logged: float = field(default=-METRIC_SECONDS, init=False)
@@ -87,12 +87,13 @@ class RunTracker:
         try:
             mlflow.log_metrics(
                 {
-                    "rows_done": progress.done,
+                    "rows_done": progress.encoded,
                     "rows_rejected": progress.rejects,
                     "rows_per_second": progress.rows_per_second,
                     "tokens_per_second": progress.tokens_per_second,
                 },
-                step=progress.done,
+                step=progress.encoded,
+                run_id=self.run_id,
             )
         except mlflow.MlflowException as error:
             # A tracking server that is away for a while is no reason to stop a job of days.

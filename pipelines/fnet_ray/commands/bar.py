@@ -34,12 +34,12 @@ class ProgressBar:
             return
         if self._bar is None:
             self._bar = tqdm(
-                total=progress.rows, initial=progress.done, unit="row", unit_scale=True
+                total=progress.rows, initial=progress.encoded, unit="row", unit_scale=True
             )
         self._bar.set_postfix_str(
             f"{progress.tokens_per_second:,.0f} tokens/s, {_rejects(progress)}"
         )
-        self._bar.update(progress.done - self._bar.n)
+        self._bar.update(progress.encoded - self._bar.n)
 
     def __exit__(
         self,
@@ -60,10 +60,10 @@ class ProgressBar:
 
 def describe(progress: Progress) -> str:
     """Return the figures as one line."""
-    share = progress.done / progress.rows
+    share = progress.encoded / progress.rows
     left = progress.seconds_left
     return (
-        f"{progress.done:,} of {progress.rows:,} rows ({share:.0%}), "
+        f"{progress.encoded:,} of {progress.rows:,} rows ({share:.0%}), "
         f"{progress.rows_per_second:,.0f} rows/s, {progress.tokens_per_second:,.0f} tokens/s, "
         f"{_rejects(progress)}" + (f", {duration(left)} left" if left else "")
     )

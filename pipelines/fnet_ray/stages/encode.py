@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ import torch
 
 from fnet_ray.attempts import Attempt
 from fnet_ray.isolation import IsolatingEncoder
+from fnet_ray.live import Notes
 from fnet_ray.model import SharedModel
 from fnet_ray.rejects import rejects_table, without
 from fnet_ray.stages.message import pack, unpack
@@ -44,14 +46,17 @@ class EncodeShard:
     `work` (one row: what was done, how long it took, and by whom).
     """
 
-    def __init__(self, model: SharedModel, options: EncodeOptions, driver: Worker) -> None:
+    def __init__(
+        self, model: SharedModel, options: EncodeOptions, driver: Worker, board: Any
+    ) -> None:
         """Build the encoder."""
         self._options = options
         self._driver = driver
+        self._board = board
         self._encoder = model.encoder(num_threads=options.num_threads)
         self._worker = describe_worker(self._encoder.device)
         self._isolating = IsolatingEncoder(
-            self._encoder.encode_tokens,
+            self._encode_batch,
             dim=self._encoder.dim,
             batch_size=options.batch_size or self._encoder.batch_size,
         )
@@ -67,6 +72,12 @@ class EncodeShard:
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
+        self._notes = Notes(
+            board=self._board,
+            shard=shard,
+            rows=tables["places"].num_rows,
+            windows=len(windows.tokens),
+        )
         vectors, failed = self._encode(shard, windows.tokens)
         reasons = {int(windows.document[window]): why for window, why in failed.items()}
         rejects = [tables["rejects"], rejects_table(tables["places"], reasons)]
@@ -99,6 +110,11 @@ class EncodeShard:
             # The device is unusable for this process from here on; Ray starts another.
             logger.exception("The device failed while shard %d was encoded", shard)
             os._exit(1)
+
+    def _encode_batch(self, tokens: Tokens) -> np.ndarray:
+        vectors = self._encoder.encode_tokens(tokens)
+        self._notes.add(len(tokens), len(tokens.values))
+        return vectors
 
     def _embeddings(
         self,

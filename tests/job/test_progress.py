@@ -1,0 +1,61 @@
+"""Progress moves while shards are at hand, and never counts a row twice."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+import fnet_ray
+from fnet_ray.markers import Marker
+from fnet_ray.progress import AtHand, Progress, Tally
+from tests.job.corpora import write_parquet
+
+
+def marker(shard: int, rows: int) -> Marker:
+    work = {"device": "cpu", "tokens": 7 * rows, "truncated": 0}
+    return Marker(shard=shard, rows=rows, rejects=0, files=(), work=work)
+
+
+def test_a_shard_at_hand_counts_until_it_is_committed() -> None:
+    tally = Tally(rows=300, shards=3)
+    tally.add(marker(0, 100))
+    at_hand = {0: AtHand(100, 700), 1: AtHand(40, 280)}
+    progress = tally.snapshot(at_hand)
+    assert (progress.encoded, progress.done, progress.tokens) == (140, 100, 980)
+    tally.add(marker(1, 100))
+    progress = tally.snapshot(at_hand)
+    assert (progress.encoded, progress.done, progress.tokens) == (200, 200, 1400)
+
+
+def test_rates_leave_out_what_was_done_before_and_the_time_until_work_began() -> None:
+    tally = Tally(rows=300, shards=3)
+    tally.started -= 100
+    began = time.monotonic()
+    assert tally.snapshot().seconds_left is None
+    time.sleep(0.2)
+    progress = tally.snapshot({0: AtHand(10, 70)})
+    longest = time.monotonic() - began
+    assert 10 / longest <= progress.rows_per_second <= 10 / 0.2
+    assert progress.tokens_per_second == pytest.approx(7 * progress.rows_per_second)
+    assert progress.seconds > 100
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_rows_are_seen_before_their_shard_is_committed(tmp_path: Path, preset_folder: Path) -> None:
+    corpus = write_parquet(tmp_path / "corpus.parquet", ["a text of some length"] * 12_000)
+    seen: list[Progress] = []
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False, on_progress=seen.append)
+    assert any(progress.encoded > progress.done for progress in seen)
+    assert seen[-1].encoded == seen[-1].done == 12_000
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_an_error_of_the_callback_stops_the_job(tmp_path: Path, preset_folder: Path) -> None:
+    def refuse(progress: Progress) -> None:
+        raise ValueError("no more")
+
+    corpus = write_parquet(tmp_path / "corpus.parquet", ["a text"] * 3_000)
+    with pytest.raises(ValueError, match="no more"):
+        fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False, on_progress=refuse)
