@@ -29,7 +29,7 @@ test-all: $(READY) lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not network"
 
 bench: $(BENCH)/.ready
-	cd benchmarks && ../$(BENCH)/bin/python run.py
+	$(BENCH)/bin/python benchmarks/run.py $(CORPUS)
 
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH)

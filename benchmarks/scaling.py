@@ -1,8 +1,8 @@
-"""How cost grows with length, batch and depth on this machine, and what many such would do.
+"""How cost grows with length, batch, depth and threads, and what many such machines would do.
 
     python benchmarks/scaling.py
 
-Rates are measured; what several machines would do in a day is projected from them.
+Rates are measured; what a machine would do in a day is projected from them.
 """
 
 import statistics
@@ -17,35 +17,48 @@ from fnet_registry import Checkpoint
 from fnet_registry.engine.engine import Engine
 
 LENGTHS = (64, 128, 256, 512)
-DEPTHS = (6, 12, 24)
-BATCHES = (1, 8, 32)
+BATCHES = (1, 4, 8, 32)
+OTHER_DEPTHS = (6, 24)
+TYPICAL = (8, 512)
 ROUNDS = 3
 SECONDS_PER_DAY = 86_400
 
 
 def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    threads = torch.get_num_threads()
+    batch, length = TYPICAL
     print(description(), "\n")
-    print("| layers | length | batch | rows/s (measured) | rows/day (projected) |")
-    print("|---|---|---|---|---|")
-    for depth in DEPTHS:
-        config = replace(BASE, num_layers=depth)
-        checkpoint = Checkpoint(
-            config=config, arrays=random_weights(config), tokenizer_proto=None, dtype="float32"
-        )
-        engine = Engine(checkpoint, device=device)
-        for length in LENGTHS:
-            for batch in BATCHES if (depth, length) == (12, 512) else (8,):
-                speed = rate(engine, length, batch)
-                per_day = speed * SECONDS_PER_DAY
-                print(
-                    f"| {depth} | {length} | {batch} | {speed:.2f} | {per_day:,.0f} |", flush=True
-                )
+    print("| layers | length | batch | threads | rows/s (measured) | rows/day (projected) |")
+    print("|---|---|---|---|---|---|")
+    engine = make_engine(BASE.num_layers, device)
+    for each_length in LENGTHS:
+        for each_batch in BATCHES:
+            show(engine, each_length, each_batch)
+    for fewer in range(1, threads if device == "cpu" else 1):
+        torch.set_num_threads(fewer)
+        show(engine, length, batch)
+    torch.set_num_threads(threads)
+    for depth in OTHER_DEPTHS:
+        show(make_engine(depth, device), length, batch)
     print(
-        "\nRows wait for nothing but their own products, so N machines do N times the rows of one"
-        " as long as reading and writing keep up; a billion rows cost"
-        " `1e9 / (rows/s * 3600) * price of one machine per hour`."
+        "\nOne machine is full where a larger batch is no faster. Texts wait for nothing but their"
+        " own products,\nso N machines do N times the rows of one as long as reading and writing"
+        " keep up; a billion rows cost\n`1e9 / (rows/s * 3600) * price of one machine per hour`."
     )
+
+
+def make_engine(depth: int, device: str) -> Engine:
+    config = replace(BASE, num_layers=depth)
+    arrays = random_weights(config)
+    checkpoint = Checkpoint(config=config, arrays=arrays, tokenizer_proto=None, dtype="float32")
+    return Engine(checkpoint, device=device)
+
+
+def show(engine: Engine, length: int, batch: int) -> None:
+    speed = rate(engine, length, batch)
+    cells = (engine.config.num_layers, length, batch, torch.get_num_threads(), f"{speed:.2f}")
+    print(f"| {' | '.join(map(str, cells))} | {speed * SECONDS_PER_DAY:,.0f} |", flush=True)
 
 
 def rate(engine: Engine, length: int, batch: int) -> float:

@@ -1,6 +1,6 @@
 """Texts to vectors, end to end: texts per second of every contender, at equal lengths.
 
-    python benchmarks/texts.py [--corpus FILE.parquet] [--length 128 512] [--texts 64]
+    python benchmarks/texts.py [--corpus FILE.parquet] [--length 128 512] [--texts 32]
 
 Without a corpus, the docstrings of the Python standard library are taken.
 """
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, nargs="*", default=[None])
     parser.add_argument("--column", default="text")
     parser.add_argument("--length", type=int, nargs="+", default=[128, 512])
-    parser.add_argument("--texts", type=int, default=64)
+    parser.add_argument("--texts", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     print(description(), "\n")
