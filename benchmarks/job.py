@@ -4,8 +4,8 @@ python benchmarks/job.py [--rows 20000] [--memory-rows 10000 100000 1000000]
 """
 
 import argparse
+import logging
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -169,5 +169,5 @@ def write_corpus(path: Path, rows: int) -> Path:
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    logging.getLogger("ray").setLevel(logging.ERROR)
     main()

@@ -77,6 +77,7 @@ class RunTracker:
                 "windows_truncated": report.truncated,
                 "tokens": report.tokens,
                 "seconds": report.seconds,
+                "rows_per_second": report.rows_per_second,
             }
         )
         mlflow.log_dict(asdict(report), "report.json")
