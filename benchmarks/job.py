@@ -6,7 +6,7 @@ python benchmarks/job.py [--rows 20000] [--memory-rows 10000 100000 1000000]
 import argparse
 import logging
 import multiprocessing
-import resource
+import re
 import sys
 import tempfile
 import threading
@@ -61,11 +61,14 @@ def main() -> None:
 def compare_rates(folder: Path, rows: int) -> None:
     """One worker of one thread and the bare encoder of one thread, in turns."""
     corpus = write_corpus(folder / "corpus.parquet", rows)
-    bare, steady = [], []
+    bare, steady, loading, first = [], [], [], []
     for number in range(ROUNDS):
-        loading, rate = in_own_process(encode_bare, folder / "small", corpus)
+        seconds, rate = in_own_process(encode_bare, folder / "small", corpus)
+        loading.append(seconds)
         bare.append(rate)
-        first, rate = in_own_process(run_job, folder / "small", corpus, folder / f"rate{number}")
+        output = folder / f"rate{number}"
+        seconds, rate = in_own_process(run_job, folder / "small", corpus, output)
+        first.append(seconds)
         steady.append(rate)
     bare.append(in_own_process(encode_bare, folder / "small", corpus)[1])
     print("| one worker of one thread | rows/s | of the bare encoder |")
@@ -75,8 +78,8 @@ def compare_rates(folder: Path, rows: int) -> None:
     shares = [2 * rate / (bare[i] + bare[i + 1]) for i, rate in enumerate(steady)]
     print(f"| job, steady, {rows:,} rows | {ranged(steady)} | {ranged(shares, '.2f')} |")
     print(
-        f"\nFirst batch encoded {first:.1f} s after the job's process began, its imports included;"
-        f" in a process by itself the encoder is there after {loading:.1f} s.\n"
+        f"\nFirst batch encoded {ranged(first, '.1f')} s after the job's process began, its imports"
+        f"\nincluded; by itself, the encoder is there after {ranged(loading, '.1f')} s.\n"
     )
 
 
@@ -138,7 +141,9 @@ def watch_job(preset: Path, corpus: Path, output: Path) -> tuple[float, float, f
     report = fnet_ray.embed(preset, corpus, output / corpus.stem, tracking=False)
     ended.set()
     watcher.join()
-    driver = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not `ru_maxrss`, which begins at what the parent process held.
+    status = Path("/proc/self/status").read_text()
+    driver = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
     return driver, max(peaks) / 2**20, report.rows_per_second
 
 

@@ -1,5 +1,6 @@
 """The forward pass of FNet in torch, straight from a checkpoint's arrays."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
@@ -30,9 +31,9 @@ class Engine:
     float32. A sequence is computed alike, to the last bit, alone and in any company: kernels may
     choose their order of summation by the number of rows, so a GPU always sees batches of one
     size. On the CPU short sequences go through in groups, whose products run at full speed from
-    some 512 rows on, once a trial has shown that a group gives the very bits of its members
-    alone; otherwise, and where too few are left for a group, each goes by itself. So it does with
-    int8 weights, for inputs are quantised by the range of one sequence.
+    some 512 rows on, once a trial has shown that a group of that size gives the very bits of its
+    members alone; otherwise each goes by itself. So it does with int8 weights, for inputs are
+    quantised by the range of one sequence.
 
     Args:
         checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
@@ -192,13 +193,15 @@ class Engine:
             filler = -len(ids) % _GPU_BATCH
             return F.pad(ids.to(self.device), (0, 0, 0, filler)).split(_GPU_BATCH)
         size = 1 if self._quantised else max(1, _CPU_ROWS // ids.shape[1])
-        if not 1 < size <= len(ids) or not self._alike(size, ids.shape[1]):
-            return ids.split(1)
-        grouped = len(ids) // size
-        return ids.split([size] * grouped + [1] * (len(ids) - size * grouped))
+        groups = (
+            group.split(len(group) if self._alike(*group.shape) else 1) for group in ids.split(size)
+        )
+        return list(itertools.chain.from_iterable(groups))
 
     def _alike(self, size: int, length: int) -> bool:
         """Whether a group gives the very bits of its members alone, by a trial of one layer."""
+        if size == 1:
+            return True
         key = (size, length, torch.get_num_threads())
         if key not in self._trials:
             ids = torch.randint(

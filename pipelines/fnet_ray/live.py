@@ -67,7 +67,6 @@ class Pulse:
         self.board: Any = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
         self._tally, self._report = tally, report
         self._at_hand: dict[int, AtHand] = {}
-        self._forgotten: set[int] = set(tally.done_shards)
         self._one_at_a_time = threading.Lock()
         self._failure: Exception | None = None
 
@@ -104,10 +103,8 @@ class Pulse:
         import ray
         from ray.exceptions import GetTimeoutError, RayActorError
 
-        committed = set(self._tally.done_shards)
-        answer: Any = self.board.read.remote(committed - self._forgotten)
-        try:
+        committed = {shard for shard in self._at_hand if shard in self._tally.done_shards}
+        answer: Any = self.board.read.remote(committed)
+        # It may be starting, or starting again.
+        with contextlib.suppress(GetTimeoutError, RayActorError):
             self._at_hand = ray.get(answer, timeout=BEAT_SECONDS)
-        except (GetTimeoutError, RayActorError):
-            return  # it starts, or starts again
-        self._forgotten = committed
