@@ -19,7 +19,6 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from machine import description
-from models import random_checkpoint
 
 import fnet_ray
 from fnet_ray.progress import Progress
@@ -49,6 +48,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--memory-rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     args = parser.parse_args()
+    # Here, for it loads torch, which the processes of the job must not find loaded.
+    from models import random_checkpoint
+
     print(description(), "\n")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -1,14 +1,11 @@
-"""Numpy arrays and torch tensors over the same memory, and the layout that the engine wants."""
+"""Numpy arrays and torch tensors over the same memory."""
 
 import mmap
 import warnings
-from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
 import torch
-
-from fnet_registry.presets.checkpoint import Checkpoint
 
 
 def as_tensor(values: np.ndarray) -> torch.Tensor:
@@ -37,22 +34,6 @@ def as_array(values: torch.Tensor) -> np.ndarray:
     if plain.dtype == torch.bfloat16:
         return plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return plain.numpy()
-
-
-def laid_out_for_engine(checkpoint: Checkpoint) -> Checkpoint:
-    """The same checkpoint, with kernels so laid out that a float32 engine on the CPU copies none.
-
-    Keras stores a kernel by rows of `(inputs, outputs)`; the products run best over rows of
-    `(outputs, inputs)`. Workers that share the result's arrays share all weights.
-
-    Args:
-        checkpoint: Any checkpoint; arrays that lie well already are kept.
-    """
-    arrays = {
-        name: np.asfortranarray(values) if name.endswith(".kernel") else values
-        for name, values in checkpoint.arrays.items()
-    }
-    return replace(checkpoint, arrays=arrays)
 
 
 def release(values: np.ndarray) -> None:

@@ -37,7 +37,7 @@ class Engine:
 
     Args:
         checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
-            kernels that `arrays.laid_out_for_engine` prepared, are viewed and not copied.
+            kernels that `layout.laid_out_for_engine` prepared, are viewed and not copied.
         device: A torch device such as `cpu` or `cuda:0`.
         dtype: `float32` or `bfloat16`.
         quantised: Whether the dense layers run with int8 weights; on the CPU only.

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from fnet_registry.encoding.packing import Tokens
 
@@ -43,6 +42,8 @@ class IsolatingEncoder:
             torch.AcceleratorError: The device itself failed; its process must be started anew.
             torch.OutOfMemoryError: One window alone does not fit.
         """
+        import torch
+
         vectors = np.full((len(tokens), self.dim), np.nan, np.float32)
         failed: dict[int, str] = {}
         start = 0
@@ -63,6 +64,8 @@ class IsolatingEncoder:
     def _encode_range(
         self, tokens: Tokens, start: int, stop: int, vectors: np.ndarray, failed: dict[int, str]
     ) -> None:
+        import torch
+
         try:
             vectors[start:stop] = self._encode(tokens[start:stop])
         except (torch.OutOfMemoryError, torch.AcceleratorError):

@@ -140,7 +140,7 @@ def share_model(model: PinnedModel, *, dtype: str | None = None) -> SharedModel:
     """
     import ray
 
-    from fnet_registry.engine.arrays import laid_out_for_engine
+    from fnet_registry.engine.layout import laid_out_for_engine
 
     checkpoint = model.checkpoint
     if checkpoint.tokenizer_proto is None:

@@ -44,7 +44,8 @@ def describe_worker(device: str) -> Worker:
     """Describe this process.
 
     Args:
-        device: The torch device that it computes on, or `none`.
+        device: The torch device that it computes on, or `none`, as the driver, which needs no
+            torch.
     """
     import fnet_registry
 
@@ -59,6 +60,8 @@ def describe_worker(device: str) -> Worker:
 
 
 def _device_name(device: str) -> str:
+    if device == "none":
+        return device
     import torch
 
     if not device.startswith("cuda"):

@@ -1,5 +1,7 @@
 """Where a model comes from, and how it reaches the workers."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -60,3 +62,15 @@ def test_workers_share_one_copy_of_the_weights_that_none_can_write(
     np.testing.assert_array_equal(
         shared.encoder(num_threads=None).encode(["a text"]), encoder.encode(["a text"])
     )
+
+
+def test_the_driver_reads_a_model_without_torch(preset_folder: Path) -> None:
+    program = (
+        "import sys, fnet_ray.job; from fnet_ray.model import resolve_model;"
+        f"print(resolve_model({str(preset_folder)!r}).encoding.sequence_length,"
+        " 'torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "64 False"

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from fnet_ray.attempts import Attempt
 from fnet_ray.isolation import IsolatingEncoder
@@ -101,6 +100,8 @@ class EncodeShard:
         )
 
     def _encode(self, shard: int, tokens: Tokens) -> tuple[np.ndarray, dict[int, str]]:
+        import torch
+
         attempt = Attempt(self._options.store, shard)
         try:
             if attempt.is_suspect:
