@@ -101,10 +101,10 @@ class Pulse:
 
     def _listen(self) -> None:
         import ray
-        from ray.exceptions import GetTimeoutError, RayActorError
+        from ray.exceptions import RayError
 
         committed = {shard for shard in self._at_hand if shard in self._tally.done_shards}
         answer: Any = self.board.read.remote(committed)
-        # It may be starting, or starting again.
-        with contextlib.suppress(GetTimeoutError, RayActorError):
+        # It may be starting, starting again, or lost with its node: no reason to stop a job.
+        with contextlib.suppress(RayError):
             self._at_hand = ray.get(answer, timeout=BEAT_SECONDS)
