@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def runs(corpora: list[str]) -> dict[str, list[str]]:
-    corpus = ["--corpus", *map(str, map(Path.resolve, map(Path, corpora)))] if corpora else []
+    corpus = ["--corpus", *corpora] if corpora else []
     return {
         "Forward pass": ["forward.py", "--length", "512", "256", "128", "64"],
         "Texts to vectors": ["texts.py", *corpus],

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from fnet_registry.engine.arrays import as_tensor
-from fnet_registry.engine.dense import Dense, FloatDense, Int8Dense
+from fnet_registry.engine.dense import FULL_SPEED_ROWS, Dense, FloatDense, Int8Dense
 from fnet_registry.engine.mixing import (
     HalfTransform,
     add_mixing,
@@ -20,7 +20,6 @@ from fnet_registry.presets.checkpoint import Checkpoint
 
 ComputeDtype = Literal["float32", "bfloat16"]
 LAYER_NORM_EPSILON = 1e-12
-_CPU_ROWS = 512
 _GPU_BATCH = 32
 
 
@@ -192,7 +191,7 @@ class Engine:
         if self.device.type != "cpu":
             filler = -len(ids) % _GPU_BATCH
             return F.pad(ids.to(self.device), (0, 0, 0, filler)).split(_GPU_BATCH)
-        size = 1 if self._quantised else max(1, _CPU_ROWS // ids.shape[1])
+        size = 1 if self._quantised else max(1, FULL_SPEED_ROWS // ids.shape[1])
         groups = (
             group.split(len(group) if self._alike(*group.shape) else 1) for group in ids.split(size)
         )

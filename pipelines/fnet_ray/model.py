@@ -73,7 +73,8 @@ def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
     model = find_model(uri)
     dtype = model.settings.get("dtype") or "float32"
     if model.settings.get("verify"):
-        open_encoder(model.data, verify=True, device="cpu", dtype=dtype)
+        encoder = open_encoder(model.data, verify=True, device="cpu", dtype=dtype)
+        return encoder.checkpoint, encoder.config, dtype
     record = read_record(model.data)
     check_digests(model.data, record)
     return read_checkpoint(model.data), record.encoding, dtype
