@@ -1,14 +1,13 @@
 """The `fnet` command: light to start, one clear line for a user's mistake."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from fnet_registry.cli import COMMANDS, main
 from fnet_registry.presets.checkpoint import read_checkpoint
+from tests.programs import run_program
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,10 +36,7 @@ def test_help_imports_nothing_heavy() -> None:
         "try: main(['--help'])\n"
         "except SystemExit: print(sorted({'keras', 'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.splitlines()[-1] == "[]"
+    assert run_program(program).splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("command", ["inspect", "convert"])

@@ -1,7 +1,5 @@
 """TextEncoder: one text, one vector."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from fnet_registry import EncodingConfig, FNetBackbone, FNetTokenizer, TextEncoder
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint
+from tests.programs import run_program
 
 TEXTS = ["The quick brown fox.", "", "a", "jumps over " * 40, "In 2000, it cost 1,000", "caf\u00e9"]
 
@@ -208,7 +207,4 @@ def test_encoding_imports_no_keras(preset_folder: Path) -> None:
         f"print(TextEncoder.from_preset({str(preset_folder)!r}).encode(['a']).shape,"
         " 'keras' in sys.modules)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "(1, 32) False"
+    assert run_program(program) == "(1, 32) False"

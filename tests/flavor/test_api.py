@@ -1,10 +1,8 @@
 """The package's surface, and what importing it costs."""
 
-import subprocess
-import sys
-
 import fnet_mlflow
 import fnet_registry
+from tests.programs import run_program
 
 
 def test_public_names():
@@ -26,12 +24,12 @@ def test_public_names():
 def test_importing_the_package_brings_nothing_heavy():
     heavy = "{'mlflow', 'torch', 'keras', 'numpy', 'ray'}"
     code = f"import sys, fnet_mlflow; print(sorted({heavy} & set(sys.modules)))"
-    assert run(code) == "[]"
+    assert run_program(code) == "[]"
 
 
 def test_importing_mlflow_loads_the_hub_plugin_and_little_else():
     code = "import sys, mlflow; print(*sorted(name for name in sys.modules if 'fnet' in name))"
-    loaded = run(code).split()
+    loaded = run_program(code).split()
     assert "fnet_mlflow.hub_artifacts" in loaded
     assert len(loaded) < 6
     assert "fnet_registry.presets.checkpoint" not in loaded, "the loader would take it for at work"
@@ -43,9 +41,4 @@ def test_loading_and_serving_needs_no_keras(saved_model):
         f"mlflow.pyfunc.load_model({str(saved_model)!r}).predict(['a text'])\n"
         "print(sorted({'keras', 'huggingface_hub', 'kagglehub'} & set(sys.modules)))"
     )
-    assert run(code) == "[]"
-
-
-def run(code: str) -> str:
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    assert run_program(code) == "[]"

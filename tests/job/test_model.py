@@ -1,7 +1,5 @@
 """Where a model comes from, and how it reaches the workers."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -12,6 +10,7 @@ import fnet_mlflow
 import fnet_ray
 from fnet_ray.model import resolve_model, share_model
 from fnet_registry import TextEncoder
+from tests.programs import run_program
 
 
 def test_the_public_names() -> None:
@@ -70,7 +69,4 @@ def test_the_driver_reads_a_model_without_torch(preset_folder: Path) -> None:
         f"print(resolve_model({str(preset_folder)!r}).encoding.sequence_length,"
         " 'torch' in sys.modules)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "64 False"
+    assert run_program(program) == "64 False"

@@ -6,7 +6,6 @@ import os
 import pickle
 import shutil
 import struct
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 from fnet_registry.errors import ConfigError, FNetError, WeightsError
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.config import FNetConfig
+from tests.programs import run_program
 
 
 @pytest.fixture
@@ -220,8 +220,5 @@ def test_loading_takes_at_most_twice_the_declared_weights(tmp_path: Path) -> Non
     arrays = {name: np.ones(shape, "f4") for name, shape in tensor_shapes(config).items()}
     checkpoint = Checkpoint(config=config, arrays=arrays, tokenizer_proto=None, dtype="float32")
     write_checkpoint(checkpoint, tmp_path)
-    result = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    declared, resident = map(int, result.stdout.split())
+    declared, resident = map(int, run_program(program, str(tmp_path)).split())
     assert resident < 2 * declared + (1 << 30)
