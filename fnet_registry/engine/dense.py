@@ -1,6 +1,7 @@
 """Dense layers as the engine runs them."""
 
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,38 @@ FULL_SPEED_ROWS = 512
 _SMALLEST_SCALE = 1e-12
 _LARGEST_WEIGHT = 127
 _LARGEST_INPUT = 254  # one below uint8's, so that rounding never wraps around
+# Between 2**23 and 2**24 a float32 is a whole number whose last byte is that of its bits: a sum
+# that lands there is rounded, and converted in half the time of a float.
+_ROUNDS_TO_WHOLE = 1.5 * 2**23
+
+
+def product_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """What products run in where `dtype` is asked for: itself, or float32 where that is faster.
+
+    Args:
+        dtype: `torch.float32` or `torch.bfloat16`.
+        device: Where they run.
+    """
+    if dtype == torch.bfloat16 and device.type == "cpu":
+        return dtype if multiplies_bfloat16_fast(torch.cpu.get_capabilities()) else torch.float32
+    return dtype
+
+
+def multiplies_bfloat16_fast(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a CPU's products are faster in bfloat16 than in float32.
+
+    AMX is made for them; AMD's AVX512_BF16 is 1.8 times as fast as float32 (Zen 4), while Intel's
+    without AMX takes 1.8 times as long (Emerald Rapids); where there is no instruction at all,
+    every value is converted first. ARM's instructions are taken to be fast. The answer comes from
+    the kind of processor and not from a trial, so that it is the same for all workers of a node.
+
+    Args:
+        capabilities: As `torch.cpu.get_capabilities` gives them.
+    """
+    if capabilities.get("amx_bf16") or capabilities.get("bf16"):
+        return True
+    made_by_amd = str(capabilities.get("cpu_name", "")).startswith("AMD")
+    return made_by_amd and bool(capabilities.get("avx512_bf16"))
 
 
 class Dense(Protocol):
@@ -129,9 +162,8 @@ def _quantise(x: torch.Tensor) -> tuple[torch.Tensor, float, int]:
     low, high = min(low, 0.0), max(high, 0.0)
     scale = max(high - low, _SMALLEST_SCALE) / _LARGEST_INPUT
     zero_point = round(-low / scale)
-    # Adding a half and cutting off rounds, in one pass less than rounding would take.
-    shifted = torch.add(torch.tensor(zero_point + 0.5), x, alpha=1 / scale)
-    return shifted.to(torch.uint8), scale, zero_point
+    shifted = torch.add(torch.tensor(_ROUNDS_TO_WHOLE + zero_point), x, alpha=1 / scale)
+    return shifted.view(torch.int32).to(torch.uint8), scale, zero_point
 
 
 def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:

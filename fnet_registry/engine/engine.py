@@ -8,7 +8,13 @@ import torch
 import torch.nn.functional as F
 
 from fnet_registry.engine.arrays import as_tensor
-from fnet_registry.engine.dense import FULL_SPEED_ROWS, Dense, FloatDense, Int8Dense
+from fnet_registry.engine.dense import (
+    FULL_SPEED_ROWS,
+    Dense,
+    FloatDense,
+    Int8Dense,
+    product_dtype,
+)
 from fnet_registry.engine.mixing import (
     HalfTransform,
     add_mixing,
@@ -26,13 +32,15 @@ _GPU_BATCH = 32
 class Engine:
     """FNet's forward pass, without Keras.
 
-    The dense layers run in the compute dtype; the mixing, the sums and the normalisations run in
-    float32. A sequence is computed alike, to the last bit, alone and in any company: kernels may
-    choose their order of summation by the number of rows, so a GPU always sees batches of one
-    size. On the CPU short sequences go through in groups, whose products run at full speed from
-    some 512 rows on, once a trial has shown that a group of that size gives the very bits of its
-    members alone; otherwise each goes by itself. So it does with int8 weights, for inputs are
-    quantised by the range of one sequence.
+    The dense layers run in the compute dtype, bfloat16 only on a processor that is faster in it
+    than in float32; the mixing, the sums and the normalisations run in float32.
+
+    A sequence is computed alike, to the last bit, alone and in any company. Kernels may choose
+    their order of summation by the number of rows, so a GPU always sees batches of one size. On
+    the CPU short sequences go through in groups, whose products run at full speed from some 512
+    rows on, once a trial has shown that a group of that size gives the very bits of its members
+    alone; otherwise each goes by itself. With int8 weights each has products of its own even in a
+    group, for inputs are quantised by the range of one sequence.
 
     Args:
         checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
@@ -59,7 +67,7 @@ class Engine:
             )
         self.config = checkpoint.config
         self.device = torch.device(device)
-        self._dtype = getattr(torch, dtype)
+        self._dtype = product_dtype(getattr(torch, dtype), self.device)
         self._quantised = quantised
         if quantised and self.device.type != "cpu":
             raise ConfigError(f"int8 weights run on the CPU. Received: device {device!r}")
@@ -191,7 +199,7 @@ class Engine:
         if self.device.type != "cpu":
             filler = -len(ids) % _GPU_BATCH
             return F.pad(ids.to(self.device), (0, 0, 0, filler)).split(_GPU_BATCH)
-        size = 1 if self._quantised else max(1, FULL_SPEED_ROWS // ids.shape[1])
+        size = max(1, FULL_SPEED_ROWS // ids.shape[1])
         groups = (
             group.split(len(group) if self._alike(*group.shape) else 1) for group in ids.split(size)
         )
@@ -230,13 +238,18 @@ class Engine:
         x = F.embedding(token_ids, self._tables["token_embedding"]).float()
         x += self._tables["position_embedding"][: token_ids.shape[1]]
         x += F.embedding(segment_ids, self._tables["segment_embedding"])
-        return self._dense["embedding_projection"](self._norm("embedding_norm", x)).float()
+        parts = self._sharing_products(self._norm("embedding_norm", x))
+        return torch.cat([self._dense["embedding_projection"](part).float() for part in parts])
 
     def _feed_forward(self, name: str, mixed: torch.Tensor) -> torch.Tensor:
         x = self._norm(f"{name}.mixing_norm", mixed)
-        inner = self._dense[f"{name}.intermediate"](x, "gelu")
-        x += self._dense[f"{name}.output"](inner)
+        for part in self._sharing_products(x):
+            inner = self._dense[f"{name}.intermediate"](part, "gelu")
+            part.add_(self._dense[f"{name}.output"](inner))
         return self._norm(f"{name}.output_norm", x)
+
+    def _sharing_products(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        return x.split(1) if self._quantised else [x]
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         gamma, beta = self._vectors[f"{name}.gamma"], self._vectors[f"{name}.beta"]

@@ -1,18 +1,27 @@
 """The engine: the Keras forward pass is its reference, bit equality its promise."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from fnet_registry.backbone import FNetBackbone, build_backbone
-from fnet_registry.engine.dense import FloatDense
+from fnet_registry.engine import dense
+from fnet_registry.engine.dense import FloatDense, multiplies_bfloat16_fast
 from fnet_registry.engine.engine import Engine
 from fnet_registry.engine.layout import laid_out_for_engine
 from fnet_registry.engine.mixing import HalfByProducts, add_mixing, half_by_fft
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+
+
+@pytest.fixture
+def products_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has bfloat16 computed as such on every machine."""
+    monkeypatch.setattr(dense, "multiplies_bfloat16_fast", lambda _: True)
+
 
 PRESETS = ["kerashub", "old_nlp082_keras215", "transformers_base", "transformers_bin"]
 
@@ -32,6 +41,7 @@ def test_reproduces_the_outputs_of_the_tool_that_wrote_the_preset(
             np.testing.assert_allclose(pooled, expected[f"pooled_output_{j}"], atol=1e-5)
 
 
+@pytest.mark.usefixtures("products_in_bfloat16")
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("bfloat16", 0.1)])
 @pytest.mark.parametrize("length", [1, 2, 3, 16, 33, 64])
 def test_follows_the_keras_model_at_every_length(
@@ -58,9 +68,14 @@ def test_mixing_by_symmetry_equals_the_full_transform(
     torch.testing.assert_close(mixed.double(), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.usefixtures("products_in_bfloat16")
+@pytest.mark.parametrize(
+    "options", [{"dtype": "float32"}, {"dtype": "bfloat16"}, {"quantised": True}], ids=str
+)
 @pytest.mark.parametrize(("hidden", "length"), [(32, 64), (128, 16), (768, 24), (64, 600)])
-def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, length: int) -> None:
+def test_a_sequence_is_computed_alike_in_any_batch(
+    options: dict[str, Any], hidden: int, length: int
+) -> None:
     backbone = FNetBackbone(
         vocabulary_size=100,
         num_layers=2,
@@ -68,7 +83,7 @@ def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, leng
         intermediate_dim=4 * hidden,
         max_sequence_length=length,
     )
-    engine = Engine(backbone.to_checkpoint(), dtype=dtype)  # type: ignore[arg-type]
+    engine = Engine(backbone.to_checkpoint(), **options)
     ids = torch.randint(100, (35, length), generator=torch.Generator().manual_seed(0))
     together = engine.forward(ids)
     for size in (1, 2, 7):
@@ -77,6 +92,7 @@ def test_a_sequence_is_computed_alike_in_any_batch(dtype: str, hidden: int, leng
             assert torch.equal(whole, torch.cat(pieces))
 
 
+@pytest.mark.usefixtures("products_in_bfloat16")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_weights_of_either_layout_give_the_same_bits(dtype: str, checkpoint: Checkpoint) -> None:
     ids = torch.randint(1000, (9, 64), generator=torch.Generator().manual_seed(0))
@@ -123,6 +139,30 @@ def test_int8_weights_follow_float32(checkpoint: Checkpoint) -> None:
     exact = Engine(checkpoint).sequence_outputs(ids)
     quantised = Engine(checkpoint, quantised=True).sequence_outputs(ids)
     assert torch.nn.functional.cosine_similarity(exact, quantised, dim=-1).min() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "fast"),
+    [
+        ({"cpu_name": "Intel Xeon 8480", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "AMD EPYC 9654", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "AMD EPYC 7763", "avx512_bf16": False}, False),
+        ({"architecture": "arm64", "bf16": True}, True),
+        ({"architecture": "arm64", "bf16": False}, False),
+    ],
+)
+def test_bfloat16_is_fast_on_some_processors(capabilities: dict[str, Any], fast: bool) -> None:
+    assert multiplies_bfloat16_fast(capabilities) is fast
+
+
+def test_where_bfloat16_is_slow_float32_runs_in_its_place(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense, "multiplies_bfloat16_fast", lambda _: False)
+    ids = torch.randint(1000, (4, 64), generator=torch.Generator().manual_seed(0))
+    asked, ran = (Engine(checkpoint, dtype=d).forward(ids) for d in ("bfloat16", "float32"))
+    assert all(map(torch.equal, asked, ran))
 
 
 def test_another_dtype_is_refused(checkpoint: Checkpoint) -> None:
