@@ -21,6 +21,7 @@ from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.engine.engine import ComputeDtype, Engine
+from fnet_registry.engine.layout import laid_out_for_engine
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle
@@ -38,8 +39,8 @@ class TextEncoder:
     dtype and number of threads.
 
     Args:
-        backbone: A Keras backbone, with the weights that it has now: one that is trained further
-            needs an encoder anew.
+        backbone: A Keras backbone. The encoder keeps a copy of the weights that it has now:
+            training it further changes no vector until a new encoder is made.
         tokenizer: Its tokenizer.
         sequence_length: Length to which every text is padded; by default the model's maximum.
         buckets: Lengths to pad to instead, the last of them `sequence_length`; see
@@ -72,7 +73,7 @@ class TextEncoder:
         batch_size: int | None = None,
         num_threads: int | None = None,
     ) -> None:
-        checkpoint = backbone.to_checkpoint(tokenizer.proto)
+        checkpoint = laid_out_for_engine(backbone.to_checkpoint(tokenizer.proto), copy=True)
         config = complete_encoding(
             checkpoint.config.max_sequence_length,
             sequence_length=sequence_length,

@@ -7,17 +7,21 @@ import numpy as np
 from fnet_registry.presets.checkpoint import Checkpoint
 
 
-def laid_out_for_engine(checkpoint: Checkpoint) -> Checkpoint:
+def laid_out_for_engine(checkpoint: Checkpoint, *, copy: bool = False) -> Checkpoint:
     """The same checkpoint, with kernels so laid out that a float32 engine on the CPU copies none.
 
     Keras stores a kernel by rows of `(inputs, outputs)`; the products run best over rows of
     `(outputs, inputs)`. Workers that share the result's arrays share all weights.
 
     Args:
-        checkpoint: Any checkpoint; arrays that lie well already are kept.
+        checkpoint: Any checkpoint.
+        copy: Whether to copy arrays that lie well already, too, so that nobody else writes to
+            them.
     """
     arrays = {
-        name: np.asfortranarray(values) if name.endswith(".kernel") else values
+        name: np.array(
+            values, order="F" if name.endswith(".kernel") else "C", copy=True if copy else None
+        )
         for name, values in checkpoint.arrays.items()
     }
     return replace(checkpoint, arrays=arrays)
