@@ -243,8 +243,10 @@ class Engine:
 
     def _feed_forward(self, name: str, mixed: torch.Tensor) -> torch.Tensor:
         x = self._norm(f"{name}.mixing_norm", mixed)
-        for part in self._sharing_products(x):
-            inner = self._dense[f"{name}.intermediate"](part, "gelu")
+        parts = self._sharing_products(x)
+        # One layer's products in a row, so that its weights stay in the cache.
+        inners = [self._dense[f"{name}.intermediate"](part, "gelu") for part in parts]
+        for part, inner in zip(parts, inners, strict=True):
             part.add_(self._dense[f"{name}.output"](inner))
         return self._norm(f"{name}.output_norm", x)
 

@@ -1,0 +1,66 @@
+"""What it costs that a text's vector is the same in any batch, by length.
+
+    python benchmarks/equality.py
+
+Beside the engine as it is, an engine that runs each batch as a whole, as if no text minded its
+company. Both take turns.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from machine import description
+from models import BASE, random_weights
+
+from fnet_registry import Checkpoint
+from fnet_registry.engine.engine import Engine
+
+LENGTHS = (64, 128, 256, 512)
+BATCH = 8
+ROUNDS = 11
+
+
+class WholeBatches(Engine):
+    """The engine without its promise: groups are batches, and share every product."""
+
+    def _groups(self, ids: torch.Tensor) -> Sequence[torch.Tensor]:
+        return [ids.to(self.device)]
+
+    def _sharing_products(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        return [x]
+
+
+def main() -> None:
+    checkpoint = Checkpoint(
+        config=BASE, arrays=random_weights(BASE), tokenizer_proto=None, dtype="float32"
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(description(), "\n")
+    print("| weights | length | equal bits, sequences/s | whole batches | equality costs |")
+    print("|---|---|---|---|---|")
+    for quantised in (False, True) if device == "cpu" else (False,):
+        engines = [
+            kind(checkpoint, device=device, quantised=quantised) for kind in (Engine, WholeBatches)
+        ]
+        for length in LENGTHS:
+            equal, whole = rates(engines, length)
+            cells = ("int8" if quantised else "float32", length, f"{equal:.2f}", f"{whole:.2f}")
+            print(f"| {' | '.join(map(str, cells))} | {1 - equal / whole:+.1%} |", flush=True)
+    print(f"\nBatches of {BATCH}, device {device}, median of {ROUNDS}; below zero, equality gains.")
+
+
+def rates(engines: Sequence[Engine], length: int) -> list[float]:
+    ids = torch.randint(BASE.vocabulary_size, (BATCH, length))
+    taken: list[list[float]] = [[] for _ in engines]
+    for _ in range(1 + ROUNDS):
+        for engine, seconds in zip(engines, taken, strict=True):
+            started = time.perf_counter()
+            engine.sequence_outputs(ids).cpu()
+            seconds.append(time.perf_counter() - started)
+    return [BATCH / statistics.median(seconds[1:]) for seconds in taken]
+
+
+if __name__ == "__main__":
+    main()
