@@ -19,9 +19,10 @@ from machine import description
 from models import make_presets
 
 ROUNDS = 3
-PEAK = """
-import re; from pathlib import Path
-print("PEAK", re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+REPORT = """
+import re, time; from pathlib import Path
+print("REPORT", time.time(),
+    re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
 OURS = """
 from fnet_registry import TextEncoder
@@ -68,20 +69,19 @@ def main() -> None:
 
 
 def run(program: str, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds from process start to the end of the program, and its peak memory in MB."""
-    started = time.perf_counter()
+    """Seconds from process start to the program's last line, and its peak memory in MB."""
+    started = time.time()
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program + PEAK],
+        [sys.executable, "-W", "ignore", "-c", program + REPORT],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    seconds = time.perf_counter() - started
-    peak = re.search(r"PEAK (\d+)", result.stdout)
-    if peak is None:
+    report = re.search(r"REPORT (\S+) (\d+)", result.stdout)
+    if report is None:
         raise RuntimeError(result.stderr)
-    return seconds, int(peak[1]) / 1024
+    return float(report[1]) - started, int(report[2]) / 1024
 
 
 def table(results: dict[str, Sequence[tuple[float, float]]]) -> str:
