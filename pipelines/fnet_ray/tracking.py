@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from fnet_ray.manifest import Manifest
@@ -78,7 +79,8 @@ class RunTracker:
                 "tokens": report.tokens,
                 "seconds": report.seconds,
                 "rows_per_second": report.rows_per_second,
-            }
+            },
+            step=report.rows,
         )
         mlflow.log_dict(asdict(report), "report.json")
 
@@ -146,11 +148,8 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
         # MLflow knows its class for local files under two names, and says so.
         warnings.filterwarnings("ignore", message="The specified dataset source")
         source = resolve_dataset_source(files[0].path)
-    corpus = MetaDataset(
-        source,
-        name=f"{len(files)} files",
-        digest=digest.hexdigest()[:16],
-    )
+    name = PurePosixPath(files[0].path).name if len(files) == 1 else f"{len(files)} files"
+    corpus = MetaDataset(source, name=name, digest=digest.hexdigest()[:16])
     mlflow.log_input(corpus, context="corpus", tags={"files": str(len(files))})
     logged = _logged_model(manifest.model)
     if logged:

@@ -1,11 +1,14 @@
 """A job leaves an MLflow run that links corpus, model version, output and counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import pytest
 
 import fnet_ray
+from fnet_ray.progress import Progress
+from fnet_ray.tracking import RunTracker
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -28,9 +31,23 @@ def test_a_run_links_what_went_in_and_what_came_out(registry: str, tmp_path: Pat
     assert run.data.metrics["rows_per_second"] > 0
     [dataset] = run.inputs.dataset_inputs
     assert str(corpus) in dataset.dataset.source
+    assert dataset.dataset.name == "corpus.parquet"
     [model] = run.inputs.model_inputs
     version = mlflow.MlflowClient().get_model_version("fnet", "1")
     assert version.source == f"models:/{model.model_id}"
+
+
+def test_the_figures_that_a_run_ends_with_are_the_final_ones(
+    preset_folder: Path, corpus: Path, tmp_path: Path
+) -> None:
+    midway: list[Progress] = []
+    report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", on_progress=midway.append)
+    with mlflow.start_run() as run:
+        tracker = RunTracker(run_id=run.info.run_id)
+        tracker.log(replace(midway[-1], encoded=report.rows - 1))
+        tracker.finish(report)
+    metrics = mlflow.MlflowClient().get_run(run.info.run_id).data.metrics
+    assert metrics["rows_done"] == report.rows
 
 
 def test_a_job_inside_a_run_of_the_users_is_its_child(
