@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,14 @@ Encode = Callable[[dict[str, Any]], np.ndarray]
 def fnet_registry(folder: Path, **encoding: Any) -> Encode:
     from fnet_registry import TextEncoder
 
-    encoders: dict[int, TextEncoder] = {}
+    @cache
+    def encoder(length: int) -> TextEncoder:
+        extra = dict(encoding)
+        if "buckets" in extra:
+            extra["buckets"] = [*(b for b in extra["buckets"] if b < length), length]
+        return TextEncoder.from_preset(folder / "kerashub", sequence_length=length, **extra)
 
-    def call(given: dict[str, Any]) -> np.ndarray:
-        length = given["length"]
-        if length not in encoders:
-            extra = dict(encoding)
-            if "buckets" in extra:
-                extra["buckets"] = [*(b for b in extra["buckets"] if b < length), length]
-            encoders[length] = TextEncoder.from_preset(
-                folder / "kerashub", sequence_length=length, **extra
-            )
-        return encoders[length].encode(given["texts"])
-
-    return call
+    return lambda given: encoder(given["length"]).encode(given["texts"])
 
 
 def kerashub(folder: Path, *, backend: str) -> Encode:
@@ -39,10 +34,14 @@ def kerashub(folder: Path, *, backend: str) -> Encode:
     model = keras_hub.models.FNetBackbone.from_preset(str(folder / "kerashub"))
     pad = keras_hub.models.FNetTokenizer.from_preset(str(folder / "kerashub")).pad_token_id
 
-    def call(given: dict[str, Any]) -> np.ndarray:
-        preprocess = keras_hub.models.FNetTextClassifierPreprocessor.from_preset(
-            str(folder / "kerashub"), sequence_length=given["length"]
+    @cache
+    def preprocessor(length: int) -> Any:
+        return keras_hub.models.FNetTextClassifierPreprocessor.from_preset(
+            str(folder / "kerashub"), sequence_length=length
         )
+
+    def call(given: dict[str, Any]) -> np.ndarray:
+        preprocess = preprocessor(given["length"])
         vectors = []
         for texts in batches(given["texts"]):
             inputs = {k: keras.ops.convert_to_numpy(v) for k, v in preprocess(texts).items()}
