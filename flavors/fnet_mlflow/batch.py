@@ -93,7 +93,9 @@ def register_presets(presets: list[dict[str, Any]]) -> Iterator[Outcome]:
             yield Outcome(handle=handle, name=name, registration=registration)
 
 
-def _check_preset(preset: Mapping[str, Any], place: str) -> None:
+def _check_preset(preset: Any, place: str) -> None:
+    if not isinstance(preset, Mapping):
+        raise ModelError(f"Expected {_EXAMPLE}. Received: {preset!r} in {place}")
     for key, value in preset.items():
         if key not in _KEYS:
             raise ModelError(f"A preset has {', '.join(_KEYS)}. Received: {key!r} in {place}")

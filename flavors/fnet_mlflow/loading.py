@@ -11,10 +11,10 @@ from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
 
-from fnet_mlflow.location import locate_model
+from fnet_mlflow.location import forget, locate_model
 from fnet_mlflow.probe import check_probe, read_probe
 from fnet_mlflow.storage import FLAVOR_NAME, check_digests, read_record
-from fnet_registry.errors import ModelError, ProbeError
+from fnet_registry.errors import DamagedFileError, ModelError, ProbeError
 from fnet_registry.presets.checkpoint import read_checkpoint
 
 if TYPE_CHECKING:
@@ -126,7 +126,11 @@ def open_encoder(data: Path, *, verify: bool = False, **settings: Any) -> "TextE
         digests = pool.submit(check_digests, data, record)
         from fnet_registry.encoding.encoder import TextEncoder
 
-        digests.result()
+        try:
+            digests.result()
+        except DamagedFileError:
+            forget(data.parent)
+            raise
     encoder = TextEncoder.from_checkpoint(read_checkpoint(data), record.encoding, **settings)
     if verify:
         report = check_probe(encoder, read_probe(data))

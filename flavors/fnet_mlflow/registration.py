@@ -1,5 +1,6 @@
 """Registering a preset once: the same content under the same name is one version."""
 
+import json
 import logging
 import re
 from base64 import b64encode
@@ -10,6 +11,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from fnet_mlflow.catalog import find_version
 from fnet_mlflow.content import content_digest
@@ -161,9 +163,14 @@ def _create_version(
         logged = log_model(source, name=logged_name, tags=tags, model_config=settings)
         uri, model_id = logged.model_uri, logged.model_id
     # The tags come with the version, so that whoever sees the version sees its digest.
-    return client.create_model_version(
+    version = client.create_model_version(
         name, source=uri, tags=tags, description=model_description(source), model_id=model_id
     )
+    if model_id is not None:
+        # A tracking server notes this by itself; a client with a database of its own does not.
+        versions = json.dumps([{"name": name, "version": version.version}])
+        client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: versions})
+    return version
 
 
 def _take_back(client: MlflowClient, version: ModelVersion) -> None:

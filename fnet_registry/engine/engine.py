@@ -29,6 +29,17 @@ LAYER_NORM_EPSILON = 1e-12
 _GPU_BATCH = 32
 
 
+def _usable_device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts it
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            "`device` must be one that torch can use here, for example 'cpu' or 'cuda:0'."
+            f" Received: {name!r}: {reason}"
+        ) from None
+
+
 class Engine:
     """FNet's forward pass, without Keras.
 
@@ -66,7 +77,7 @@ class Engine:
                 f"`dtype` must be one of {', '.join(get_args(ComputeDtype))}. Received: {dtype!r}"
             )
         self.config = checkpoint.config
-        self.device = torch.device(device)
+        self.device = _usable_device(device)
         self._dtype = product_dtype(getattr(torch, dtype), self.device)
         self._quantised = quantised
         if quantised and self.device.type != "cpu":

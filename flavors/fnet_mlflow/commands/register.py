@@ -8,6 +8,21 @@ from fnet_mlflow.commands.table import format_table
 from fnet_mlflow.registration import Registration, register_preset
 from fnet_registry.errors import ModelError
 
+_OF_ONE_PRESET = (
+    "handle",
+    "name",
+    "alias",
+    "sequence_length",
+    "pooling",
+    "normalize",
+    "buckets",
+    "quantization",
+    "dtype",
+    "tag",
+    "reference",
+    "force",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
@@ -77,11 +92,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _register_file(args: argparse.Namespace) -> int:
-    if args.handle is not None or args.name is not None:
-        raise ModelError(
-            "--from takes handles and names from the file. "
-            f"Received: handle {args.handle}, name {args.name}"
-        )
+    beside = {name: value for name, value in vars(args).items() if name in _OF_ONE_PRESET and value}
+    if beside:
+        given = ", ".join(f"{name} {value}" for name, value in beside.items())
+        raise ModelError(f"--from takes all of a preset from the file. Received beside it: {given}")
     outcomes = list(register_presets(read_presets(args.file)))
     print(format_table(("HANDLE", "VERSION", "RESULT"), map(_row, outcomes)))
     return 1 if any(outcome.error for outcome in outcomes) else 0
