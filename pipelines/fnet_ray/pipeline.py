@@ -70,6 +70,7 @@ class Job:
         manifest = self.manifest
         return CommitShard(
             store=self.store,
+            carried=manifest.carried,
             metadata={
                 "fnet.model": manifest.model,
                 "fnet.digest": manifest.digest,

@@ -4,12 +4,16 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fnet_ray
+from fnet_ray.stages.commit import CommitShard
+from fnet_ray.stages.encode import repeat_rows
+from fnet_ray.store import open_store
 from fnet_ray.tokens import Windowing, Windows, make_windows
 from fnet_registry import TextEncoder
 from tests.job.corpora import write_parquet
@@ -51,6 +55,25 @@ def test_windows_travel_through_arrow_unchanged(encoder: TextEncoder) -> None:
     np.testing.assert_array_equal(again.number, windows.number)
 
 
+def test_repeated_rows_are_read_as_they_were(tmp_path: Path) -> None:
+    rows = pa.table(
+        {
+            "text": pa.chunked_array([["one", None], ["two", "one"]]),
+            "label": pa.array(["x", "y", "x", None]).dictionary_encode(),
+            "tags": [["a"], [], None, ["b", "c"]],
+            "score": [0.5, None, 1.5, 2.5],
+        }
+    )
+    document = np.array([0, 0, 1, 2, 2, 3])
+    commit = CommitShard(store=open_store(tmp_path), carried=rows.schema, metadata={"a": "b"})
+    data, count = commit._file(7, repeat_rows(rows, document))
+    found = pq.read_table(pa.BufferReader(data))
+    assert count == 6
+    assert found.schema.remove_metadata() == rows.schema
+    assert found.to_pylist() == rows.take(pa.array(document)).to_pylist()
+    assert found.schema.metadata == {b"a": b"b", b"fnet.shard": b"7"}
+
+
 @pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 class TestJob:
@@ -66,6 +89,21 @@ class TestJob:
         assert found["id"].to_pylist()[:2] == ["row-0", "row-1"]
         assert set(found["id"].to_pylist()[1:]) == {"row-1"}
         assert found["window"].to_pylist() == [0, *range(found.num_rows - 1)]
+
+    def test_a_text_is_stored_once_however_many_windows_it_has(
+        self, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        texts = ["a word " * 80_000, "short", None]
+        corpus = write_parquet(tmp_path / "corpus.parquet", texts)
+        report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", long_text="split")
+        assert report.embedded == 2
+        [file] = (tmp_path / "out" / "embeddings").glob("*.parquet")
+        windows = pq.read_metadata(file).num_rows
+        assert windows * len(texts[0]) > 2**31
+        assert file.stat().st_size < windows * 32 * 4 + 2**20
+        assert pq.read_schema(file).field("text").type == pa.string()
+        last = next(pq.ParquetFile(file).iter_batches(1, columns=["text", "window"]))
+        assert last.to_pylist() == [{"text": texts[0], "window": 0}]
 
     def test_mean_has_one_row_for_each_text(
         self, tmp_path: Path, preset_folder: Path, encoder: TextEncoder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,12 +13,15 @@ from fnet_ray.markers import EMBEDDINGS, REJECTS, Marker, commit_shard
 from fnet_ray.stages.message import unpack
 from fnet_ray.store import Store
 
+_USUAL_DICTIONARY = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitShard:
     """Writes and commits one shard. Takes what `EncodeShard` gives, gives a row of `marker`."""
 
     store: Store
+    carried: pa.Schema
     metadata: Mapping[str, str]
     """What every data file says of itself: model, digest, encoding, run."""
 
@@ -42,25 +46,49 @@ class CommitShard:
 
     def _file(self, shard: int, table: pa.Table) -> tuple[bytes, int]:
         metadata = {**(table.schema.metadata or {}), **self.metadata, "fnet.shard": str(shard)}
-        return to_parquet(table.replace_schema_metadata(metadata)), table.num_rows
+        fields = [self._as_read(field) for field in table.schema]
+        return to_parquet(table, pa.schema(fields, metadata)), table.num_rows
+
+    def _as_read(self, field: pa.Field) -> pa.Field:
+        if not pa.types.is_dictionary(field.type):
+            return field
+        carried = field.name in self.carried.names
+        kind = self.carried.field(field.name).type if carried else field.type.value_type
+        return field.with_type(kind)
 
 
-def to_parquet(table: pa.Table) -> bytes:
+def to_parquet(table: pa.Table, schema: pa.Schema) -> bytes:
     """Write a table as Parquet.
 
     Vectors neither repeat nor compress: without dictionary and compression they are written
     twice as fast and read without being copied.
+
+    Args:
+        table: The table; texts that repeat may be dictionaries, which are stored as such.
+        schema: What a reader of the file is to see: there, they are plain texts.
     """
     plain = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         sink,
-        row_group_size=max(1, table.num_rows),
+        table.schema,
+        store_schema=False,
         use_dictionary=plain,  # pyright: ignore[reportArgumentType]
         compression=dict.fromkeys(plain, "zstd"),  # pyright: ignore[reportArgumentType]
-    )
+        dictionary_pagesize_limit=_dictionary_limit(table),
+    ) as writer:
+        writer.write_table(table, row_group_size=max(1, table.num_rows))
+        # Where Arrow's readers look for a file's types.
+        stored = base64.b64encode(schema.serialize().to_pybytes())
+        writer.add_key_value_metadata({**(schema.metadata or {}), "ARROW:schema": stored})
     return sink.getvalue().to_pybytes()
+
+
+def _dictionary_limit(table: pa.Table) -> int:
+    """Return the bytes up to which Parquet is to keep a dictionary, rather than write it out."""
+    dictionaries = [c for c in table.columns if pa.types.is_dictionary(c.type)]
+    sizes = [chunk.dictionary.nbytes for column in dictionaries for chunk in column.chunks]
+    return max([_USUAL_DICTIONARY, *(2 * size for size in sizes)])
 
 
 def marker_to_batch(marker: Marker) -> pa.Table:

@@ -138,13 +138,38 @@ class EncodeShard:
             table, vectors = without(rows, rejected), vectors[kept]
         else:
             kept = ~np.isin(windows.document, list(rejected))
-            table, vectors = rows.take(pa.array(windows.document[kept])), vectors[kept]
+            document, vectors = windows.document[kept], vectors[kept]
             if options.number_windows:
+                table = repeat_rows(rows, document)
                 table = table.append_column("window", pa.array(windows.number[kept]))
+            else:
+                table = rows.take(pa.array(document))
         return table.append_column(
             pa.field("embedding", options.embedding_type, nullable=False),
             as_embeddings(vectors, options.embedding_type),
         )
+
+
+def repeat_rows(rows: pa.Table, document: np.ndarray) -> pa.Table:
+    """Repeat a document's row for each of its windows.
+
+    Texts come as dictionaries, which hold each once: written out, they would grow with the square
+    of a text's length, and Arrow's offsets wrap around at 2 GiB.
+
+    Args:
+        rows: One row for each document.
+        document: Int64 of shape `(windows,)`, the document of each window.
+    """
+    indices = pa.array(document)
+    columns = [
+        column.dictionary_encode() if _is_text(column.type) else column for column in rows.columns
+    ]
+    repeated = [column.take(indices).unify_dictionaries() for column in columns]
+    return pa.table(dict(zip(rows.column_names, repeated, strict=True)))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def as_embeddings(vectors: np.ndarray, kind: pa.DataType) -> pa.FixedSizeListArray:
