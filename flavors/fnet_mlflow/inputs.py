@@ -2,7 +2,9 @@
 
 The signature's unnamed string column makes MLflow hand on a frame with one column, the first,
 whatever it was given. A list of texts, a Series or an array arrives unlabelled or under its own
-name; a table's first column may be anything, so its name has to say that it holds the texts.
+name; a table's first column may be anything, so its name has to say that it holds the texts. Of
+several unlabelled columns MLflow drops all but the first, and in a request's `inputs` or
+`instances` it writes nulls and numbers as texts, all before they can be seen here.
 """
 
 from typing import Any

@@ -5,7 +5,7 @@ Inference takes seconds, depends on the working directory and misses or invents 
 
 import platform
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 SERVING = ("mlflow", "h5py", "ml_dtypes", "numpy", "safetensors", "sentencepiece", "torch")
@@ -24,10 +24,17 @@ def get_default_conda_env() -> dict[str, Any]:
         "channels": ["conda-forge"],
         "dependencies": [
             f"python={platform.python_version()}",
-            f"pip<={version('pip')}",
+            _pip(),
             {"pip": get_default_pip_requirements()},
         ],
     }
+
+
+def _pip() -> str:
+    try:
+        return f"pip<={version('pip')}"
+    except PackageNotFoundError:  # environments of uv have none
+        return "pip"
 
 
 def settle_requirements(

@@ -16,7 +16,7 @@ from fnet_mlflow.probe import record_probe
 from fnet_mlflow.requirements import settle_requirements
 from fnet_mlflow.settings import load_settings
 from fnet_mlflow.shipping import ship_code
-from fnet_mlflow.signature import embedding_signature
+from fnet_mlflow.signature import checked_signature
 from fnet_mlflow.source import Source, resolve_source
 from fnet_mlflow.storage import DATA_FOLDER, FLAVOR_NAME, write_data
 from fnet_mlflow.version import FORMAT_VERSION
@@ -238,7 +238,7 @@ def write_model(
         model_config: See above.
         extra_files: See above.
     """
-    mlflow_model.signature = signature or embedding_signature()
+    mlflow_model.signature = checked_signature(signature)
     mlflow_model.metadata = {
         **describe(source),
         **(mlflow_model.metadata or {}),

@@ -4,8 +4,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fnet_mlflow.provenance import Provenance, read_provenance
 from fnet_registry.encoding.config import EncodingConfig, complete_encoding
+from fnet_registry.errors import ModelError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import PresetFolder
@@ -52,6 +55,7 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
         HandleError: The handle cannot be read.
         PresetError: It leads to no usable FNet preset.
         FetchError: The hub did not deliver.
+        ModelError: The encoder's backbone was trained further, which the encoder does not see.
     """
     from fnet_registry.encoding.encoder import TextEncoder
 
@@ -64,6 +68,7 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
                 "A TextEncoder has its encoding already; set it there, for example "
                 f"TextEncoder.from_preset('f_net_base_en', pooling='cls'). Received: {chosen}"
             )
+        _check_untrained(model)
         return Source(checkpoint=model.checkpoint, encoding=model.config)
     if isinstance(model, str | os.PathLike | Handle):
         return resolve_folder(fetch(model), **chosen)
@@ -79,6 +84,20 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
         )
     encoder = TextEncoder(model, tokenizer, **chosen)
     return Source(checkpoint=encoder.checkpoint, encoding=encoder.config)
+
+
+def _check_untrained(encoder: "TextEncoder") -> None:
+    """Refuses an encoder whose backbone was trained after it took its weights."""
+    backbone = vars(encoder).get("backbone")
+    if backbone is None:  # never asked for
+        return
+    for name, trained in backbone.to_checkpoint().arrays.items():
+        if not np.array_equal(encoder.checkpoint.arrays[name].astype(trained.dtype), trained):
+            raise ModelError(
+                "An encoder keeps the weights that it was made with; save what you trained with "
+                "log_model(encoder.backbone, tokenizer=encoder.tokenizer). "
+                f"Received: an encoder whose backbone has another {name}"
+            )
 
 
 def resolve_folder(folder: PresetFolder, **chosen: Any) -> Source:

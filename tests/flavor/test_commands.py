@@ -1,5 +1,6 @@
 """The commands `fnet register`, `fnet models` and `fnet verify`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -107,6 +108,7 @@ def test_a_file_of_presets_goes_on_after_a_failure(
         ("", "a TOML file of [[preset]]"),
         ("[[preset]]\nname = 'x'", "no handle in presets.toml, preset 1"),
         ("[[preset]]\nhandle = 'x'\nname = 'x'\nsize = 3", "'size' in presets.toml, preset 1"),
+        ("preset = ['x']", "Received: 'x' in presets.toml, preset 1"),
         ("[[preset]]\nhandle = 'x'\nname = 3", "`name` must be of type str. Received: 3"),
     ],
 )
@@ -125,7 +127,11 @@ def test_a_file_that_says_something_else(
         (["register", ".", "--name", "fnet"], "must hold `config.json`"),
         (["register"], "Expected a handle and --name"),
         (["register", "--from", "nowhere.toml"], "nowhere.toml"),
-        (["register", "x", "--from", "presets.toml"], "takes handles and names from the file"),
+        (
+            ["register", "x", "--from", "presets.toml"],
+            "Received beside it: handle x",
+        ),
+        (["register", "--from", "presets.toml", "--force"], "Received beside it: force True"),
         (["register", ".", "--name", "fnet", "--tag", "team"], "A tag is written key=value"),
         (["verify", "models:/fnet/1"], "Registered Model with name=fnet not found"),
         (["verify", "."], "Expected an MLflow model"),
@@ -143,3 +149,12 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fnet:")]
     assert len(lines) == 1
     return lines[0]
+
+
+def test_a_device_that_torch_lacks_is_one_line(
+    register: Callable, capsys: pytest.CaptureFixture[str]
+):
+    register()
+    capsys.readouterr()
+    assert main(["verify", "models:/fnet/1", "--device", "bogus"]) == 2
+    assert "`device` must be one that torch can use here" in one_line(capsys)

@@ -34,6 +34,15 @@ def versions(name: str = "fnet") -> list[int]:
     return sorted(int(version.version) for version in found)
 
 
+def test_a_logged_model_says_which_version_it_became(register: Callable):
+    register()
+    client = mlflow.MlflowClient()
+    version = client.get_model_version("fnet", "1")
+    logged = client.get_logged_model(version.source.removeprefix("models:/"))
+    noted = json.loads(logged.tags["mlflow.modelVersions"])
+    assert [(entry["name"], int(entry["version"])) for entry in noted] == [("fnet", 1)]
+
+
 class TestOnce:
     def test_the_same_preset_is_one_version(self, register: Callable):
         first, second = register(), register()

@@ -2,17 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema
 
 import fnet_mlflow
 from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
-from fnet_registry.errors import HandleError, PresetError
+from fnet_registry.errors import ConfigError, HandleError, ModelError, PresetError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 
 TEXTS = ["a text", "another one"]
@@ -115,6 +117,42 @@ def test_a_tuned_backbone_is_saved_with_its_tokenizer(registry: Path, encoder: T
     fnet_mlflow.save_model(backbone, registry / "m", tokenizer=encoder.tokenizer)
     expected = TextEncoder(backbone, encoder.tokenizer).encode(TEXTS)
     np.testing.assert_array_equal(mlflow.pyfunc.load_model("m").predict(TEXTS), expected)
+
+
+def test_an_encoder_whose_backbone_was_trained_further_is_refused(
+    registry: Path, preset_folder: Path
+):
+    encoder = TextEncoder.from_preset(preset_folder)
+    fnet_mlflow.save_model(encoder, registry / "before")
+    bias = encoder.backbone.tensors()["layers.1.output_norm.beta"]
+    fnet_mlflow.save_model(encoder, registry / "untrained")
+    bias.assign(np.asarray(bias) + 1.0)
+    with pytest.raises(ModelError, match=r"log_model\(encoder\.backbone, tokenizer="):
+        fnet_mlflow.save_model(encoder, registry / "after")
+
+
+def test_a_signature_that_names_no_texts_is_refused(registry: Path, preset_folder: Path):
+    signature = ModelSignature(inputs=Schema([ColSpec("string", "body")]))
+    with pytest.raises(ModelError, match="'text' or 'input'.* Received: body"):
+        fnet_mlflow.save_model(preset_folder, registry / "m", signature=signature)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dtype": "float16"}, "`dtype` must be float32 or bfloat16. Received: 'float16'"),
+        ({"batch_size": "8"}, "`batch_size` must be a positive integer. Received: '8'"),
+        ({"num_threads": 0}, "`num_threads` must be a positive integer. Received: 0"),
+        ({"verify": "no"}, "`verify` must be True or False. Received: 'no'"),
+        ({"device": 0}, "`device` must be a torch device such as 'cpu'"),
+        ("settings.yml", "must be a mapping, .* Received: settings.yml"),
+    ],
+)
+def test_a_load_time_setting_that_no_machine_can_use_is_not_saved(
+    registry: Path, preset_folder: Path, settings: Any, words: str
+):
+    with pytest.raises(ConfigError, match=words):
+        fnet_mlflow.save_model(preset_folder, registry / "m", model_config=settings)
 
 
 def test_a_backbone_without_a_tokenizer_is_refused(registry: Path, encoder: TextEncoder):

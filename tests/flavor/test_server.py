@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 import fnet_mlflow
 from fnet_registry import TextEncoder
 from fnet_registry.cli import main
+from fnet_registry.errors import DamagedFileError
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.tensors import tensor_shapes
@@ -100,6 +101,19 @@ def test_the_model_is_kept_once_for_the_machine(
             fnet_mlflow.load_model(uri).encode(TEXTS), encoder.encode(TEXTS)
         )
     assert len(list((tmp_path / "cache").rglob("model.weights.h5"))) == 1
+
+
+def test_a_damaged_copy_is_fetched_again(
+    server: MlflowServer, preset_folder: Path, encoder: TextEncoder, tmp_path: Path
+):
+    fnet_mlflow.register_preset(preset_folder, "damaged")
+    fnet_mlflow.load_model("models:/damaged/1")
+    [weights] = (tmp_path / "cache").rglob("model.weights.h5")
+    weights.write_bytes(b"damaged")
+    with pytest.raises(DamagedFileError, match="load the model again"):
+        fnet_mlflow.load_model("models:/damaged/1")
+    again = fnet_mlflow.load_model("models:/damaged/1")
+    np.testing.assert_array_equal(again.encode(TEXTS), encoder.encode(TEXTS))
 
 
 def test_without_credentials(

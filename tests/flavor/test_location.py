@@ -1,0 +1,48 @@
+"""Where a model's files lie: what may be kept on this machine, and what may not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import mlflow
+import pytest
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from moto.server import ThreadedMotoServer
+
+import fnet_mlflow
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket on loopback."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "user")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="models")
+    yield "s3://models"
+    server.stop()
+
+
+def test_versions_registered_from_one_path_are_not_taken_for_each_other(
+    registry: Path, preset_folder: Path, bucket: str
+):
+    for number, pooling in enumerate(("mean", "cls"), start=1):
+        fnet_mlflow.save_model(preset_folder, registry / pooling, pooling=pooling)
+        get_artifact_repository(f"{bucket}/encoder").log_artifacts(str(registry / pooling))
+        mlflow.register_model(f"{bucket}/encoder", "encoder")
+        loaded = fnet_mlflow.load_model(f"models:/encoder/{number}")
+        assert loaded.config.pooling == pooling
+
+
+def test_a_logged_model_is_kept_once(registry: Path, preset_folder: Path, bucket: str):
+    mlflow.set_experiment(
+        experiment_id=mlflow.create_experiment("remote", artifact_location=bucket)
+    )
+    uri = fnet_mlflow.log_model(preset_folder, name="encoder").model_uri
+    for _ in range(2):
+        fnet_mlflow.load_model(uri)
+    assert len(list((registry / "cache").rglob("model.weights.h5"))) == 1
