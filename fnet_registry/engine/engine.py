@@ -44,7 +44,9 @@ class Engine:
     """FNet's forward pass, without Keras.
 
     The dense layers run in the compute dtype, bfloat16 only on a processor that is faster in it
-    than in float32; the mixing, the sums and the normalisations run in float32.
+    than in float32; the mixing, the sums and the normalisations run in float32. Nothing is
+    compiled: on an Intel Xeon, inductor's code for mixing and normalisation took 1.4 times as long
+    as torch's own kernels, after 15 seconds of compiling.
 
     A sequence is computed alike, to the last bit, alone and in any company. Kernels may choose
     their order of summation by the number of rows, so a GPU always sees batches of one size. On
