@@ -15,6 +15,7 @@ from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.kerashub import check_policy
 from fnet_registry.presets.writing import write_checkpoint
 
 _LAYER_NORM_EPSILON = 1e-12
@@ -78,7 +79,8 @@ class FNetBackbone(Backbone):
         num_segments: Rows of the segment table.
         dtype: A dtype name or `keras.DTypePolicy`. Normalisation and mixing are computed in
             float32 whatever it says.
-        **kwargs: Keras's own model arguments, such as `name` and `trainable`.
+        name: The model's name in Keras.
+        trainable: Whether training changes the weights.
 
     Raises:
         ConfigError: If a size is impossible. `max_sequence_length=None` is refused: the position
@@ -98,7 +100,9 @@ class FNetBackbone(Backbone):
         max_sequence_length: int | None = 512,
         num_segments: int = 4,
         dtype: Any = None,
-        **kwargs: Any,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
         if max_sequence_length is None:
             raise ConfigError(
@@ -138,7 +142,8 @@ class FNetBackbone(Backbone):
         super().__init__(
             inputs={"token_ids": token_ids, "segment_ids": segment_ids},
             outputs={"sequence_output": sequence_output, "pooled_output": pooled_output},
-            **kwargs,
+            name=name,
+            trainable=trainable,
         )
         self.dtype_policy = policy
         self.fnet_config = config
@@ -194,8 +199,11 @@ class FNetBackbone(Backbone):
         del custom_objects
         return cls(**config)
 
-    def tensors(self) -> dict[str, keras.Variable]:
-        """The model's variables under the canonical names of `presets.tensors`."""
+    def tensors(self) -> dict[str, Any]:
+        """The model's variables under the canonical names of `presets.tensors`.
+
+        Where LoRA is enabled, a tensor of the merged weights stands for the variable.
+        """
         embedding = self.get_layer("embedding_projection")
         variables = {
             "token_embedding": self.token_embedding.embeddings,
@@ -217,10 +225,16 @@ class FNetBackbone(Backbone):
 
         Args:
             tokenizer_proto: The serialised SentencePiece model to go with it.
+
+        Raises:
+            ConfigError: If a layer is quantised, or of another type than float32, float16 and
+                bfloat16: a preset cannot hold it.
         """
+        for layer in self._flatten_layers():
+            check_policy(layer.dtype_policy.name)
         return Checkpoint(
             config=self.fnet_config,
-            arrays={name: _view(variable) for name, variable in self.tensors().items()},
+            arrays={name: _view(values) for name, values in self.tensors().items()},
             tokenizer_proto=tokenizer_proto,
             dtype=self.dtype_policy.name,
         )
@@ -231,6 +245,9 @@ class FNetBackbone(Backbone):
         Args:
             preset_dir: The folder; made where it does not exist. `FNetTokenizer.save_to_preset`
                 writes the tokenizer into the same folder.
+
+        Raises:
+            ConfigError: As `to_checkpoint`.
         """
         write_checkpoint(self.to_checkpoint(), preset_dir)
 
@@ -334,9 +351,9 @@ def _dense_variables(part: str, layer: Any) -> dict[str, keras.Variable]:
     return {f"{part}.kernel": layer.kernel, f"{part}.bias": layer.bias}
 
 
-def _view(variable: Any) -> np.ndarray:
+def _view(values: Any) -> np.ndarray:
     if keras.config.backend() == "torch":
         from fnet_registry.engine.arrays import as_array
 
-        return as_array(variable.value)
-    return np.asarray(ops.convert_to_numpy(variable))
+        return as_array(getattr(values, "value", values))
+    return np.asarray(ops.convert_to_numpy(values))

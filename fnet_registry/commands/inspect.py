@@ -92,4 +92,6 @@ def _shown(value: Any) -> str:
         return "".join(f"\n  {name:<40}{entry}" for name, entry in value.items())
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value).partition("\n")[0]
+    first_line = str(value).partition("\n")[0]
+    # A JSON document may hold lone surrogates, which no terminal takes.
+    return first_line.encode(errors="backslashreplace").decode()

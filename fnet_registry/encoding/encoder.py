@@ -19,12 +19,12 @@ from fnet_registry.encoding.config import (
 )
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import pooled_vectors
-from fnet_registry.encoding.tokenizer import FNetTokenizer
+from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
-from fnet_registry.engine.layout import laid_out_for_engine
+from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
-from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.handle import Handle, LocalHandle
 
 if TYPE_CHECKING:
     from fnet_registry.backbone import FNetBackbone
@@ -120,7 +120,11 @@ class TextEncoder:
         # Here, so that a served model needs none of what talks to hubs.
         from fnet_registry.presets.fetch import fetch
 
-        checkpoint = read_checkpoint(fetch(preset).path)
+        folder = fetch(preset)
+        checkpoint = read_checkpoint(folder.path)
+        if isinstance(folder.handle, LocalHandle):
+            # Only the hubs' caches are sure never to change a file in place.
+            checkpoint = with_views_copied(checkpoint)
         return cls.from_checkpoint(
             checkpoint,
             complete_encoding(
@@ -241,17 +245,16 @@ class TextEncoder:
         Raises:
             TextError: If a row is not a text, or too long where that is refused.
         """
-        if isinstance(texts, str):
-            raise TextError(
-                f"Texts must come as a list, for example ['a text']. Received: {texts!r}"
-            )
+        check_is_list(texts)
         step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), step):
             tokens = self.tokenize(
                 texts[start : start + step], long_text=long_text, first_row=start
             )
-            vectors[start : start + step] = self.encode_tokens(tokens, normalize=normalize)
+            vectors[start : start + step] = self.encode_tokens(
+                tokens, normalize=normalize, batch_size=step
+            )
         return vectors
 
     def tokenize(

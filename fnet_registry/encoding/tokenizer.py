@@ -120,6 +120,7 @@ class FNetTokenizer:
             TextError: If one of them is not a text, holds lone surrogates, or is larger than
                 64 MiB; the message names its row.
         """
+        check_is_list(texts)
         for row, text in enumerate(texts, start=first_row):
             _check_text(row, text)
         return self._processor.encode(list(texts), out_type=int, num_threads=num_threads)
@@ -133,6 +134,16 @@ class FNetTokenizer:
         for index in ids:
             self.id_to_token(index)
         return self._processor.decode(list(ids))
+
+
+def check_is_list(texts: Sequence[str]) -> None:
+    """Refuses a text in place of a list of texts, each of whose characters would be one.
+
+    Raises:
+        TextError: If it is a text.
+    """
+    if isinstance(texts, str):
+        raise TextError(f"Texts must come as a list, for example ['a text']. Received: {texts!r}")
 
 
 def _check_text(row: int, text: Any) -> None:

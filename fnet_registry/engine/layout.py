@@ -25,3 +25,21 @@ def laid_out_for_engine(checkpoint: Checkpoint, *, copy: bool = False) -> Checkp
         for name, values in checkpoint.arrays.items()
     }
     return replace(checkpoint, arrays=arrays)
+
+
+def with_views_copied(checkpoint: Checkpoint) -> Checkpoint:
+    """The same checkpoint, with copies of all arrays that an engine on the CPU would view.
+
+    They may be mapped from a file that somebody rewrites. Kernels by rows of `(inputs, outputs)`
+    are left as they are, for the engine makes its own copy of them.
+
+    Args:
+        checkpoint: Any checkpoint.
+    """
+    arrays = {
+        name: values
+        if name.endswith(".kernel") and not values.flags.f_contiguous
+        else np.array(values)
+        for name, values in checkpoint.arrays.items()
+    }
+    return replace(checkpoint, arrays=arrays)

@@ -1,7 +1,5 @@
 """The model card of a preset: its licence and its text."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +8,10 @@ import yaml
 from fnet_registry.presets.folder import PresetFolder
 
 CARD_FILE = "README.md"
-_FRONT_MATTER = re.compile(r"\A---\s*\n(.*?\n)---\s*\n", re.DOTALL)
+_LONGEST_CARD = 1 << 20
+_LONGEST_FRONT_MATTER = 64 << 10
+_FENCE = "---"
+_NO_LICENSE = ("", "~", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,27 +31,35 @@ def read_card(folder: PresetFolder) -> ModelCard:
     """Reads a preset's model card; one with an unreadable front matter has no licence.
 
     Args:
-        folder: The preset.
+        folder: The preset. Of a card longer than 1 Mi characters the rest is not read.
     """
     if CARD_FILE not in folder.files:
         return ModelCard()
-    text = folder.file(CARD_FILE).read_text(encoding="utf-8", errors="replace")
-    match = _FRONT_MATTER.match(text)
-    if match is None:
-        return ModelCard(text=text.strip())
-    return ModelCard(license=_license(_header(match[1])), text=text[match.end() :].strip())
+    with folder.file(CARD_FILE).open(encoding="utf-8", errors="replace") as file:
+        front_matter, text = _parts(file.read(_LONGEST_CARD))
+    return ModelCard(license=_license(front_matter), text=text.strip())
 
 
-def _header(text: str) -> Mapping[str, Any]:
+def _parts(card: str) -> tuple[str, str]:
+    """The front matter, empty where there is none, and the text."""
+    lines = card.split("\n")
+    match [number for number, line in enumerate(lines) if line.rstrip() == _FENCE]:
+        case [0, end, *_]:
+            return "\n".join(lines[1:end]), "\n".join(lines[end + 1 :])
+    return "", card
+
+
+def _license(front_matter: str) -> str | None:
+    if len(front_matter) > _LONGEST_FRONT_MATTER:
+        return None
     try:
-        header = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
-def _license(header: Mapping[str, Any]) -> str | None:
-    stated = header.get("license")
-    if isinstance(stated, list):
-        return ", ".join(map(str, stated))
-    return None if stated is None else str(stated)
+        # This loader makes nothing but texts, lists and mappings.
+        header = yaml.load(front_matter, yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+    stated: Any = header.get("license") if isinstance(header, dict) else None
+    names = stated if isinstance(stated, list) else [stated]
+    if not all(isinstance(name, str) for name in names):
+        return None
+    # Each once: by aliases a few bytes could stand for a long text many times over.
+    return ", ".join(name for name in dict.fromkeys(names) if name not in _NO_LICENSE) or None

@@ -6,8 +6,10 @@ from typing import Any, Self
 
 from fnet_registry.errors import ConfigError
 
-# Far above any FNet in use; a bound keeps a hostile file from declaring terabytes.
+# Far above any FNet in use; a bound keeps a hostile file from declaring terabytes, or so many
+# layers that their names alone fill the memory.
 _LARGEST = 1 << 24
+_MOST_LAYERS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,10 @@ class FNetConfig:
                 raise ConfigError(
                     f"`{name}` must be a positive integer, for example 512. Received: {size!r}"
                 )
-            if not 0 < size <= _LARGEST:
+            largest = _MOST_LAYERS if name == "num_layers" else _LARGEST
+            if not 0 < size <= largest:
                 raise ConfigError(
-                    f"`{name}` must lie between 1 and {_LARGEST:,}. Received: {size!r}"
+                    f"`{name}` must lie between 1 and {largest:,}. Received: {size!r}"
                 )
         rate = self.dropout
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:

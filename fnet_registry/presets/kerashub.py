@@ -79,13 +79,25 @@ def _policy_name(dtype: Any) -> str:
                 f" presets are not supported. Received: {dtype.get('class_name')!r}"
             )
         dtype = dtype_name
+    check_policy(dtype)
+    return dtype
+
+
+def check_policy(name: Any) -> None:
+    """Refuses every dtype policy but those that a preset may be saved under.
+
+    Args:
+        name: The policy's name.
+
+    Raises:
+        ConfigError: If it is another, for example that of a quantised layer.
+    """
     known = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
-    if dtype not in known:
+    if name not in known:
         raise ConfigError(
             f"`dtype` must be one of {', '.join(known)}; quantised presets are not supported."
-            f" Received: {dtype!r}"
+            f" Received: {name!r}"
         )
-    return dtype
 
 
 def weights_files(folder: Path) -> list[Path]:

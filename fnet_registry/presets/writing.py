@@ -1,9 +1,6 @@
 """Writes a checkpoint as a preset folder that KerasHub loads."""
 
 import json
-import os
-import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from fnet_registry.presets import kerashub
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.tensors import parameter_count
+from fnet_registry.presets.whole_file import write_file
 
 # KerasHub asks for one; it is the version whose file layout we write.
 _KERAS_VERSION = "3.15.1"
@@ -66,20 +64,6 @@ def write_weights(checkpoint: Checkpoint, folder: Path) -> None:
                     dataset.attrs["dtype"] = "bfloat16"
 
     write_file(folder / kerashub.WEIGHTS_FILE, write)
-
-
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Replaces a file by one step: a reader, or a mapping of the old one, never sees half a file.
-
-    Args:
-        path: Where the file shall stand.
-        write: Writes it to the path it is given.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-        unfinished = Path(scratch, path.name)
-        write(unfinished)
-        os.replace(unfinished, path)
 
 
 def _backbone(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """TextEncoder: one text, one vector."""
 
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnet_registry import EncodingConfig, FNetBackbone, FNetTokenizer, TextEncoder
+from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint
 from tests.programs import run_program
@@ -40,6 +42,20 @@ def test_any_texts_have_the_same_vectors_in_any_batches(
     assert vectors.dtype == np.float32
     for text, vector in zip(texts, vectors, strict=True):
         np.testing.assert_array_equal(encoder.encode([text])[0], vector)
+
+
+def test_texts_are_computed_by_the_batch_size_that_they_are_tokenized_by(
+    preset_folder: Path,
+) -> None:
+    class Recording(TextEncoder):
+        computed: ClassVar[list[int]] = []
+
+        def _encode_batch(self, tokens: Tokens, normalize: bool | None) -> np.ndarray:
+            self.computed.append(len(tokens))
+            return super()._encode_batch(tokens, normalize)
+
+    Recording.from_preset(preset_folder, batch_size=2).encode(["a"] * 7, batch_size=5)
+    assert Recording.computed == [5, 2]
 
 
 class TestPooling:
@@ -93,9 +109,11 @@ class TestInput:
         with pytest.raises(TextError, match=r"Row 1 .*lone surrogate at character 2"):
             encoder.encode(["a", "b \ud800"])
 
-    def test_a_text_in_place_of_a_list_is_refused(self, encoder: TextEncoder) -> None:
-        with pytest.raises(TextError, match="as a list"):
-            encoder.encode("a text")
+    @pytest.mark.parametrize("text", ["a text", ""])
+    def test_a_text_in_place_of_a_list_is_refused(self, text: str, encoder: TextEncoder) -> None:
+        for method in (encoder.encode, encoder.tokenize):
+            with pytest.raises(TextError, match=f"as a list, for example .* Received: {text!r}"):
+                method(text)
 
     def test_a_long_text_is_truncated_or_refused_as_asked(self, encoder: TextEncoder) -> None:
         long = "word " * 500
@@ -182,6 +200,18 @@ class TestConfiguration:
         )
         with pytest.raises(TokenizerError, match="SentencePiece"):
             TextEncoder.from_checkpoint(bare)
+
+
+@pytest.mark.parametrize("preset", ["kerashub", "transformers_base", "transformers_bin"])
+def test_keeps_its_vectors_when_the_files_of_its_folder_are_rewritten(
+    preset: str, data_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(data_folder / preset, tmp_path / "preset"))
+    encoder = TextEncoder.from_preset(folder)
+    before = encoder.encode(TEXTS)
+    for path in folder.glob("*model*"):
+        path.write_bytes(b"\x01" * path.stat().st_size)
+    np.testing.assert_array_equal(encoder.encode(TEXTS), before)
 
 
 class TestOnAKerasBackbone:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sentencepiece import sentencepiece_model_pb2
 
 from fnet_registry import FNetTokenizer
-from fnet_registry.errors import FNetError, PresetError, TokenizerError
+from fnet_registry.errors import FNetError, PresetError, TextError, TokenizerError
 
 ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -63,6 +63,11 @@ def test_round_trips_through_a_preset_folder(tokenizer: FNetTokenizer, tmp_path:
 
 def test_decodes_what_it_encoded(tokenizer: FNetTokenizer) -> None:
     assert tokenizer.detokenize(tokenizer.tokenize(["the fox"])[0]) == "the fox"
+
+
+def test_a_text_in_place_of_a_list_is_refused(tokenizer: FNetTokenizer) -> None:
+    with pytest.raises(TextError, match="as a list, for example .* Received: 'abc'"):
+        tokenizer.tokenize("abc")
 
 
 @pytest.mark.parametrize("index", [-1, 1000])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fnet_registry.errors import AccessDeniedError, DamagedFileError
+from fnet_registry.errors import AccessDeniedError, DamagedFileError, OfflineError
 from fnet_registry.presets.fetch import fetch
 from tests.hubs.fake_hub import with_headers
 from tests.hubs.fake_huggingface import COMMIT, FakeHuggingFace, FakeRepository
@@ -35,6 +35,20 @@ def test_a_pinned_handle_stays_what_it_was_when_the_branch_moves(
     huggingface.asked.clear()
     assert fetch(str(before.handle)) == before
     assert not huggingface.asked
+
+
+@pytest.mark.parametrize("noted", [b"", b"\xff\xfe", b"2e2e", b"../../escaped"])
+def test_a_note_that_is_no_commit_counts_as_none_and_is_replaced(
+    huggingface: FakeHuggingFace, home: Path, noted: bytes
+):
+    folder = fetch(HANDLE)
+    note = home / "hf" / "hub" / "models--keras--f_net_tiny_en" / "refs" / "main"
+    note.write_bytes(noted)
+    with pytest.raises(OfflineError, match="does not hold the whole"):
+        fetch(HANDLE, offline=True)
+    assert fetch(HANDLE) == folder
+    assert note.read_text() == COMMIT
+    assert list(note.parent.iterdir()) == [note]
 
 
 def test_a_gated_repository_says_where_to_accept_its_terms(repository: FakeRepository):

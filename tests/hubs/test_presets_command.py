@@ -38,6 +38,19 @@ def test_a_preset_without_weights_is_incomplete(site: Site, capsys: pytest.Captu
     assert not preset["complete"]
 
 
+@pytest.mark.parametrize(
+    "index", [{"weight_map": {"a": 5}}, {"weight_map": {"a": [["b"]]}}, {"weight_map": {}}]
+)
+def test_a_preset_whose_index_of_weights_names_no_files_is_incomplete(
+    huggingface_site: Site, index: dict, capsys: pytest.CaptureFixture[str]
+):
+    fetch(huggingface_site.handle, weights=False)
+    huggingface_site.record.unlink()
+    (huggingface_site.folder / "model.weights.json").write_text(json.dumps(index))
+    (preset,) = cached(capsys)
+    assert not preset["complete"]
+
+
 def test_a_damaged_file_is_found_on_request(site: Site, capsys: pytest.CaptureFixture[str]):
     fetch(site.handle)
     site.damage("model.weights.h5")

@@ -92,6 +92,17 @@ def test_impossible_sizes_are_refused_by_name(name: str, value: object) -> None:
         FNetBackbone(**{**SIZES, name: value})
 
 
+def test_unknown_arguments_are_refused_by_name(preset_folder: Path) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'droput'"):
+        FNetBackbone.from_preset(preset_folder, droput=0.0)
+
+
+def test_takes_keras_own_arguments_of_a_model() -> None:
+    backbone = FNetBackbone(**SIZES, name="mine", trainable=False)
+    assert backbone.name == "mine"
+    assert backbone.trainable_variables == []
+
+
 class TestFromPreset:
     def test_the_base_class_infers_the_model(self, preset_folder: Path) -> None:
         assert isinstance(Backbone.from_preset(preset_folder), FNetBackbone)
@@ -141,6 +152,34 @@ class TestSaving:
         FNetBackbone.from_preset(tmp_path).save_to_preset(tmp_path)
         for name, values in read_checkpoint(tmp_path).arrays.items():
             np.testing.assert_array_equal(values, kept[name])
+
+    @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method:UserWarning")
+    @pytest.mark.parametrize("lora", [False, True])
+    def test_a_quantised_backbone_is_refused(self, lora: bool, tmp_path: Path) -> None:
+        backbone = FNetBackbone(**SIZES)
+        backbone.quantize("int8")
+        if lora:
+            backbone.get_layer("pooled_dense").enable_lora(2)
+        with pytest.raises(ConfigError, match="float32, float16, .*Received: 'int8_from_float32'"):
+            backbone.save_to_preset(tmp_path)
+
+    def test_a_type_that_no_preset_holds_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="one of float32, float16, .*Received: 'float64'"):
+            FNetBackbone(**SIZES, dtype="float64").save_to_preset(tmp_path)
+
+    @pytest.mark.parametrize("layer", ["token_embedding", "embedding_projection"])
+    def test_weights_are_saved_with_their_lora_merged(self, layer: str, tmp_path: Path) -> None:
+        backbone = FNetBackbone(**SIZES)
+        adapted = backbone.get_layer(layer)
+        adapted.enable_lora(2)
+        for variable in adapted.trainable_variables:
+            variable.assign(np.ones(variable.shape))
+        backbone.save_to_preset(tmp_path)
+        inputs = random_inputs()
+        np.testing.assert_array_equal(
+            outputs(FNetBackbone.from_preset(tmp_path), inputs)["sequence_output"],
+            outputs(backbone, inputs)["sequence_output"],
+        )
 
     def test_keras_own_saved_form_loads(self, tmp_path: Path) -> None:
         backbone = FNetBackbone(**SIZES)

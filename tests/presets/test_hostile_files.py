@@ -172,6 +172,14 @@ def test_a_huge_json_file_is_refused_unread(hdf5_preset: Path) -> None:
         read_checkpoint(hdf5_preset)
 
 
+def test_more_layers_than_memory_holds_names_for_are_refused(hdf5_preset: Path) -> None:
+    document = json.loads((hdf5_preset / "config.json").read_text())
+    document["config"]["num_layers"] = 1 << 24
+    (hdf5_preset / "config.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match="`num_layers` must lie between 1 and 1,024. Received"):
+        read_checkpoint(hdf5_preset, weights=False)
+
+
 SMALL = st.integers(-2, 1 << 26) | st.none() | st.text(max_size=3) | st.floats() | st.booleans()
 
 

@@ -15,6 +15,7 @@ from fnet_registry.errors import HandleError
 from fnet_registry.presets.folder import DESCRIPTION_FILES, is_weights
 from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
 from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.whole_file import write_file
 
 HubHandle = KaggleHandle | HuggingFaceHandle
 
@@ -109,9 +110,11 @@ def cached_revisions(handle: HubHandle) -> Iterator[CacheEntry]:
     else:
         reference = _reference_path(handle)
         if reference.is_file():
-            commit = replace(handle, revision=reference.read_text(encoding="utf-8").strip())
-            if commit.pinned:
-                yield entry_of(commit)
+            noted = reference.read_text(encoding="utf-8", errors="replace").strip()
+            with suppress(HandleError):  # a write that broke off left anything but a commit
+                commit = replace(handle, revision=noted)
+                if commit.pinned:
+                    yield entry_of(commit)
 
 
 def remember_revision(handle: HubHandle, pinned: HubHandle) -> None:
@@ -120,8 +123,8 @@ def remember_revision(handle: HubHandle, pinned: HubHandle) -> None:
         reference = _reference_path(handle)
         if [entry.handle for entry in cached_revisions(handle)] == [pinned]:
             return
-        reference.parent.mkdir(parents=True, exist_ok=True)
-        reference.write_text(str(pinned.revision), encoding="utf-8")
+        commit = str(pinned.revision)
+        write_file(reference, lambda draft: draft.write_text(commit, encoding="utf-8"))
 
 
 def cached_entries() -> Iterator[CacheEntry]:

@@ -2,12 +2,12 @@
 
 import logging
 
-from fnet_registry.errors import ConfigError
-from fnet_registry.presets.documents import read_json
+from fnet_registry.errors import PresetError
 from fnet_registry.presets.folder import PresetFolder, select_files
 from fnet_registry.presets.hub.cache import CacheEntry, HubHandle, cached_revisions, entry_of
 from fnet_registry.presets.hub.failure import damaged_offline, not_cached
 from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.shards import shard_paths
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +105,6 @@ def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
 
 def _has_shards(entry: CacheEntry, index: str, present: set[str]) -> bool:
     try:
-        shards = read_json(entry.path / index).get("weight_map")
-    except ConfigError:
+        return present.issuperset(path.name for path in shard_paths(entry.path / index))
+    except PresetError:
         return False
-    if not isinstance(shards, dict):
-        return False
-    return all(present.issuperset([s] if isinstance(s, str) else s) for s in shards.values())

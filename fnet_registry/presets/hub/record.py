@@ -1,13 +1,13 @@
 """Our record of the files of one revision: which there are, and their SHA-256."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from fnet_registry.presets.folder import digest_file, is_known
+from fnet_registry.presets.whole_file import write_file
 
 FORMAT = 1
 """Raise it when an older release could misread the file. A record of another format counts as
@@ -70,7 +70,5 @@ class Record:
             "sha256": dict(sorted(self.sha256.items())),
             "checked": sorted(self.checked),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.draft")
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
+        text = json.dumps(content, indent=1) + "\n"
+        write_file(path, lambda draft: draft.write_text(text, encoding="utf-8"))

@@ -1,0 +1,20 @@
+"""Files that are written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Replaces a file by one step: a reader, or a mapping of the old one, never sees half a file.
+
+    Args:
+        path: Where the file shall stand.
+        write: Writes it to the path it is given.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        unfinished = Path(scratch, path.name)
+        write(unfinished)
+        os.replace(unfinished, path)
