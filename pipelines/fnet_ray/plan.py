@@ -26,7 +26,7 @@ class Source:
 
     file: InputFile
     data: str
-    """Path or URL of the Parquet file."""
+    """Path or URL of the Parquet file; empty for a damaged file that is left out."""
     rows: int
 
 

@@ -62,15 +62,20 @@ def open_sources(
     Raises:
         InputError: A file is damaged, lacks a column, or has one of another type.
     """
-    readable = []
+    sources: list[Source] = []
+    footers: list[tuple[InputFile, Footer]] = []
     for file, data, found in _open_all(files, store, column, on_this_node):
         if isinstance(found, Footer):
-            readable.append((file, data, found))
+            sources.append(Source(file=file, data=data, rows=found.rows))
+            if found.rows:
+                footers.append((file, found))
+            else:
+                logger.warning("An input file holds no rows: %s", file.path)
         elif skip_damaged:
+            sources.append(Source(file=file, data="", rows=0))
             logger.warning("Going on without a file that cannot be read. %s", found)
         else:
             raise found
-    footers = [(file, footer) for file, _, footer in readable if footer.rows]
     carried = carried_schema(footers, column=column, id_column=id_column, keep=keep)
     clash = sorted(set(carried.names) & set(OUTPUT_COLUMNS))
     if clash:
@@ -78,10 +83,6 @@ def open_sources(
             f"The output has columns of its own ({', '.join(OUTPUT_COLUMNS)}): leave an input "
             f"column of such a name out with --keep. Received: {clash[0]}"
         )
-    for file, _, footer in readable:
-        if not footer.rows:
-            logger.warning("An input file holds no rows: %s", file.path)
-    sources = [Source(file=file, data=path, rows=footer.rows) for file, path, footer in readable]
     return Sources(sources=tuple(sources), carried=carried)
 
 

@@ -89,6 +89,22 @@ def test_an_output_inside_the_inputs_folder_is_no_input(
 
 
 @pytest.mark.usefixtures("ray_session")
+def test_a_job_that_left_a_damaged_file_out_goes_on_without_it(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    for append in (False, False, True):
+        report = fnet_ray.embed(
+            preset_folder,
+            tmp_path / "*.parquet",
+            tmp_path / "out",
+            skip_damaged=True,
+            append=append,
+        )
+        assert report.rows == 6
+
+
+@pytest.mark.usefixtures("ray_session")
 class TestRefused:
     """Going on with something else than what the output was begun with."""
 
