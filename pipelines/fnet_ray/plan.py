@@ -127,7 +127,8 @@ def carried_schema(
     Args:
         footers: Every input file with what its footer says.
         column: The column of texts, which must be there and hold texts.
-        id_column: The column that identifies rows, always carried, or None.
+        id_column: The column that identifies rows, always carried, or None. Where files disagree
+            on its type, it is text.
         keep: The columns to carry along, or None for all.
 
     Raises:
@@ -147,7 +148,11 @@ def carried_schema(
             )
         for field in footer.schema:
             if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
-                merged[field.name] = _merge(merged.get(field.name), field, file)
+                known = merged.get(field.name)
+                if field.name == id_column and known and known.type != field.type:
+                    merged[field.name] = pa.field(field.name, pa.string())
+                else:
+                    merged[field.name] = _merge(known, field, file)
     names = merged if keep is None else keep
     return pa.schema([_storable(merged[name]) for name in names])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,7 +64,14 @@ def open_sources(
     """
     sources: list[Source] = []
     footers: list[tuple[InputFile, Footer]] = []
-    for file, data, found in _open_all(files, store, column, on_this_node):
+    staged = stage_files(
+        [file for file in files if file.format is not Format.PARQUET],
+        store,
+        column=column,
+        id_column=id_column,
+        on_this_node=on_this_node,
+    )
+    for file, data, found in _open_all(files, staged):
         if isinstance(found, Footer):
             sources.append(Source(file=file, data=data, rows=found.rows))
             if found.rows:
@@ -187,10 +194,8 @@ def _describe(schema: pa.Schema) -> str:
 
 
 def _open_all(
-    files: Sequence[InputFile], store: Store, column: str, on_this_node: bool
+    files: Sequence[InputFile], staged: Mapping[str, str | InputError]
 ) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
-    others = [file for file in files if file.format is not Format.PARQUET]
-    staged = stage_files(others, store, column, on_this_node=on_this_node)
     paths = [staged.get(file.path, file.path) for file in files]
     footers = iter(read_footers([path for path in paths if isinstance(path, str)]))
     for file, path in zip(files, paths, strict=True):
@@ -206,7 +211,12 @@ def _open_all(
 
 
 def stage_files(
-    files: Sequence[InputFile], store: Store, column: str, *, on_this_node: bool = False
+    files: Sequence[InputFile],
+    store: Store,
+    *,
+    column: str,
+    id_column: str | None,
+    on_this_node: bool,
 ) -> dict[str, str | InputError]:
     """Stage files to Parquet, in parallel.
 
@@ -214,6 +224,7 @@ def stage_files(
         files: The files.
         store: Where to.
         column: The column of texts.
+        id_column: The column that identifies rows, or None.
         on_this_node: As in `open_sources`.
 
     Returns:
@@ -230,7 +241,7 @@ def stage_files(
     @ray.remote(num_cpus=1, max_retries=3, scheduling_strategy=place)
     def stage_one(file: InputFile) -> str | InputError:
         try:
-            return store.path(stage(file, store, column=column))
+            return store.path(stage(file, store, column=column, id_column=id_column))
         except InputError as error:
             return error
 

@@ -27,7 +27,7 @@ from fnet_ray.readers.rows import (
 _Row = tuple[int, dict[str, Any], str | None]
 
 
-def read(open_file: Opener, column: str) -> Rows:
+def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
     """Read objects; a field `column` that is missing or holds no text makes the row a reject."""
     types: dict[str, pa.DataType] = {}
     merged: set[str] = set()
