@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_ray.ids import can_identify
 from fnet_ray.inputs import InputFile
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_registry.errors import InputError
@@ -83,14 +84,28 @@ class Plan:
         return min(self.shard_rows, self.rows - start)
 
 
-def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a Parquet file on a disk or an object store."""
+def open_parquet(path: str, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file on a disk or an object store.
+
+    Args:
+        path: Local path or URL.
+        dictionaries: Names of columns to read as dictionaries with indices of 32 bits.
+    """
     import fsspec
 
     if "://" not in path:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, read_dictionary=dictionaries)
     fs, name = fsspec.url_to_fs(path)
-    return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True)
+    return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True, read_dictionary=dictionaries)
+
+
+def open_texts(path: str, column: str) -> pq.ParquetFile:
+    """Open a Parquet file so that texts that are not UTF-8 can be read, too."""
+    file = open_parquet(path)
+    if not pa.types.is_dictionary(file.schema_arrow.field(column).type):
+        return file
+    file.close()  # Arrow refuses such texts where it widens or narrows a dictionary's indices
+    return open_parquet(path, dictionaries=[column])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +147,8 @@ def carried_schema(
         keep: The columns to carry along, or None for all.
 
     Raises:
-        InputError: A file lacks a column, holds no texts, or disagrees with the others on a type.
+        InputError: A file lacks a column, holds no texts or ids, or disagrees with the others on
+            a type.
     """
     if keep is not None and id_column is not None and id_column not in keep:
         keep = [id_column, *keep]
@@ -146,7 +162,9 @@ def carried_schema(
                 f"Every input must have the columns asked for; {file.path} has no {missing[0]!r}. "
                 f"Received columns: {_names(footer.schema)}"
             )
-        for field in footer.schema:
+        if id_column is not None:
+            _check_ids(file, footer.schema.field(id_column))
+        for field in _plain(footer.schema, column):
             if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
                 known = merged.get(field.name)
                 if field.name == id_column and known and known.type != field.type:
@@ -170,6 +188,14 @@ def _check_texts(file: InputFile, schema: pa.Schema, column: str) -> None:
         )
 
 
+def _check_ids(file: InputFile, field: pa.Field) -> None:
+    if not can_identify(field.type):
+        raise InputError(
+            f"The column {field.name!r} must hold ids, such as numbers, texts or UUIDs. "
+            f"Received: {field.type} in {file.path}"
+        )
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a column of this type can hold texts."""
     if pa.types.is_dictionary(kind):
@@ -182,12 +208,18 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
+def _plain(schema: pa.Schema, column: str) -> Iterator[pa.Field]:
+    """Yield a file's columns without their metadata, and the texts without a dictionary."""
+    for field in schema:
+        is_packed = field.name == column and pa.types.is_dictionary(field.type)
+        yield pa.field(field.name, field.type.value_type if is_packed else field.type)
+
+
 def _merge(known: pa.Field | None, field: pa.Field, file: InputFile) -> pa.Field:
-    plain = pa.field(field.name, field.type)
-    if known is None or known.equals(plain):
-        return plain
+    if known is None or known.equals(field):
+        return field
     try:
-        schemas = [pa.schema([known]), pa.schema([plain])]
+        schemas = [pa.schema([known]), pa.schema([field])]
         return pa.unify_schemas(schemas, promote_options="permissive").field(0)
     except pa.ArrowTypeError as error:
         raise InputError(

@@ -1,24 +1,35 @@
 """The columns that the output carries, and the one type that each has for all files."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fnet_ray.formats import Format
+from fnet_ray.ids import id_texts
 from fnet_ray.inputs import InputFile
-from fnet_ray.plan import Footer, carried_schema
+from fnet_ray.plan import Footer, Piece, carried_schema
+from fnet_ray.stages.message import unpack
+from fnet_ray.stages.read import ReadShard
+from fnet_ray.tokens import Windowing
+from fnet_registry import TextEncoder
+from fnet_registry.errors import InputError
 
 
 def carried(
     *schemas: dict[str, pa.DataType],
+    text: pa.DataType | None = None,
     id_column: str | None = None,
     keep: Sequence[str] | None = None,
 ) -> pa.Schema:
     footers = [
         (
             InputFile(path=f"{number}.parquet", format=Format.PARQUET, size=1, version="1"),
-            Footer(rows=1, schema=pa.schema([("text", pa.string()), *schema.items()])),
+            Footer(rows=1, schema=pa.schema([("text", text or pa.string()), *schema.items()])),
         )
         for number, schema in enumerate(schemas)
     ]
@@ -34,3 +45,68 @@ def test_ids_of_two_types_are_text(other: pa.DataType) -> None:
 def test_a_column_of_nothing_but_nulls_has_the_type_it_has_in_other_files() -> None:
     schema = carried({"n": pa.null(), "m": pa.null()}, {"n": pa.int64(), "m": pa.null()})
     assert (schema.field("n").type, schema.field("m").type) == (pa.int64(), pa.string())
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.struct([("a", pa.int64())])], ids=str)
+def test_ids_of_a_nested_type_are_refused(kind: pa.DataType) -> None:
+    with pytest.raises(InputError, match=r"'id' must hold ids, .* Received: .* in 0\.parquet"):
+        carried({"id": kind}, id_column="id")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(16), pa.binary(), pa.uuid()], ids=str)
+def test_ids_of_bytes_are_written_as_hex(kind: pa.DataType) -> None:
+    carried({"id": kind}, id_column="id")
+    ids = pa.chunked_array([pa.array([b"\xff" * 16, None], kind)])
+    assert id_texts(ids).to_pylist() == ["ff" * 16, None]
+
+
+class TestReading:
+    """A shard's rows, brought to the types that all files share."""
+
+    @pytest.fixture
+    def read(
+        self, tmp_path: Path, encoder: TextEncoder
+    ) -> Callable[[pa.Table, pa.Schema], pa.Table]:
+        def read(table: pa.Table, schema: pa.Schema) -> pa.Table:
+            path = str(tmp_path / "a.parquet")
+            pq.write_table(table, path)
+            stage = ReadShard(
+                column="text",
+                id_column=None,
+                carried=schema,
+                reject_empty=False,
+                windowing=Windowing(sequence_length=64),
+                tokenizer_proto=encoder.checkpoint.tokenizer_proto or b"",
+            )
+            piece = Piece(source=path, data=path, start=0, rows=table.num_rows)
+            return stage(pa.table({"shard": [0], "pieces": [json.dumps([asdict(piece)])]}))
+
+        return read
+
+    @pytest.mark.parametrize(
+        ("values", "shared"),
+        [
+            (pa.array([1152921504606846977]), pa.float64()),
+            (pa.array([10**11], pa.timestamp("s")), pa.timestamp("ns")),
+        ],
+        ids=["integer", "timestamp"],
+    )
+    def test_a_value_that_does_not_fit_is_named(
+        self, read: Callable, values: pa.Array, shared: pa.DataType
+    ) -> None:
+        with pytest.raises(InputError, match=r"'n' must fit .* --keep\. Received: .*a\.parquet"):
+            read(pa.table({"text": ["a"], "n": values}), pa.schema([("n", shared)]))
+
+    @pytest.mark.parametrize("index", [pa.int8(), pa.int32(), pa.int64()], ids=str)
+    def test_a_dictionary_may_hold_texts_that_are_not_utf_8(
+        self, read: Callable, index: pa.DataType
+    ) -> None:
+        texts = pa.array([b"good", b"\xff", b"also good"]).view(pa.string())
+        column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], index), texts)
+        schema = carried({}, text=column.type)
+
+        _, tables = unpack(read(pa.table({"text": column}), schema))
+
+        assert tables["rejects"]["reason"].to_pylist() == ["not UTF-8"]
+        assert tables["rows"]["text"].to_pylist() == ["good", "also good"]
+        tables["rows"].validate(full=True)

@@ -53,7 +53,7 @@ def _column_types(
     texts = {name: pa.string() for name in names}
     try:
         with open_file() as file:
-            known = {name: kind for name, kind in texts.items() if name in (column, id_column)}
+            known = dict.fromkeys([name for name in (column, id_column) if name], pa.string())
             reader = _reader(file, known, delimiter, [])
             for _ in reader:
                 pass
