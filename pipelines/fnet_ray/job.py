@@ -95,7 +95,7 @@ def embed(
     parameters = Parameters(
         column=column,
         id_column=id_column,
-        keep=None if keep is None else tuple(keep),
+        keep=None if keep is None else tuple(dict.fromkeys(keep)),
         limit=limit,
         dtype=dtype,
         embedding_dtype=embedding_dtype,

@@ -6,7 +6,7 @@ numbers, so a plan of a hundred thousand shards is three integers, and small fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -147,14 +147,16 @@ def carried_schema(
         keep: The columns to carry along, or None for all.
 
     Raises:
-        InputError: A file lacks a column, holds no texts or ids, or disagrees with the others on
-            a type.
+        InputError: A file lacks a column, names it twice, holds no texts or ids, or disagrees with
+            the others on a type.
     """
     if keep is not None and id_column is not None and id_column not in keep:
         keep = [id_column, *keep]
     wanted = keep if keep is not None else [id_column] if id_column else []
     merged: dict[str, pa.Field] = {}
     for file, footer in footers:
+        carried = footer.schema.names if keep is None else keep
+        _check_once(file, footer.schema, {column, *carried})
         _check_texts(file, footer.schema, column)
         missing = [name for name in wanted if name not in footer.schema.names]
         if missing:
@@ -172,7 +174,16 @@ def carried_schema(
                 else:
                     merged[field.name] = _merge(known, field, file)
     names = merged if keep is None else keep
-    return pa.schema([_storable(merged[name]) for name in names])
+    return pa.schema([_storable(merged[name]) for name in names if name in merged])
+
+
+def _check_once(file: InputFile, schema: pa.Schema, names: Set[str]) -> None:
+    doubled = [name for name in schema.names if name in names and schema.names.count(name) > 1]
+    if doubled:
+        raise InputError(
+            "Every column to read must be there once, or be left out with --keep. "
+            f"Received {doubled[0]!r} twice in: {file.path}"
+        )
 
 
 def _check_texts(file: InputFile, schema: pa.Schema, column: str) -> None:

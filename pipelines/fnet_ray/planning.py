@@ -159,6 +159,11 @@ def plan_inputs(
     if not new:
         return manifest
     parameters = manifest.parameters
+    if parameters.limit is not None and manifest.rows >= parameters.limit:
+        raise InputError(
+            f"The output must have room for more rows; its limit of {parameters.limit} is reached. "
+            f"Received a new file: {new[0].path}"
+        )
     found = open_sources(
         new,
         store,
@@ -167,6 +172,8 @@ def plan_inputs(
         keep=parameters.keep,
         skip_damaged=skip_damaged,
     )
+    if not found.rows:
+        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} files")
     if begun and found.carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
@@ -175,8 +182,6 @@ def plan_inputs(
     rows = found.rows
     if parameters.limit is not None:
         rows = min(rows, parameters.limit - manifest.rows)
-    if rows < 1:
-        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} empty files")
     length = model.encoding.sequence_length
     plan = Plan(
         sources=found.sources,

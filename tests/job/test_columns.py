@@ -20,6 +20,10 @@ from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError
 
 
+def input_file(number: int) -> InputFile:
+    return InputFile(path=f"{number}.parquet", format=Format.PARQUET, size=1, version="1")
+
+
 def carried(
     *schemas: dict[str, pa.DataType],
     text: pa.DataType | None = None,
@@ -28,7 +32,7 @@ def carried(
 ) -> pa.Schema:
     footers = [
         (
-            InputFile(path=f"{number}.parquet", format=Format.PARQUET, size=1, version="1"),
+            input_file(number),
             Footer(rows=1, schema=pa.schema([("text", text or pa.string()), *schema.items()])),
         )
         for number, schema in enumerate(schemas)
@@ -58,6 +62,16 @@ def test_ids_of_bytes_are_written_as_hex(kind: pa.DataType) -> None:
     carried({"id": kind}, id_column="id")
     ids = pa.chunked_array([pa.array([b"\xff" * 16, None], kind)])
     assert id_texts(ids).to_pylist() == ["ff" * 16, None]
+
+
+@pytest.mark.parametrize(
+    ("doubled", "keep"), [("n", None), ("n", ["n"]), ("text", [])], ids=["all", "kept", "texts"]
+)
+def test_a_column_that_is_there_twice_is_refused(doubled: str, keep: list[str] | None) -> None:
+    schema = pa.schema([("text", pa.string()), ("n", pa.int64()), (doubled, pa.string())])
+    footer = Footer(rows=1, schema=schema)
+    with pytest.raises(InputError, match=f"Received '{doubled}' twice in: 0\\.parquet"):
+        carried_schema([(input_file(0), footer)], column="text", id_column=None, keep=keep)
 
 
 class TestReading:
