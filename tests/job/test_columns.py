@@ -78,15 +78,13 @@ class TestReading:
     """A shard's rows, brought to the types that all files share."""
 
     @pytest.fixture
-    def read(
-        self, tmp_path: Path, encoder: TextEncoder
-    ) -> Callable[[pa.Table, pa.Schema], pa.Table]:
-        def read(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    def read(self, tmp_path: Path, encoder: TextEncoder) -> Callable[..., pa.Table]:
+        def read(table: pa.Table, schema: pa.Schema, id_column: str | None = None) -> pa.Table:
             path = str(tmp_path / "a.parquet")
             pq.write_table(table, path)
             stage = ReadShard(
                 column="text",
-                id_column=None,
+                id_column=id_column,
                 carried=schema,
                 reject_empty=False,
                 windowing=Windowing(sequence_length=64),
@@ -124,3 +122,11 @@ class TestReading:
         assert tables["rejects"]["reason"].to_pylist() == ["not UTF-8"]
         assert tables["rows"]["text"].to_pylist() == ["good", "also good"]
         tables["rows"].validate(full=True)
+
+    def test_the_id_of_a_reject_may_be_a_uuid(self, read: Callable) -> None:
+        ids = pa.array([b"\xff" * 16], pa.binary(16))
+        table = pa.table({"text": pa.array([None], pa.string()), "id": ids})
+
+        _, tables = unpack(read(table, pa.schema([("id", ids.type)]), "id"))
+
+        assert tables["rejects"]["id"].to_pylist() == ["ff" * 16]
