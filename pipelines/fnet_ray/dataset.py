@@ -14,7 +14,7 @@ from fnet_ray.stages.encode import as_embeddings
 from fnet_ray.tokens import Windowing, load_tokenizer, make_windows, tokens_of
 from fnet_ray.worker import Worker, describe_worker
 from fnet_ray.workers import WorkerRequest, choose_workers
-from fnet_registry.errors import TextError
+from fnet_registry.errors import InputError, TextError
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -49,7 +49,8 @@ def encode(
 
     Raises:
         FNetError: The model cannot be used. When the dataset is consumed, Ray raises an error
-            that names a row that is not a text, or too long where that is refused.
+            that names a row that is not a text, or too long where that is refused; or the output
+            column, if the dataset has it already.
     """
     import ray
     from ray.data import ActorPoolStrategy
@@ -60,6 +61,7 @@ def encode(
     shared = share_model(resolve_model(model), dtype=dtype)
     tokenize = TokenizeTexts(
         column=column,
+        output_column=output_column,
         windowing=Windowing(sequence_length=shared.encoding.sequence_length, long_text=long_text),
         tokenizer_proto=shared.tokenizer_proto,
     )
@@ -81,11 +83,21 @@ class TokenizeTexts:
     """Adds a column of packed token ids to a batch."""
 
     column: str
+    output_column: str
     windowing: Windowing
     tokenizer_proto: bytes
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Tokenize a batch's texts."""
+        """Tokenize a batch's texts.
+
+        Raises:
+            InputError: The dataset has the output column already.
+        """
+        if self.output_column in batch.column_names:
+            raise InputError(
+                "The output column must be one that the dataset has not. "
+                f"Received: {self.output_column!r}"
+            )
         texts = batch[self.column].to_pylist()
         windows, too_long = make_windows(
             texts, self.windowing, load_tokenizer(self.tokenizer_proto)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fnet_ray.cluster import live_nodes, ray_cluster
 from fnet_ray.inputs import find_inputs
 from fnet_ray.model import PinnedModel, SharedModel, resolve_model, share_model
-from fnet_ray.plan import Plan, open_parquet
+from fnet_ray.plan import Plan, open_texts
 from fnet_ray.planning import open_sources
-from fnet_ray.stages.read import read_rows
+from fnet_ray.stages.read import decode_texts, read_rows
 from fnet_ray.store import open_store
 from fnet_ray.workers import WorkerPool, WorkerRequest, choose_workers, shard_rows
 from fnet_registry.encoding.packing import Tokens, pack_texts
@@ -40,17 +40,21 @@ class Preview:
     """Texts longer than the model's sequence length, of all."""
     workers: int
     rows_per_second: float
-    seconds: float
-    """The time to encode, once the workers run."""
+    seconds: float | None
+    """The time to encode, once the workers run; None where no row of the sample has a text."""
 
 
 def preview(
     model: Path,
     inputs: Path | Sequence[Path],
     *,
+    output: Path | None = None,
     column: str = "text",
+    id_column: str | None = None,
+    keep: Sequence[str] | None = None,
     limit: int | None = None,
     dtype: str | None = None,
+    skip_damaged: bool = False,
     workers: WorkerRequest | None = None,
 ) -> Preview:
     """Find out what `embed` would do, by counting rows and encoding a sample on one worker.
@@ -58,20 +62,30 @@ def preview(
     Args:
         model: As in `embed`.
         inputs: As in `embed`.
+        output: As in `embed`.
         column: As in `embed`.
+        id_column: As in `embed`.
+        keep: As in `embed`.
         limit: As in `embed`.
         dtype: As in `embed`.
+        skip_damaged: As in `embed`.
         workers: As in `embed`.
 
     Raises:
         FNetError: As in `embed`.
     """
-    files = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
+    files = find_inputs(inputs, output=None if output is None else open_store(output).url)
     pinned = resolve_model(model)
     with tempfile.TemporaryDirectory(prefix="fnet-plan-") as folder, ray_cluster():
         pool = choose_workers(workers or WorkerRequest(), live_nodes())
         found = open_sources(
-            files, open_store(folder), column=column, id_column=None, keep=(), on_this_node=True
+            files,
+            open_store(folder),
+            column=column,
+            id_column=id_column,
+            keep=keep,
+            skip_damaged=skip_damaged,
+            on_this_node=True,
         )
         rows = found.rows if limit is None else min(found.rows, limit)
         length = pinned.encoding.sequence_length
@@ -80,17 +94,17 @@ def preview(
         if not rows:
             raise InputError(f"The inputs must hold at least one row. Received: {len(files)} files")
         sample = _tokenize(_sample(plan, column), pinned)
-        rate = _measure(share_model(pinned, dtype=dtype), sample, pool)
+        rate = _measure(share_model(pinned, dtype=dtype), sample, pool) if sample else 0.0
     return Preview(
         model=pinned.uri,
         files=len(files),
         rows=rows,
         shards=len(plan.shards),
-        tokens=round(rows * float(sample.lengths.mean())),
-        truncated_share=float(sample.truncated.mean()),
+        tokens=round(rows * float(sample.lengths.mean())) if sample else 0,
+        truncated_share=float(sample.truncated.mean()) if sample else 0.0,
         workers=pool.most,
         rows_per_second=rate * pool.most,
-        seconds=rows / (rate * pool.most),
+        seconds=rows / (rate * pool.most) if sample else None,
     )
 
 
@@ -100,10 +114,10 @@ def _sample(plan: Plan, column: str) -> list[str]:
     chosen = pieces[:: max(1, len(pieces) // SAMPLE_PIECES)]
     texts: list[str] = []
     for piece in chosen:
-        with open_parquet(piece.data) as file:
+        with open_texts(piece.data, column) as file:
             count = min(piece.rows, -(-SAMPLE_ROWS // len(chosen)))
             rows = read_rows(file, piece.start, count, [column])
-        texts += [text for text in rows[column].to_pylist() if text is not None]
+        texts += [text for text in decode_texts(rows[column]) if isinstance(text, str)]
     return texts
 
 

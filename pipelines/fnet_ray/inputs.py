@@ -24,12 +24,17 @@ class InputFile:
     """What changes when the file does: an object's ETag, else the time of its last change."""
 
 
-def find_inputs(patterns: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+def find_inputs(
+    patterns: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    output: str | None = None,
+) -> list[InputFile]:
     """Find every input file.
 
     Args:
         patterns: Files, globs and folders (searched to the bottom; names that start with `.` or
             `_` and files of other formats are passed over), local or `s3://…`, `gs://…`.
+        output: URL of the output folder, whose files are no inputs.
 
     Returns:
         The files, each once, in the order of the patterns and by path within each.
@@ -37,13 +42,15 @@ def find_inputs(patterns: Sequence[str | os.PathLike[str]]) -> list[InputFile]:
     Raises:
         InputError: A pattern matches nothing, or a file is of no known format.
     """
+    if isinstance(patterns, str | os.PathLike):
+        patterns = [patterns]
     if not patterns:
         raise InputError("Expected at least one input, such as corpus/*.parquet. Received none")
     found: dict[str, InputFile] = {}
     for pattern in patterns:
         for file in _expand(os.fspath(pattern)):
             found.setdefault(file.path, file)
-    return list(found.values())
+    return [file for file in found.values() if not file.path.startswith(f"{output}/")]
 
 
 def _expand(pattern: str) -> Iterator[InputFile]:

@@ -95,7 +95,7 @@ def embed(
     parameters = Parameters(
         column=column,
         id_column=id_column,
-        keep=None if keep is None else tuple(keep),
+        keep=None if keep is None else tuple(dict.fromkeys(keep)),
         limit=limit,
         dtype=dtype,
         embedding_dtype=embedding_dtype,
@@ -106,8 +106,7 @@ def embed(
     )
     allowed = None if max_rejects is None else RejectLimit.parse(max_rejects)
     store = open_store(output)
-    found = find_inputs([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
-    files = [file for file in found if not file.path.startswith(f"{store.url}/")]
+    files = find_inputs(inputs, output=store.url)
     check_first(files, parameters)
     pinned = resolve_model(model)
     windowing = Windowing(

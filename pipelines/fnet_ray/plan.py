@@ -6,13 +6,14 @@ numbers, so a plan of a hundred thousand shards is three integers, and small fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_ray.ids import can_identify
 from fnet_ray.inputs import InputFile
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_registry.errors import InputError
@@ -26,7 +27,7 @@ class Source:
 
     file: InputFile
     data: str
-    """Path or URL of the Parquet file."""
+    """Path or URL of the Parquet file; empty for a damaged file that is left out."""
     rows: int
 
 
@@ -83,14 +84,28 @@ class Plan:
         return min(self.shard_rows, self.rows - start)
 
 
-def open_parquet(path: str) -> pq.ParquetFile:
-    """Open a Parquet file on a disk or an object store."""
+def open_parquet(path: str, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file on a disk or an object store.
+
+    Args:
+        path: Local path or URL.
+        dictionaries: Names of columns to read as dictionaries with indices of 32 bits.
+    """
     import fsspec
 
     if "://" not in path:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, read_dictionary=dictionaries)
     fs, name = fsspec.url_to_fs(path)
-    return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True)
+    return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True, read_dictionary=dictionaries)
+
+
+def open_texts(path: str, column: str) -> pq.ParquetFile:
+    """Open a Parquet file so that texts that are not UTF-8 can be read, too."""
+    file = open_parquet(path)
+    if not pa.types.is_dictionary(file.schema_arrow.field(column).type):
+        return file
+    file.close()  # Arrow refuses such texts where it widens or narrows a dictionary's indices
+    return open_parquet(path, dictionaries=[column])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +142,21 @@ def carried_schema(
     Args:
         footers: Every input file with what its footer says.
         column: The column of texts, which must be there and hold texts.
-        id_column: The column that identifies rows, always carried, or None.
+        id_column: The column that identifies rows, always carried, or None. Where files disagree
+            on its type, it is text.
         keep: The columns to carry along, or None for all.
 
     Raises:
-        InputError: A file lacks a column, holds no texts, or disagrees with the others on a type.
+        InputError: A file lacks a column, names it twice, holds no texts or ids, or disagrees with
+            the others on a type.
     """
     if keep is not None and id_column is not None and id_column not in keep:
         keep = [id_column, *keep]
     wanted = keep if keep is not None else [id_column] if id_column else []
     merged: dict[str, pa.Field] = {}
     for file, footer in footers:
+        carried = footer.schema.names if keep is None else keep
+        _check_once(file, footer.schema, {column, *carried})
         _check_texts(file, footer.schema, column)
         missing = [name for name in wanted if name not in footer.schema.names]
         if missing:
@@ -145,11 +164,26 @@ def carried_schema(
                 f"Every input must have the columns asked for; {file.path} has no {missing[0]!r}. "
                 f"Received columns: {_names(footer.schema)}"
             )
-        for field in footer.schema:
+        if id_column is not None:
+            _check_ids(file, footer.schema.field(id_column))
+        for field in _plain(footer.schema, column):
             if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
-                merged[field.name] = _merge(merged.get(field.name), field, file)
+                known = merged.get(field.name)
+                if field.name == id_column and known and known.type != field.type:
+                    merged[field.name] = pa.field(field.name, pa.string())
+                else:
+                    merged[field.name] = _merge(known, field, file)
     names = merged if keep is None else keep
-    return pa.schema([_storable(merged[name]) for name in names])
+    return pa.schema([_storable(merged[name]) for name in names if name in merged])
+
+
+def _check_once(file: InputFile, schema: pa.Schema, names: Set[str]) -> None:
+    doubled = [name for name in schema.names if name in names and schema.names.count(name) > 1]
+    if doubled:
+        raise InputError(
+            "Every column to read must be there once, or be left out with --keep. "
+            f"Received {doubled[0]!r} twice in: {file.path}"
+        )
 
 
 def _check_texts(file: InputFile, schema: pa.Schema, column: str) -> None:
@@ -165,6 +199,14 @@ def _check_texts(file: InputFile, schema: pa.Schema, column: str) -> None:
         )
 
 
+def _check_ids(file: InputFile, field: pa.Field) -> None:
+    if not can_identify(field.type):
+        raise InputError(
+            f"The column {field.name!r} must hold ids, such as numbers, texts or UUIDs. "
+            f"Received: {field.type} in {file.path}"
+        )
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a column of this type can hold texts."""
     if pa.types.is_dictionary(kind):
@@ -177,12 +219,18 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
+def _plain(schema: pa.Schema, column: str) -> Iterator[pa.Field]:
+    """Yield a file's columns without their metadata, and the texts without a dictionary."""
+    for field in schema:
+        is_packed = field.name == column and pa.types.is_dictionary(field.type)
+        yield pa.field(field.name, field.type.value_type if is_packed else field.type)
+
+
 def _merge(known: pa.Field | None, field: pa.Field, file: InputFile) -> pa.Field:
-    plain = pa.field(field.name, field.type)
-    if known is None or known.equals(plain):
-        return plain
+    if known is None or known.equals(field):
+        return field
     try:
-        schemas = [pa.schema([known]), pa.schema([plain])]
+        schemas = [pa.schema([known]), pa.schema([field])]
         return pa.unify_schemas(schemas, promote_options="permissive").field(0)
     except pa.ArrowTypeError as error:
         raise InputError(

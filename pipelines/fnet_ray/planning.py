@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,15 +62,27 @@ def open_sources(
     Raises:
         InputError: A file is damaged, lacks a column, or has one of another type.
     """
-    readable = []
-    for file, data, found in _open_all(files, store, column, on_this_node):
+    sources: list[Source] = []
+    footers: list[tuple[InputFile, Footer]] = []
+    staged = stage_files(
+        [file for file in files if file.format is not Format.PARQUET],
+        store,
+        column=column,
+        id_column=id_column,
+        on_this_node=on_this_node,
+    )
+    for file, data, found in _open_all(files, staged):
         if isinstance(found, Footer):
-            readable.append((file, data, found))
+            sources.append(Source(file=file, data=data, rows=found.rows))
+            if found.rows:
+                footers.append((file, found))
+            else:
+                logger.warning("An input file holds no rows: %s", file.path)
         elif skip_damaged:
+            sources.append(Source(file=file, data="", rows=0))
             logger.warning("Going on without a file that cannot be read. %s", found)
         else:
             raise found
-    footers = [(file, footer) for file, _, footer in readable if footer.rows]
     carried = carried_schema(footers, column=column, id_column=id_column, keep=keep)
     clash = sorted(set(carried.names) & set(OUTPUT_COLUMNS))
     if clash:
@@ -78,10 +90,6 @@ def open_sources(
             f"The output has columns of its own ({', '.join(OUTPUT_COLUMNS)}): leave an input "
             f"column of such a name out with --keep. Received: {clash[0]}"
         )
-    for file, _, footer in readable:
-        if not footer.rows:
-            logger.warning("An input file holds no rows: %s", file.path)
-    sources = [Source(file=file, data=path, rows=footer.rows) for file, path, footer in readable]
     return Sources(sources=tuple(sources), carried=carried)
 
 
@@ -151,6 +159,11 @@ def plan_inputs(
     if not new:
         return manifest
     parameters = manifest.parameters
+    if parameters.limit is not None and manifest.rows >= parameters.limit:
+        raise InputError(
+            f"The output must have room for more rows; its limit of {parameters.limit} is reached. "
+            f"Received a new file: {new[0].path}"
+        )
     found = open_sources(
         new,
         store,
@@ -159,6 +172,8 @@ def plan_inputs(
         keep=parameters.keep,
         skip_damaged=skip_damaged,
     )
+    if not found.rows:
+        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} files")
     if begun and found.carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
@@ -167,8 +182,6 @@ def plan_inputs(
     rows = found.rows
     if parameters.limit is not None:
         rows = min(rows, parameters.limit - manifest.rows)
-    if rows < 1:
-        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} empty files")
     length = model.encoding.sequence_length
     plan = Plan(
         sources=found.sources,
@@ -186,10 +199,8 @@ def _describe(schema: pa.Schema) -> str:
 
 
 def _open_all(
-    files: Sequence[InputFile], store: Store, column: str, on_this_node: bool
+    files: Sequence[InputFile], staged: Mapping[str, str | InputError]
 ) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
-    others = [file for file in files if file.format is not Format.PARQUET]
-    staged = stage_files(others, store, column, on_this_node=on_this_node)
     paths = [staged.get(file.path, file.path) for file in files]
     footers = iter(read_footers([path for path in paths if isinstance(path, str)]))
     for file, path in zip(files, paths, strict=True):
@@ -205,7 +216,12 @@ def _open_all(
 
 
 def stage_files(
-    files: Sequence[InputFile], store: Store, column: str, *, on_this_node: bool = False
+    files: Sequence[InputFile],
+    store: Store,
+    *,
+    column: str,
+    id_column: str | None,
+    on_this_node: bool,
 ) -> dict[str, str | InputError]:
     """Stage files to Parquet, in parallel.
 
@@ -213,6 +229,7 @@ def stage_files(
         files: The files.
         store: Where to.
         column: The column of texts.
+        id_column: The column that identifies rows, or None.
         on_this_node: As in `open_sources`.
 
     Returns:
@@ -229,7 +246,7 @@ def stage_files(
     @ray.remote(num_cpus=1, max_retries=3, scheduling_strategy=place)
     def stage_one(file: InputFile) -> str | InputError:
         try:
-            return store.path(stage(file, store, column=column))
+            return store.path(stage(file, store, column=column, id_column=id_column))
         except InputError as error:
             return error
 

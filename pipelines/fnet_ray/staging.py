@@ -24,19 +24,20 @@ _READERS = {
 }
 
 
-def staged_name(file: InputFile, column: str) -> str:
+def staged_name(file: InputFile, column: str, id_column: str | None) -> str:
     """Return where a file is staged to, under the output; another version has another name."""
-    key = json.dumps([file.path, file.version, file.size, column])
+    key = json.dumps([file.path, file.version, file.size, column, id_column])
     return f"run/staged/{hashlib.sha256(key.encode()).hexdigest()[:32]}.parquet"
 
 
-def stage(file: InputFile, store: Store, *, column: str) -> str:
+def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) -> str:
     """Write one file's rows as Parquet, unless an earlier run did.
 
     Args:
         file: A file of any format but Parquet.
         store: The output folder.
         column: The column or field of texts; for plain text files, the column's name to be.
+        id_column: The column that identifies rows, or None.
 
     Returns:
         The staged file's name in the store.
@@ -44,11 +45,11 @@ def stage(file: InputFile, store: Store, *, column: str) -> str:
     Raises:
         InputError: The file is damaged as a whole, or has no such column.
     """
-    name = staged_name(file, column)
+    name = staged_name(file, column, id_column)
     if store.exists(name):
         return name
     try:
-        schema, batches = _READERS[file.format](lambda: _open(file), column)
+        schema, batches = _READERS[file.format](lambda: _open(file), column, id_column)
         with store.create(name) as target, pq.ParquetWriter(target, schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)

@@ -74,6 +74,15 @@ def test_a_folder_is_read_to_its_bottom_and_files_may_differ_in_format_and_field
     assert found["label"].to_pylist() == [0, 1, 0, 1, None]
 
 
+def test_a_column_to_keep_may_be_named_twice(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "out", keep=["label", "id", "label"])
+    [file] = (tmp_path / "out" / "embeddings").iterdir()
+    names = pq.read_schema(file).names
+    assert names == ["label", "id", "source_file", "source_row", "embedding"]
+
+
 def test_a_limit_takes_the_first_rows(corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
     assert fnet_ray.embed(preset_folder, corpus, tmp_path / "out", limit=4).rows == 4
     assert pq.read_table(tmp_path / "out" / "embeddings")["text"].to_pylist() == TEXTS[:4]
@@ -176,10 +185,13 @@ class TestMistakes:
         with pytest.raises(InputError, match=r"cannot be read.* Received: .*corpus\.parquet"):
             fnet_ray.embed(preset_folder, tmp_path / "corpus.parquet", tmp_path / "out")
 
-    def test_files_without_rows(self, tmp_path: Path, preset_folder: Path) -> None:
+    @pytest.mark.parametrize("keep", [None, ["id"]], ids=["all", "one"])
+    def test_files_without_rows(
+        self, keep: list[str] | None, tmp_path: Path, preset_folder: Path
+    ) -> None:
         corpus = write_parquet(tmp_path / "corpus.parquet", [])
         with pytest.raises(InputError, match="at least one row"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", keep=keep)
 
     def test_columns_of_two_types(self, tmp_path: Path, preset_folder: Path) -> None:
         write_parquet(tmp_path / "a.parquet", TEXTS)

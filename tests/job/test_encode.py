@@ -7,7 +7,10 @@ import pyarrow as pa
 import pytest
 
 import fnet_ray
+from fnet_ray.dataset import TokenizeTexts
+from fnet_ray.tokens import Windowing
 from fnet_registry import TextEncoder
+from fnet_registry.errors import InputError
 from tests.job.corpora import TEXTS
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -24,6 +27,18 @@ def test_a_dataset_gains_a_column_of_vectors(
 
     assert list(found["n"]) == list(range(1, len(TEXTS) + 1))
     np.testing.assert_array_equal(np.stack(list(found["embedding"])), encoder.encode(TEXTS))
+
+
+@pytest.mark.parametrize("column", ["text", "n"])
+def test_a_column_that_is_there_is_not_written_over(column: str, encoder: TextEncoder) -> None:
+    tokenize = TokenizeTexts(
+        column="text",
+        output_column=column,
+        windowing=Windowing(sequence_length=64),
+        tokenizer_proto=encoder.checkpoint.tokenizer_proto or b"",
+    )
+    with pytest.raises(InputError, match=f"one that the dataset has not. Received: '{column}'"):
+        tokenize(pa.table({"text": ["a"], "n": [1]}))
 
 
 def test_a_row_that_is_no_text_is_named(preset_folder: Path) -> None:

@@ -16,7 +16,7 @@ from fnet_ray.markers import commit_shard, finish_commits, publish, read_markers
 from fnet_ray.progress import Progress
 from fnet_ray.store import LocalStore
 from fnet_registry import TextEncoder
-from fnet_registry.errors import LeaseError, OutputError
+from fnet_registry.errors import InputError, LeaseError, OutputError
 from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import write_parquet
 
@@ -89,6 +89,22 @@ def test_an_output_inside_the_inputs_folder_is_no_input(
 
 
 @pytest.mark.usefixtures("ray_session")
+def test_a_job_that_left_a_damaged_file_out_goes_on_without_it(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    for append in (False, False, True):
+        report = fnet_ray.embed(
+            preset_folder,
+            tmp_path / "*.parquet",
+            tmp_path / "out",
+            skip_damaged=True,
+            append=append,
+        )
+        assert report.rows == 6
+
+
+@pytest.mark.usefixtures("ray_session")
 class TestRefused:
     """Going on with something else than what the output was begun with."""
 
@@ -124,6 +140,21 @@ class TestRefused:
 
         assert report.rows == 7
         assert pq.read_table(output / "embeddings")["text"].to_pylist()[-1] == "one more"
+
+    def test_an_appended_file_without_rows(
+        self, output: Path, corpus: Path, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        empty = write_parquet(tmp_path / "empty.parquet", [])
+        with pytest.raises(InputError, match="must hold at least one row"):
+            fnet_ray.embed(preset_folder, [corpus, empty], output, append=True)
+
+    def test_an_appended_file_beyond_the_limit(
+        self, corpus: Path, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        more = write_parquet(tmp_path / "more.parquet", ["one more"])
+        fnet_ray.embed(preset_folder, corpus, tmp_path / "out", limit=6, tracking=False)
+        with pytest.raises(InputError, match=r"limit of 6 is reached\. .*more\.parquet"):
+            fnet_ray.embed(preset_folder, [corpus, more], tmp_path / "out", limit=6, append=True)
 
 
 class TestFencing:

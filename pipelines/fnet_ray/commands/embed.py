@@ -105,9 +105,13 @@ def run(args: argparse.Namespace) -> int:
             preview(
                 args.model,
                 args.inputs,
+                output=args.output,
                 column=args.column,
+                id_column=args.id_column,
+                keep=args.keep,
                 limit=args.limit,
                 dtype=args.dtype,
+                skip_damaged=args.skip_damaged,
                 workers=workers,
             )
         )
@@ -142,6 +146,8 @@ def run(args: argparse.Namespace) -> int:
 def _print_preview(found: Preview) -> None:
     print(f"{found.rows:,} rows in {found.files:,} files, {found.shards:,} shards")
     print(f"about {found.tokens:,} tokens; {found.truncated_share:.1%} of the texts would be cut")
+    if found.seconds is None:
+        return
     print(
         f"about {duration(found.seconds)} with {found.model} on {found.workers} workers "
         f"({found.rows_per_second:,.1f} rows/s in a sample)"

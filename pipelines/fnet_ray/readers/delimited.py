@@ -1,49 +1,84 @@
-"""CSV and TSV with a header line. Column types are those that the whole file allows."""
+"""CSV and TSV with a header line. Column types are those that the whole file allows.
+
+Nothing that is written is lost to a type: the columns of texts and of ids are text, and so is one
+that holds numbers such as 007, 0x1F or +49, or fractions together with integers of 16 digits or
+more. A column without any value has the null type.
+"""
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from fnet_ray.readers.rows import REJECT, ROW, Opener, Rows, UnreadableFileError, with_marks
 
+_CODE = r"^\s*(\+|-?0[0-9xX])"
+_INEXACT_FRACTION = r"^\s*-?[0-9]{16,}\s*$"
 
-def read_csv(open_file: Opener, column: str) -> Rows:
+
+def read_csv(open_file: Opener, column: str, id_column: str | None) -> Rows:
     """Read comma-separated values; a line with too many or too few becomes a reject."""
-    return _read(open_file, column, delimiter=",")
+    return _read(open_file, column, id_column, delimiter=",")
 
 
-def read_tsv(open_file: Opener, column: str) -> Rows:
+def read_tsv(open_file: Opener, column: str, id_column: str | None) -> Rows:
     """Read tab-separated values; a line with too many or too few becomes a reject."""
-    return _read(open_file, column, delimiter="\t")
+    return _read(open_file, column, id_column, delimiter="\t")
 
 
-def _read(open_file: Opener, column: str, *, delimiter: str) -> Rows:
-    types = _column_types(open_file, column, delimiter)
+def _read(open_file: Opener, column: str, id_column: str | None, *, delimiter: str) -> Rows:
+    types = _column_types(open_file, column, id_column, delimiter)
     schema = with_marks(pa.schema(list(types.items())))
     return schema, _batches(open_file, schema, types, delimiter)
 
 
-def _column_types(open_file: Opener, column: str, delimiter: str) -> dict[str, pa.DataType]:
+def _column_types(
+    open_file: Opener, column: str, id_column: str | None, delimiter: str
+) -> dict[str, pa.DataType]:
     """Infer types from the file's beginning; where its rest disagrees, all columns are texts."""
     with open_file() as file:
         names = _reader(file, {}, delimiter, []).schema.names
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UnreadableFileError(
+            f"expected each column once in its header, not {doubled[0]!r} twice"
+        )
     if column not in names:
         raise UnreadableFileError(f"no column {column!r}; it has {names}")
     texts = {name: pa.string() for name in names}
     try:
         with open_file() as file:
-            reader = _reader(file, {column: pa.string()}, delimiter, [])
+            known = dict.fromkeys([name for name in (column, id_column) if name], pa.string())
+            reader = _reader(file, known, delimiter, [])
             for _ in reader:
                 pass
     except pa.ArrowInvalid:
         return texts  # a file that is damaged, rather than mixed, fails again when it is read
     found = {field.name: field.type for field in reader.schema}
-    return {name: texts[name] if kind == pa.null() else kind for name, kind in found.items()}
+    return found | {name: texts[name] for name in _lossy(open_file, found, delimiter)}
+
+
+def _lossy(open_file: Opener, types: dict[str, pa.DataType], delimiter: str) -> set[str]:
+    """Return the columns of numbers that, as numbers, would not be what is written."""
+    signs = {pa.int64(): _CODE, pa.float64(): f"{_CODE}|{_INEXACT_FRACTION}"}
+    numbers = {name: signs[kind] for name, kind in types.items() if kind in signs}
+    lossy: set[str] = set()
+    if not numbers:
+        return lossy
+    with open_file() as file:
+        for batch in _reader(
+            file, dict.fromkeys(numbers, pa.string()), delimiter, [], only=list(numbers)
+        ):
+            for name in numbers.keys() - lossy:
+                pattern = pc.MatchSubstringOptions(numbers[name])
+                if pc.call_function("match_substring_regex", [batch[name]], pattern).true_count:
+                    lossy.add(name)
+    return lossy
 
 
 def _batches(
@@ -64,7 +99,12 @@ def _batches(
 
 
 def _reader(
-    file, types: dict[str, pa.DataType], delimiter: str, skipped: list[pyarrow.csv.InvalidRow]
+    file,
+    types: dict[str, pa.DataType],
+    delimiter: str,
+    skipped: list[pyarrow.csv.InvalidRow],
+    *,
+    only: Sequence[str] = (),
 ) -> pyarrow.csv.CSVStreamingReader:
     return pyarrow.csv.open_csv(
         file,
@@ -74,7 +114,7 @@ def _reader(
             newlines_in_values=True,
             invalid_row_handler=functools.partial(_skip, skipped),
         ),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=types),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=types, include_columns=only),
     )
 
 

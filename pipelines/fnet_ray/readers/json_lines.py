@@ -1,7 +1,8 @@
-"""JSON lines: one object per line, read twice, first for the types and then for the rows.
+"""JSON lines: one object per line, read first for the types and then for the rows.
 
 Types hold for the whole file: integers and fractions become fractions, and a field that holds
-values of different kinds is kept as text, each value that is not a text written as JSON.
+values of different kinds, or numbers that its type cannot hold exactly, is kept as text, each
+value that is not a text written as JSON. A field of nothing but nulls has the null type.
 """
 
 from __future__ import annotations
@@ -26,20 +27,26 @@ from fnet_ray.readers.rows import (
 _Row = tuple[int, dict[str, Any], str | None]
 
 
-def read(open_file: Opener, column: str) -> Rows:
+def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
     """Read objects; a field `column` that is missing or holds no text makes the row a reject."""
     types: dict[str, pa.DataType] = {}
+    merged: set[str] = set()
     rows = 0
     for batch in _parse(open_file):
         rows += len(batch)
         for name in dict.fromkeys(name for _, values, _ in batch for name in values):
-            found = _type_of([values.get(name) for _, values, _ in batch])
-            types[name] = _common(types.get(name, pa.null()), found)
+            known, found = types.get(name, pa.null()), _type_of(_values(batch, name))
+            types[name] = _common(known, found)
+            if pa.null() not in (known, found) and known != found:
+                merged.add(name)
     if rows and column not in types:
         raise UnreadableFileError(f"no line has the field {column!r}; it has {sorted(types)}")
+    for batch in _parse(open_file) if merged else ():
+        for name in merged:
+            if not _holds(types[name], _values(batch, name)):
+                types[name] = pa.string()
     types[column] = pa.string()
-    fields = [(name, pa.string() if kind == pa.null() else kind) for name, kind in types.items()]
-    schema = with_marks(pa.schema(fields))
+    schema = with_marks(pa.schema(list(types.items())))
     return schema, (_to_batch(batch, schema, column) for batch in _parse(open_file))
 
 
@@ -80,12 +87,25 @@ def _is_unicode(values: dict[str, Any]) -> bool:
     return True
 
 
+def _values(batch: list[_Row], name: str) -> list[Any]:
+    return [values.get(name) for _, values, _ in batch]
+
+
 def _type_of(values: list[Any]) -> pa.DataType:
     try:
         kind = pa.infer_type(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    except (pa.ArrowException, OverflowError):
         return pa.string()
-    return kind if _is_storable(kind) else pa.string()
+    return kind if _is_storable(kind) and _holds(kind, values) else pa.string()
+
+
+def _holds(kind: pa.DataType, values: list[Any]) -> bool:
+    """Return whether the type can hold the values as they are, which inferring it leaves open."""
+    try:
+        _to_array(values, kind)
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 def _is_storable(kind: pa.DataType) -> bool:
@@ -104,9 +124,7 @@ def _common(first: pa.DataType, second: pa.DataType) -> pa.DataType:
 
 
 def _to_batch(rows: list[_Row], schema: pa.Schema, column: str) -> pa.RecordBatch:
-    columns: dict[str, list[Any]] = {
-        name: [values.get(name) for _, values, _ in rows] for name in schema.names
-    }
+    columns = {name: _values(rows, name) for name in schema.names}
     columns[ROW] = [number for number, _, _ in rows]
     columns[REJECT] = [reason or _why_no_text(values, column) for _, values, reason in rows]
     columns[column] = [text if isinstance(text, str) else None for text in columns[column]]

@@ -9,8 +9,8 @@ import pyarrow as pa
 from fnet_ray.readers.rows import BATCH_ROWS, Opener, Rows, with_marks
 
 
-def read(open_file: Opener, column: str) -> Rows:
-    """Read lines of UTF-8 into the named column."""
+def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
+    """Read lines of UTF-8 into the named column, the only one."""
     schema = with_marks(pa.schema([(column, pa.string())]))
     return schema, _batches(open_file, schema)
 

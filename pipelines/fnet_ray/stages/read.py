@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fnet_ray.plan import Piece, open_parquet
+from fnet_ray.ids import id_texts
+from fnet_ray.plan import Piece, open_texts
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_ray.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.message import pack
@@ -40,7 +41,7 @@ class ReadShard:
         """Read the shard that the batch's one row names."""
         pieces = [Piece(**piece) for piece in json.loads(batch["pieces"][0].as_py())]
         read = [(piece, self._read(piece)) for piece in pieces]
-        rows = pa.concat_tables([self._carry(raw) for _, raw in read])
+        rows = pa.concat_tables([self._carry(piece, raw) for piece, raw in read])
         places = pa.concat_tables([self._places(piece, raw) for piece, raw in read])
 
         texts, unusable = self._texts([raw for _, raw in read])
@@ -63,7 +64,7 @@ class ReadShard:
         )
 
     def _read(self, piece: Piece) -> pa.Table:
-        with open_parquet(piece.data) as file:
+        with open_texts(piece.data, self.column) as file:
             wanted = {self.column, self.id_column, *self.carried.names, ROW, REJECT}
             columns = [name for name in file.schema_arrow.names if name in wanted]
             rows = read_rows(file, piece.start, piece.rows, columns)
@@ -74,10 +75,10 @@ class ReadShard:
             )
         return rows
 
-    def _carry(self, raw: pa.Table) -> pa.Table:
+    def _carry(self, piece: Piece, raw: pa.Table) -> pa.Table:
         """Return the carried columns; one that this file lacks is null."""
         columns = [
-            raw[field.name].cast(field.type)
+            _cast(raw[field.name], field, piece)
             if field.name in raw.column_names
             else pa.nulls(raw.num_rows, field.type)
             for field in self.carried
@@ -87,7 +88,7 @@ class ReadShard:
     def _places(self, piece: Piece, raw: pa.Table) -> pa.Table:
         count = raw.num_rows
         numbers = pa.array(range(piece.start, piece.start + count), pa.int64())
-        ids = raw[self.id_column].cast(pa.string()) if self.id_column else None
+        ids = id_texts(raw[self.id_column]) if self.id_column else None
         columns = [
             pa.nulls(count, pa.string()) if ids is None else ids,
             pa.repeat(pa.scalar(piece.source), count),
@@ -104,7 +105,7 @@ class ReadShard:
             known = [None] * table.num_rows
             if REJECT in table.column_names:
                 known = table[REJECT].to_pylist()
-            for text, reason in zip(_decode(table[self.column]), known, strict=True):
+            for text, reason in zip(decode_texts(table[self.column]), known, strict=True):
                 if reason is not None:
                     reasons[row] = reason
                 elif isinstance(text, str) and not self._is_refused(text):
@@ -119,6 +120,17 @@ class ReadShard:
 
     def _too_long(self, length: int) -> str:
         return f"{length} tokens, more than {self.windowing.sequence_length}"
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field, piece: Piece) -> pa.ChunkedArray:
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The column {field.name!r} must fit the type that all inputs share, {field.type}, or "
+            f"be left out with --keep. Received: {column.type} in {piece.source} ({reason})"
+        ) from error
 
 
 def _why_refused(text: str | bytes | None) -> str:
@@ -160,7 +172,7 @@ def read_rows(file: pq.ParquetFile, start: int, rows: int, columns: list[str]) -
     return pa.Table.from_batches(batches)
 
 
-def _decode(column: pa.ChunkedArray) -> list[str | bytes | None]:
+def decode_texts(column: pa.ChunkedArray) -> list[str | bytes | None]:
     """Return the texts; one that is not UTF-8, which Parquet does not check, stays bytes."""
     try:
         column.validate(full=True)

@@ -1,0 +1,46 @@
+"""`fnet embed --plan` sees what the job would see, and bears what the job bears."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fnet_ray
+from fnet_registry.cli import main
+from fnet_registry.errors import InputError
+from tests.job.corpora import write_parquet
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+
+
+def test_inputs_without_a_text_take_no_time(
+    tmp_path: Path, preset_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = write_parquet(tmp_path / "corpus.parquet", [None, None])
+    assert main(["embed", str(preset_folder), str(corpus), str(tmp_path / "out"), "--plan"]) == 0
+    assert capsys.readouterr().out == (
+        "2 rows in 1 files, 1 shards\nabout 0 tokens; 0.0% of the texts would be cut\n"
+    )
+
+
+def test_bytes_that_are_no_text_are_passed_over(tmp_path: Path, preset_folder: Path) -> None:
+    texts = pa.array([b"good", b"\xff\xfe"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "corpus.parquet")
+    assert fnet_ray.preview(preset_folder, tmp_path / "corpus.parquet").rows == 2
+
+
+def test_damaged_files_and_the_outputs_own_are_left_out(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    (tmp_path / "out" / "embeddings").mkdir(parents=True)
+    write_parquet(tmp_path / "out" / "embeddings" / "a.parquet", ["embedded"])
+    found = fnet_ray.preview(preset_folder, tmp_path, output=tmp_path / "out", skip_damaged=True)
+    assert (found.files, found.rows) == (2, 6)
+
+
+@pytest.mark.parametrize("asked", [{"id_column": "key"}, {"keep": ["key"]}], ids=["id", "keep"])
+def test_a_column_that_is_not_there(asked: dict, corpus: Path, preset_folder: Path) -> None:
+    with pytest.raises(InputError, match="has no 'key'"):
+        fnet_ray.preview(preset_folder, corpus, **asked)

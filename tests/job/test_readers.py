@@ -1,0 +1,115 @@
+"""Files without types of their own: what is written in them is what the job carries along."""
+
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from fnet_ray.readers import delimited, json_lines
+from fnet_ray.readers.rows import BATCH_ROWS, Opener, UnreadableFileError
+
+
+def opener(data: bytes) -> Opener:
+    return lambda: io.BufferedReader(io.BytesIO(data))
+
+
+def read_csv(text: str, *, id_column: str | None = None) -> pa.Table:
+    schema, batches = delimited.read_csv(opener(text.encode()), "text", id_column)
+    return pa.Table.from_batches(batches, schema)
+
+
+def read_json_lines(*rows: dict[str, Any]) -> pa.Table:
+    data = "".join(json.dumps({"text": "a", **row}) + "\n" for row in rows).encode()
+    schema, batches = json_lines.read(opener(data), "text", None)
+    return pa.Table.from_batches(batches, schema)
+
+
+class TestJsonLines:
+    """A field that no one type can hold exactly is kept as text."""
+
+    @pytest.mark.parametrize("apart", [1, BATCH_ROWS], ids=["one batch", "two batches"])
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ([1, "x"], [2]),
+            ({"a": 1}, {"a": "x"}),
+            ({"a": [1]}, {"a": 1}),
+            (99999999999999999999, 1),
+            (1152921504606846977, 1.5),
+            ({"a": 1152921504606846977}, {"a": 1.5}),
+            (True, 1),
+        ],
+        ids=str,
+    )
+    def test_values_of_different_kinds(self, first: Any, second: Any, apart: int) -> None:
+        found = read_json_lines(*[{"field": first}] * apart, {"field": second})["field"]
+        assert found.type == pa.string()
+        assert json.loads(found[0].as_py()) == first
+        assert json.loads(found[-1].as_py()) == second
+
+    def test_integers_and_fractions(self) -> None:
+        found = read_json_lines(*[{"field": 1}] * BATCH_ROWS, {"field": 2.5})["field"]
+        assert found.type == pa.float64()
+        assert found[-1].as_py() == 2.5
+
+    def test_objects_with_different_fields(self) -> None:
+        found = read_json_lines(*[{"field": {"a": 1}}] * BATCH_ROWS, {"field": {"b": "x"}})["field"]
+        assert found[0].as_py() == {"a": 1, "b": None}
+        assert found[-1].as_py() == {"a": None, "b": "x"}
+
+    def test_nothing_but_nulls(self) -> None:
+        assert read_json_lines({"field": None})["field"].type == pa.null()
+
+
+class TestDelimited:
+    """A column is of numbers where these are written as numbers are."""
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            ["007", "8"],
+            ["-01", "8"],
+            ["00.5", "1.5"],
+            ["0x1F", "8"],
+            ["+491701234567", "8"],
+            ["12345678901234567890", "12345678901234567891"],
+            ["9007199254740993", "1.5"],
+        ],
+        ids=str,
+    )
+    def test_numbers_that_would_change_are_text(self, written: list[str]) -> None:
+        found = read_csv("text,code\n" + "".join(f"a,{code}\n" for code in written))
+        assert found["code"].to_pylist() == written
+
+    @pytest.mark.parametrize(
+        ("written", "numbers"),
+        [
+            (["0", "-10"], [0, -10]),
+            (["9007199254740993", "1"], [9007199254740993, 1]),
+            (["0.5", "-0.25"], [0.5, -0.25]),
+            (["0.30000000000000004", "1"], [0.1 + 0.2, 1.0]),
+            (["1", ""], [1, None]),
+        ],
+        ids=str,
+    )
+    def test_other_numbers_are_numbers(self, written: list[str], numbers: list[float]) -> None:
+        found = read_csv("text,n\n" + "".join(f"a,{number}\n" for number in written))
+        assert found["n"].to_pylist() == numbers
+
+    def test_ids_are_text(self) -> None:
+        found = read_csv("text,id\na,1\nb,NA\n", id_column="id")
+        assert found["id"].to_pylist() == ["1", "NA"]
+
+    def test_a_column_without_values(self) -> None:
+        assert read_csv("text,n\na,\n")["n"].type == pa.null()
+
+    def test_a_column_named_twice_is_refused(self) -> None:
+        with pytest.raises(UnreadableFileError, match="each column once in its header, not 'k'"):
+            read_csv("k,k,text\n1,2,a\n")
+
+    def test_bytes_that_are_no_text_beside_numbers_stay_bytes(self) -> None:
+        data = b"text,n,name\na,1,\xff\n"
+        schema, batches = delimited.read_csv(opener(data), "text", None)
+        assert pa.Table.from_batches(batches, schema)["name"].to_pylist() == [b"\xff"]
