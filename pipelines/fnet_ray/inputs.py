@@ -50,6 +50,8 @@ def find_inputs(
     for pattern in patterns:
         for file in _expand(os.fspath(pattern)):
             found.setdefault(file.path, file)
+    if output is None:
+        return list(found.values())
     return [file for file in found.values() if not file.path.startswith(f"{output}/")]
 
 
