@@ -17,6 +17,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
     return {
         "Forward pass": ["forward.py", "--length", "512", "256", "128", "64"],
         "Texts to vectors": ["texts.py", *corpus],
+        "What bit equality costs": ["equality.py"],
         "int8 weights over a corpus": ["quantization.py", *corpus],
         "Start": ["startup.py"],
         "Loading": ["loading.py"],
