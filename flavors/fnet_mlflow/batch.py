@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from fnet_mlflow.registration import Registration, register_preset
 from fnet_registry.errors import FNetError, ModelError
 
-_KEYS = {
+PRESET_KEYS = {
     "handle": str,
     "name": str,
     "alias": str,
@@ -97,11 +97,12 @@ def _check_preset(preset: Any, place: str) -> None:
     if not isinstance(preset, Mapping):
         raise ModelError(f"Expected {_EXAMPLE}. Received: {preset!r} in {place}")
     for key, value in preset.items():
-        if key not in _KEYS:
-            raise ModelError(f"A preset has {', '.join(_KEYS)}. Received: {key!r} in {place}")
-        if type(value) is not _KEYS[key]:
+        if key not in PRESET_KEYS:
+            raise ModelError(f"A preset has {', '.join(PRESET_KEYS)}. Received: {key!r} in {place}")
+        kind = PRESET_KEYS[key]
+        if type(value) is not kind:
             raise ModelError(
-                f"`{key}` must be of type {_KEYS[key].__name__}. Received: {value!r} in {place}"
+                f"`{key}` must be of type {kind.__name__}. Received: {value!r} in {place}"
             )
     for key in ("handle", "name"):
         if key not in preset:

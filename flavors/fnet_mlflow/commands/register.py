@@ -3,25 +3,10 @@
 import argparse
 from pathlib import Path
 
-from fnet_mlflow.batch import Outcome, read_presets, register_presets
+from fnet_mlflow.batch import PRESET_KEYS, Outcome, read_presets, register_presets
 from fnet_mlflow.commands.table import format_table
 from fnet_mlflow.registration import Registration, register_preset
 from fnet_registry.errors import ModelError
-
-_OF_ONE_PRESET = (
-    "handle",
-    "name",
-    "alias",
-    "sequence_length",
-    "pooling",
-    "normalize",
-    "buckets",
-    "quantization",
-    "dtype",
-    "tag",
-    "reference",
-    "force",
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="dtype at load")
     parser.add_argument(
-        "--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag; may be repeated"
+        "--tag",
+        dest="tags",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a tag; may be repeated",
     )
     parser.add_argument(
         "--reference",
@@ -83,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         normalize=args.normalize,
         quantization=args.quantization,
         model_config={"dtype": args.dtype} if args.dtype else None,
-        tags=_read_tags(args.tag),
+        tags=_read_tags(args.tags),
         reference=args.reference,
         force=args.force,
     )
@@ -92,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _register_file(args: argparse.Namespace) -> int:
-    beside = {name: value for name, value in vars(args).items() if name in _OF_ONE_PRESET and value}
+    beside = {name: value for name, value in vars(args).items() if name in PRESET_KEYS and value}
     if beside:
         given = ", ".join(f"{name} {value}" for name, value in beside.items())
         raise ModelError(f"--from takes all of a preset from the file. Received beside it: {given}")
