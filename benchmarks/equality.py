@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import torch
 from machine import description
-from models import BASE, random_weights
+from models import BASE, without_tokenizer
 
-from fnet_registry import Checkpoint
 from fnet_registry.engine.engine import Engine
 
 LENGTHS = (64, 128, 256, 512)
@@ -33,9 +32,7 @@ class WholeBatches(Engine):
 
 
 def main() -> None:
-    checkpoint = Checkpoint(
-        config=BASE, arrays=random_weights(BASE), tokenizer_proto=None, dtype="float32"
-    )
+    checkpoint = without_tokenizer(BASE)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(description(), "\n")
     print("| weights | length | equal bits, sequences/s | whole batches | equality costs |")

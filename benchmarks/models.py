@@ -1,6 +1,7 @@
 """One random model in the formats of all tools, so that equal weights are compared."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,13 @@ def make_presets(folder: Path, config: FNetConfig = BASE) -> tuple[Path, Path]:
 
 def random_checkpoint(config: FNetConfig) -> Checkpoint:
     """The model with a tokenizer."""
+    return replace(without_tokenizer(config), tokenizer_proto=train_tokenizer())
+
+
+def without_tokenizer(config: FNetConfig) -> Checkpoint:
+    """The model alone."""
     return Checkpoint(
-        config=config,
-        arrays=random_weights(config),
-        tokenizer_proto=train_tokenizer(),
-        dtype="float32",
+        config=config, arrays=random_weights(config), tokenizer_proto=None, dtype="float32"
     )
 
 

@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import torch
 from machine import description
-from models import BASE, random_weights
+from models import BASE, without_tokenizer
 
-from fnet_registry import Checkpoint
 from fnet_registry.engine.engine import Engine
 
 LENGTHS = (64, 128, 256, 512)
@@ -49,10 +48,7 @@ def main() -> None:
 
 
 def make_engine(depth: int, device: str) -> Engine:
-    config = replace(BASE, num_layers=depth)
-    arrays = random_weights(config)
-    checkpoint = Checkpoint(config=config, arrays=arrays, tokenizer_proto=None, dtype="float32")
-    return Engine(checkpoint, device=device)
+    return Engine(without_tokenizer(replace(BASE, num_layers=depth)), device=device)
 
 
 def show(engine: Engine, length: int, batch: int) -> None:
