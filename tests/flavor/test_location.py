@@ -7,24 +7,19 @@ import boto3
 import mlflow
 import pytest
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from moto.server import ThreadedMotoServer
 
 import fnet_mlflow
+from tests.object_store import run_object_store
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket on loopback."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
-    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "user")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="models")
-    yield "s3://models"
-    server.stop()
+    with run_object_store() as endpoint:
+        # MLflow keeps its client for each endpoint that this names.
+        monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", endpoint)
+        boto3.client("s3").create_bucket(Bucket="models")
+        yield "s3://models"
 
 
 def test_versions_registered_from_one_path_are_not_taken_for_each_other(

@@ -17,6 +17,7 @@ from fnet_ray.store import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
 from tests.job.corpora import TEXTS, table
+from tests.object_store import run_object_store
 
 pytestmark = [pytest.mark.xdist_group("ray")]
 
@@ -24,26 +25,11 @@ FNET = Path(sys.executable).with_name("fnet")
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def bucket(endpoint: str) -> Iterator[str]:
+def bucket() -> Iterator[str]:
     """A bucket that this process, and those that it starts, know how to reach."""
     import s3fs
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with run_object_store():
         s3fs.S3FileSystem.clear_instance_cache()
         s3fs.S3FileSystem().mkdir("corpora")
         yield "s3://corpora"
