@@ -22,13 +22,10 @@ ROUNDS = 11
 
 
 class WholeBatches(Engine):
-    """The engine without its promise: groups are batches, and share every product."""
+    """The engine without its promise: a batch is one group."""
 
     def _groups(self, ids: torch.Tensor) -> Sequence[torch.Tensor]:
         return [ids.to(self.device)]
-
-    def _sharing_products(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
-        return [x]
 
 
 def main() -> None:

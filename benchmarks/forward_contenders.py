@@ -57,12 +57,13 @@ def transformers(folder: Path) -> Forward:
 def dense_products(folder: Path, *, library: str, dtype: str = "float32") -> Forward:
     """The dense products of the layers and nothing else: what a forward pass cannot undercut.
 
-    MKL's run over the whole batch, oneDNN's over 512 rows at a time: each as it is best.
+    MKL's run over the whole batch, oneDNN's over as many rows at a time as the engine's: each as it
+    is best.
     """
     import torch
     import torch.nn.functional as F
 
-    from fnet_registry.engine.dense import FloatDense, Int8Dense
+    from fnet_registry.engine.dense import FULL_SPEED_ROWS, FloatDense
     from fnet_registry.presets.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(folder / "kerashub")
@@ -73,9 +74,9 @@ def dense_products(folder: Path, *, library: str, dtype: str = "float32") -> For
     ]
     pairs = [(checkpoint.arrays[f"{n}.kernel"], checkpoint.arrays[f"{n}.bias"]) for n in names]
     products: list[Callable[[Any], Any]]
-    compute = torch.float32 if dtype == "int8" else getattr(torch, dtype)
+    compute = torch.uint8 if dtype == "int8" else getattr(torch, dtype)
     if dtype == "int8":
-        products = [Int8Dense(*pair) for pair in pairs]
+        products = [int8_product(*pair) for pair in pairs]
     elif library == "oneDNN":
         cpu = torch.device("cpu")
         products = [FloatDense(*pair, device=cpu, dtype=compute) for pair in pairs]
@@ -86,12 +87,21 @@ def dense_products(folder: Path, *, library: str, dtype: str = "float32") -> For
     @torch.inference_mode()
     def call(ids: np.ndarray) -> np.ndarray:
         rows = torch.ones(ids.size, checkpoint.config.hidden_dim, dtype=compute)
-        for x in [rows] if library == "MKL" else rows.split(512):
+        for x in [rows] if library == "MKL" else rows.split(FULL_SPEED_ROWS):
             for up, down in zip(products[::2], products[1::2], strict=True):
                 down(up(x))
         return np.empty(0)
 
     return call
+
+
+def int8_product(kernel: np.ndarray, bias: np.ndarray) -> Callable[[Any], Any]:
+    """A product of what is uint8 already, written as uint8 where another product follows."""
+    from fnet_registry.engine.int8 import Grid, Int8Dense
+
+    layer, grid = Int8Dense(kernel, bias), Grid.over(-1.0, 1.0)
+    inputs, outputs = kernel.shape
+    return lambda x: layer._product(x, grid, into=grid if outputs > inputs else None)
 
 
 CONTENDERS: dict[str, Callable[[Path], Forward]] = {

@@ -10,7 +10,7 @@ import torch
 from machine import description
 from models import BASE
 
-from fnet_registry.engine.mixing import HalfByProducts, HalfTransform, add_mixing, half_by_fft
+from fnet_registry.engine.mixing import HalfByProducts, HalfTransform, add_mixing_, half_by_fft
 
 LENGTHS = (64, 128, 256, 512)
 POSITIONS = 4096
@@ -35,7 +35,7 @@ def main() -> None:
         exact = x.double() + torch.fft.fft2(x.to(torch.complex128)).real
         times = [f"{1000 * seconds(x, form):.2f}" for form in forms]
         errors = [
-            f"{((add_mixing(x, form) - exact).abs().max() / exact.abs().max()).item():.1e}"
+            f"{((add_mixing_(x.clone(), form) - exact).abs().max() / exact.abs().max()).item():.1e}"
             for form in forms
         ]
         print(f"| {length} | {' | '.join([*times, *errors])} |", flush=True)
@@ -46,8 +46,9 @@ def main() -> None:
 def seconds(x: torch.Tensor, form: HalfTransform) -> float:
     taken = []
     for _ in range(ROUNDS):
+        own = x.clone()
         started = time.perf_counter()
-        add_mixing(x, form)
+        add_mixing_(own, form)
         if x.is_cuda:
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - started)

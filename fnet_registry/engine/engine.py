@@ -12,12 +12,12 @@ from fnet_registry.engine.dense import (
     FULL_SPEED_ROWS,
     Dense,
     FloatDense,
-    Int8Dense,
     product_dtype,
 )
+from fnet_registry.engine.int8 import Int8Dense
 from fnet_registry.engine.mixing import (
     HalfTransform,
-    add_mixing,
+    add_mixing_,
     add_mixing_at_first,
     choose_half_transform,
 )
@@ -50,10 +50,9 @@ class Engine:
 
     A sequence is computed alike, to the last bit, alone and in any company. Kernels may choose
     their order of summation by the number of rows, so a GPU always sees batches of one size. On
-    the CPU short sequences go through in groups, whose products run at full speed from some 512
+    the CPU short sequences go through in groups, whose products run at full speed from some 1,024
     rows on, once a trial has shown that a group of that size gives the very bits of its members
-    alone; otherwise each goes by itself. With int8 weights each has products of its own even in a
-    group, for inputs are quantised by the range of one sequence.
+    alone; otherwise each goes by itself.
 
     Args:
         checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
@@ -81,11 +80,10 @@ class Engine:
         self.config = checkpoint.config
         self.device = _usable_device(device)
         self._dtype = product_dtype(getattr(torch, dtype), self.device)
-        self._quantised = quantised
         if quantised and self.device.type != "cpu":
             raise ConfigError(f"int8 weights run on the CPU. Received: device {device!r}")
         parts = [n.removesuffix(".kernel") for n in checkpoint.arrays if n.endswith(".kernel")]
-        self._dense = {part: self._make_dense(checkpoint, part) for part in parts}
+        self._dense = {part: self._make_dense(checkpoint, part, quantised) for part in parts}
         self._vectors = {
             name: as_tensor(values).to(self.device, torch.float32)
             for name, values in checkpoint.arrays.items()
@@ -99,12 +97,24 @@ class Engine:
         self._last = f"layers.{self.config.num_layers - 1}"
         self._half_transforms: dict[int, HalfTransform] = {}
         self._trials: dict[tuple[int, int, int], bool] = {}
+        if quantised:
+            self._lay_grids()
 
-    def _make_dense(self, checkpoint: Checkpoint, part: str) -> Dense:
+    def _make_dense(self, checkpoint: Checkpoint, part: str, quantised: bool) -> Dense:
         kernel, bias = checkpoint.arrays[f"{part}.kernel"], checkpoint.arrays[f"{part}.bias"]
-        if self._quantised:
+        if quantised:
             return Int8Dense(kernel, bias)
         return FloatDense(kernel, bias, device=self.device, dtype=self._dtype)
+
+    @torch.inference_mode()
+    def _lay_grids(self) -> None:
+        """Has each layer make its first call, which decides how it quantises, on seeded ids."""
+        length = min(self.config.max_sequence_length, FULL_SPEED_ROWS)
+        ids = self._trial_ids(FULL_SPEED_ROWS // length, length)
+        x = self._embed(ids, torch.zeros_like(ids))
+        for index in range(self.config.num_layers):
+            x = self._feed_forward(f"layers.{index}", self._mix(x))
+        self._dense["pooler"](x[:, 0], "tanh")
 
     @torch.inference_mode()
     def forward(
@@ -224,17 +234,17 @@ class Engine:
             return True
         key = (size, length, torch.get_num_threads())
         if key not in self._trials:
-            ids = torch.randint(
-                self.config.vocabulary_size,
-                (size, length),
-                generator=torch.Generator().manual_seed(0),
-            )
+            ids = self._trial_ids(size, length)
             outputs = [
                 self._feed_forward("layers.0", self._mix(self._embed(part, torch.zeros_like(part))))
                 for part in (ids, *ids.split(1))
             ]
             self._trials[key] = torch.equal(outputs[0], torch.cat(outputs[1:]))
         return self._trials[key]
+
+    def _trial_ids(self, size: int, length: int) -> torch.Tensor:
+        seeded = torch.Generator().manual_seed(0)
+        return torch.randint(self.config.vocabulary_size, (size, length), generator=seeded)
 
     def _alone(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
         return x.split(1) if self.device.type == "cpu" else [x]
@@ -245,26 +255,18 @@ class Engine:
             self._half_transforms[length] = choose_half_transform(
                 length, hidden, device=self.device, dtype=self._dtype
             )
-        return add_mixing(x, self._half_transforms[length])
+        return add_mixing_(x, self._half_transforms[length])
 
     def _embed(self, token_ids: torch.Tensor, segment_ids: torch.Tensor) -> torch.Tensor:
         x = F.embedding(token_ids, self._tables["token_embedding"]).float()
         x += self._tables["position_embedding"][: token_ids.shape[1]]
         x += F.embedding(segment_ids, self._tables["segment_embedding"])
-        parts = self._sharing_products(self._norm("embedding_norm", x))
-        return torch.cat([self._dense["embedding_projection"](part).float() for part in parts])
+        return self._dense["embedding_projection"](self._norm("embedding_norm", x)).float()
 
     def _feed_forward(self, name: str, mixed: torch.Tensor) -> torch.Tensor:
         x = self._norm(f"{name}.mixing_norm", mixed)
-        parts = self._sharing_products(x)
-        # One layer's products in a row, so that its weights stay in the cache.
-        inners = [self._dense[f"{name}.intermediate"](part, "gelu") for part in parts]
-        for part, inner in zip(parts, inners, strict=True):
-            part.add_(self._dense[f"{name}.output"](inner))
+        x += self._dense[f"{name}.intermediate"].gelu_then(self._dense[f"{name}.output"], x)
         return self._norm(f"{name}.output_norm", x)
-
-    def _sharing_products(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
-        return x.split(1) if self._quantised else [x]
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         gamma, beta = self._vectors[f"{name}.gamma"], self._vectors[f"{name}.beta"]

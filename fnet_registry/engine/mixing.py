@@ -75,29 +75,28 @@ class HalfByProducts:
         return torch.cat([p - q, (p + q)[:, 1:rows_twice].flip(1)], dim=1)
 
 
-def add_mixing(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) -> torch.Tensor:
-    """Adds to each value its Fourier mixing: `x + Re(FFT2(x))`.
+def add_mixing_(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) -> torch.Tensor:
+    """Adds to each value its Fourier mixing, in place: `x + Re(FFT2(x))`.
 
     Args:
         x: Float32 tensor of shape `(batch, sequence, hidden)`.
         half_transform: Which form to use.
 
     Returns:
-        A tensor of the same shape and type.
+        The same tensor.
     """
     hidden = x.shape[-1]
     columns = hidden // 2 + 1
     half = half_transform(x)
     mirrored = half[..., 1 : (hidden + 1) // 2]
-    mixed = torch.empty_like(x)
-    torch.add(x[..., :columns], half, out=mixed[..., :columns])
-    torch.add(x[:, :1, columns:], mirrored[:, :1].flip(2), out=mixed[:, :1, columns:])
-    torch.add(x[:, 1:, columns:], mirrored[:, 1:].flip(1, 2), out=mixed[:, 1:, columns:])
-    return mixed
+    x[..., :columns] += half
+    x[:, :1, columns:] += mirrored[:, :1].flip(2)
+    x[:, 1:, columns:] += mirrored[:, 1:].flip(1, 2)
+    return x
 
 
 def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
-    """What `add_mixing` gives at the first position: the transform of the sum over positions.
+    """What `add_mixing_` gives at the first position: the transform of the sum over positions.
 
     Args:
         x: Float32 tensor of shape `(batch, sequence, hidden)`.
