@@ -94,9 +94,9 @@ class Int8Dense:
     Inputs are rounded to a grid, which the first call lays over the range of its own input. From
     then on each sequence uses that grid, doubled or halved until it holds the sequence: what it is
     rounded to depends on itself alone, and yet nearly all sequences use one grid, so that they
-    share a product. Over real texts this led vectors no further from float32 than a grid for each
-    sequence (a lowest cosine of 0.99986 instead of 0.99989), and made 64 positions 1.2 times as
-    fast.
+    share a product. Beside a grid for each sequence, 64 positions took 0.7 of the time; over real
+    texts the lowest cosine to float32 was 0.99986 instead of 0.99989 with normal weights, 0.994
+    instead of 0.996 with heavy-tailed ones.
 
     Args:
         kernel: Array of shape `(inputs, outputs)`.
