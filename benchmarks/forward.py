@@ -1,6 +1,6 @@
 """Forward pass: sequences per second of every contender, measured in turn, at equal work.
 
-python benchmarks/forward.py [--length 512] [--batch 8] [--rounds 5]
+python benchmarks/forward.py [--length 512] [--batch 8] [--rounds 9]
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--length", type=int, nargs="+", default=[512])
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", default="", help="contenders whose name holds this")
     args = parser.parse_args()
     print(description(), "\n")

@@ -21,6 +21,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "int8 weights over a corpus": ["quantization.py", *corpus],
         "Start": ["startup.py"],
         "Loading": ["loading.py"],
+        "Weights that workers share": ["sharing.py"],
         "A registered model": ["serving.py"],
         "Cost": ["scaling.py"],
         "The two forms of the mixing": ["mixing.py"],

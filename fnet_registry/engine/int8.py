@@ -104,10 +104,18 @@ class Int8Dense:
     """
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray) -> None:
-        weight = as_tensor(kernel).T.float()
+        weight = as_tensor(kernel).T
+        low, high = torch.aminmax(weight, dim=1)
         # A kernel of zeros has no scale of its own; any will do.
-        self._scales = weight.abs().amax(dim=1).clamp(min=_SMALLEST_SCALE) / _LARGEST_WEIGHT
-        rounded = (weight / self._scales[:, None]).round_().to(torch.int8).contiguous()
+        self._scales = (
+            torch.maximum(-low, high).float().clamp(min=_SMALLEST_SCALE) / _LARGEST_WEIGHT
+        )
+        rounded = torch.cat(
+            [
+                (rows / scales[:, None]).round_().to(torch.int8)
+                for rows, scales in zip(weight.split(256), self._scales.split(256), strict=True)
+            ]
+        )
         self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
         self._zero_points = torch.zeros(len(self._scales), dtype=torch.int32)
         self._bias = as_tensor(bias).float()
