@@ -139,5 +139,4 @@ def remove_leftovers(store: Store) -> None:
     Only for when every shard has its marker: before, a worker that was taken for dead may yet
     claim a shard with a file that is staged here.
     """
-    for name in store.names(STAGING):
-        store.remove(f"{STAGING}/{name}")
+    store.clear(STAGING)

@@ -58,6 +58,10 @@ class Store(Protocol):
         """Delete a file. Does nothing where none is."""
         ...
 
+    def clear(self, folder: str) -> None:
+        """Delete a folder's files, with those that a killed writer left unfinished."""
+        ...
+
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted; none for a missing folder."""
         ...
@@ -154,6 +158,11 @@ class LocalStore:
         """Delete a file. Does nothing where none is."""
         (self.root / name).unlink(missing_ok=True)
 
+    def clear(self, folder: str) -> None:
+        """Delete a folder's files, with those that a killed writer left unfinished."""
+        for file in (self.root / folder).glob("*"):
+            file.unlink(missing_ok=True)
+
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted."""
         try:
@@ -226,6 +235,11 @@ class ObjectStore:
         """Delete a file. Does nothing where none is."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(f"{self.root}/{name}")
+
+    def clear(self, folder: str) -> None:
+        """Delete a folder's objects; unfinished uploads are not among them, but the store's."""
+        for name in self.names(folder):
+            self.remove(f"{folder}/{name}")
 
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted."""

@@ -1,6 +1,8 @@
 """The same call again goes on; anything else is refused; and what won stays."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +14,13 @@ import pytest
 
 import fnet_ray
 from fnet_ray.lease import Lease
-from fnet_ray.markers import commit_shard, finish_commits, publish, read_markers
+from fnet_ray.markers import (
+    commit_shard,
+    finish_commits,
+    publish,
+    read_markers,
+    remove_leftovers,
+)
 from fnet_ray.progress import Progress
 from fnet_ray.store import LocalStore
 from fnet_registry import TextEncoder
@@ -173,6 +181,18 @@ class TestFencing:
         assert self.commit(store, b"second") == first
         assert store.read("embeddings/shard-00000000.parquet") == b"first"
         assert store.names("run/staging") == []
+
+    def test_what_a_killed_worker_left_unfinished_is_removed(
+        self, store: LocalStore, tmp_path: Path
+    ) -> None:
+        killed = (
+            "import os; from pathlib import Path; from fnet_ray.store import LocalStore\n"
+            f"with LocalStore(root=Path({str(tmp_path)!r})).create('run/staging/half'): os._exit(9)"
+        )
+        assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+        assert len(list((tmp_path / "run" / "staging").iterdir())) == 1
+        remove_leftovers(store)
+        assert list((tmp_path / "run" / "staging").iterdir()) == []
 
     def test_one_of_many_at_once_wins(self, store: LocalStore) -> None:
         barrier = threading.Barrier(8)
