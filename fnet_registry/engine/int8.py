@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from fnet_registry.engine.arrays import as_tensor, release
 from fnet_registry.engine.dense import Activation
 
 _SMALLEST_SCALE = 1e-12
-_LARGEST_WEIGHT = 127
+_SMALLEST_INPUT = 1e-30  # so that a scale's inverse is a float32, too
 _LARGEST_INPUT = 255
 _LOWEST_GELU = -0.1701
 # Between 2**23 and 2**24 a float32 is a whole number whose last byte is that of its bits: a sum
@@ -40,12 +41,14 @@ class Grid:
         """A grid over a range, with some headroom.
 
         The scale has few digits, so that processors which differ in the last bits of a range
-        agree on the grid.
+        agree on the grid. Over a range that is not finite it is NaN, as are the products.
 
         Args:
             low: The range's lower end; at most zero is taken for it, for a grid holds zero.
             high: Its upper end; at least zero.
         """
+        if not math.isfinite(high - low):
+            return cls(math.nan, 0)
         low, high = min(low, 0.0), max(high, 0.0)
         fraction, exponent = math.frexp(
             max(_HEADROOM * (high - low), _SMALLEST_SCALE) / _LARGEST_INPUT
@@ -53,16 +56,25 @@ class Grid:
         scale = math.ldexp(math.ceil(64 * fraction) / 64, exponent)
         return cls(scale, round(-_HEADROOM * low / scale))
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether it holds a finite range."""
+        return not math.isnan(self.scale)
+
     def fitted(self, low: float, high: float) -> "Grid":
-        """This grid, its scale doubled or halved until it just holds a range.
+        """This grid, its scale doubled or halved until half of it would not hold a range.
+
+        It is NaN for a range that is not finite.
 
         Args:
             low: The range's lower end.
             high: Its upper end.
         """
+        if not math.isfinite(high - low):
+            return Grid(math.nan, self.zero_point)
         below = -low / (self.zero_point + _BEYOND_THE_ENDS)
         above = high / (_LARGEST_INPUT - self.zero_point + _BEYOND_THE_ENDS)
-        _, doublings = math.frexp(max(below, above, 0.0) / self.scale)
+        _, doublings = math.frexp(max(below, above, _SMALLEST_INPUT) / self.scale)
         return Grid(math.ldexp(self.scale, doublings), self.zero_point)
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
@@ -78,7 +90,10 @@ class Grid:
         return torch.add(offset, x, alpha=1 / self.scale).view(torch.int32).to(torch.uint8)
 
     def suits(self, quantised: torch.Tensor) -> list[bool]:
-        """Which sequences a grid was well chosen for: none cut off, and each fills a quarter.
+        """Which sequences of a gelu's results the grid neither cuts off nor rounds coarsely.
+
+        The largest value tells: past the end, or in the first quarter of what is above zero. Below
+        zero all of them reach about as far.
 
         Args:
             quantised: Values that were rounded to the grid, of shape `(batch, …)`.
@@ -106,10 +121,9 @@ class Int8Dense:
     def __init__(self, kernel: np.ndarray, bias: np.ndarray) -> None:
         weight = as_tensor(kernel).T
         low, high = torch.aminmax(weight, dim=1)
+        largest = largest_weight(torch.cpu.get_capabilities())
         # A kernel of zeros has no scale of its own; any will do.
-        self._scales = (
-            torch.maximum(-low, high).float().clamp(min=_SMALLEST_SCALE) / _LARGEST_WEIGHT
-        )
+        self._scales = torch.maximum(-low, high).float().clamp(min=_SMALLEST_SCALE) / largest
         rounded = torch.cat(
             [
                 (rows / scales[:, None]).round_().to(torch.int8)
@@ -138,22 +152,22 @@ class Int8Dense:
         """
         if following._grid is None:
             inner = self(x, "gelu")
-            following._grid = Grid.over(_LOWEST_GELU, inner.max().item())
+            following._grid = _for_gelu(inner.nan_to_num(0.0, 0.0, 0.0).max().item())
             return following(inner)
         grid = following._grid
-        inner = _joined(
-            [self._product(q, own, activation="gelu", into=grid) for q, own in self._quantise(x)]
-        )
+        runs = self._quantise(x)
+        inner = _joined([self._product(q, own, activation="gelu", into=grid) for q, own in runs])
         result = following._product(inner, grid)
+        finite = [own.is_finite for q, own in runs for _ in q]
         for index, suited in enumerate(grid.suits(inner)):
-            if not suited:
+            if not (suited and finite[index]):
                 alone = slice(index, index + 1)
-                inner = self(x[alone], "gelu")
-                own = Grid.over(inner.min().item(), inner.max().item())
-                result[alone] = following._product(own.quantise(inner), own)
+                exact = self(x[alone], "gelu")
+                own = Grid.over(exact.min().item(), exact.max().item())
+                result[alone] = following._product(own.quantise(exact), own)
         return result
 
-    def _quantise(self, x: torch.Tensor) -> Iterator[tuple[torch.Tensor, Grid]]:
+    def _quantise(self, x: torch.Tensor) -> list[tuple[torch.Tensor, Grid]]:
         """Runs of neighbouring sequences that use one grid."""
         flat = x.flatten(1)
         ranges = list(zip(flat.amin(1).tolist(), flat.amax(1).tolist(), strict=True))
@@ -161,8 +175,8 @@ class Int8Dense:
             self._grid = _for_both_signs(ranges)
         grids = [self._grid.fitted(low, high) for low, high in ranges]
         runs = [(grid, len(list(run))) for grid, run in itertools.groupby(grids)]
-        for part, (grid, _) in zip(x.split([size for _, size in runs]), runs, strict=True):
-            yield grid.quantise(part), grid
+        parts = x.split([size for _, size in runs])
+        return [(grid.quantise(q), grid) for q, (grid, _) in zip(parts, runs, strict=True)]
 
     def _product(
         self,
@@ -189,10 +203,29 @@ class Int8Dense:
         )
 
 
+def largest_weight(capabilities: Mapping[str, Any]) -> int:
+    """What the largest weight of an output is rounded to.
+
+    An x86 processor without VNNI adds up two products in 16 bits, which overflow beyond 64.
+
+    Args:
+        capabilities: As `torch.cpu.get_capabilities` gives them.
+    """
+    if capabilities.get("architecture") != "x86_64":
+        return 127
+    return 127 if capabilities.get("avx512_vnni") or capabilities.get("avx_vnni") else 64
+
+
 def _for_both_signs(ranges: Sequence[tuple[float, float]]) -> Grid:
-    """A grid over all ranges that leaves room for a sequence which leans to the other side."""
-    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    """A grid over all finite ranges, with room for a sequence that leans to the other side."""
+    finite = [ends for ends in ranges if all(map(math.isfinite, ends))] or [(0.0, 0.0)]
+    low, high = min(low for low, _ in finite), max(high for _, high in finite)
     return Grid.over(min(low, -high / 4), max(high, -low / 4))
+
+
+def _for_gelu(high: float) -> Grid:
+    """A grid for a gelu's results, no less fine above zero than where they are all small."""
+    return Grid.over(_LOWEST_GELU, max(high, -3 * _LOWEST_GELU))
 
 
 def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Dense layers with int8 weights: what values are rounded to, and that company does not matter."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from fnet_registry.engine.dense import FloatDense
 from fnet_registry.engine.engine import Engine
-from fnet_registry.engine.int8 import Grid, Int8Dense
+from fnet_registry.engine.int8 import Grid, Int8Dense, largest_weight
 from fnet_registry.presets.checkpoint import Checkpoint
 
 LOUDNESS = [1.0, 300.0, 1.0, 0.8, 0.01, 0.0, 1.2]
@@ -84,6 +86,63 @@ def test_loud_and_quiet_sequences_are_computed_as_if_alone(
     x = sequences(LOUDNESS)
     for run in (up, lambda x: up.gelu_then(down, x)):
         assert torch.equal(run(x), torch.cat([run(alone) for alone in x.split(1)]))
+
+
+def test_a_sequence_that_is_not_finite_gives_nan_and_harms_no_other(
+    layers: tuple[list[Int8Dense], list[FloatDense]],
+) -> None:
+    (up, down), _ = layers
+    x = sequences(LOUDNESS)
+    for run in (up, lambda x: up.gelu_then(down, x)):
+        expected = run(x)
+        for bad in (np.nan, np.inf, -np.inf):
+            spoilt = x.clone()
+            spoilt[2, 3, 5] = bad
+            result = run(spoilt)
+            assert result[2].isnan().all()
+            others = [0, 1, 3, 4, 5, 6]
+            assert torch.equal(result[others], expected[others])
+
+
+@pytest.mark.parametrize("bias", [0.0, -4.0], ids=["small gelu", "gelu of almost nothing"])
+def test_a_grid_laid_over_quiet_sequences_serves_loud_ones(bias: float) -> None:
+    generator = np.random.default_rng(0)
+    kernels = [0.1 * generator.standard_normal(shape, "f4") for shape in ((64, 256), (256, 64))]
+    biases = [np.full(256, bias, "f4"), np.zeros(64, "f4")]
+    up, down = map(Int8Dense, kernels, biases)
+    up.gelu_then(down, sequences([0.01]))
+    exact_up, exact_down = (
+        FloatDense(*weights, device=torch.device("cpu"), dtype=torch.float32)
+        for weights in zip(kernels, biases, strict=True)
+    )
+    for loudness in (0.01, 1.0, 30.0):
+        x = sequences([loudness])
+        expected = exact_up.gelu_then(exact_down, x)
+        error = (up.gelu_then(down, x) - expected).norm() / expected.norm()
+        assert error < 0.05, (loudness, error)
+
+
+def test_values_too_small_for_a_scale_are_zeros() -> None:
+    layer = Int8Dense(np.ones((4, 4), "f4"), np.zeros(4, "f4"))
+    for size in (1.0, 1e-38, 0.0):
+        assert (
+            layer(torch.full((1, 2, 4), size)).sub(4 * size).abs().max() <= 0.01 * 4 * size + 1e-30
+        )
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "largest"),
+    [
+        ({"architecture": "x86_64", "avx512_vnni": True}, 127),
+        ({"architecture": "x86_64", "avx2": True, "avx_vnni": True}, 127),
+        ({"architecture": "x86_64", "avx2": True}, 64),
+        ({"architecture": "arm64"}, 127),
+    ],
+)
+def test_weights_are_kept_small_where_products_are_added_in_16_bits(
+    capabilities: dict[str, Any], largest: int
+) -> None:
+    assert largest_weight(capabilities) == largest
 
 
 def test_an_engine_gives_its_first_sequences_what_it_gives_later_ones(
