@@ -39,7 +39,8 @@ class Probe:
 
     Attributes:
         texts: The texts.
-        vectors: Their vectors, (n, dim) float32, computed in float32 on a CPU.
+        vectors: Their vectors, (n, dim) float32, computed on a CPU in float32, or with the
+            version's int8 weights.
     """
 
     texts: tuple[str, ...]
@@ -88,7 +89,7 @@ def record_probe(encoder: "TextEncoder") -> Probe:
     """Computes the probe vectors of a version.
 
     Args:
-        encoder: The encoder as the version defines it, in float32 on a CPU.
+        encoder: The encoder as the version defines it, on a CPU, in float32 but for int8 weights.
     """
     return Probe(texts=PROBE_TEXTS, vectors=encoder.encode(PROBE_TEXTS))
 
