@@ -132,8 +132,7 @@ class Attempt:
 
 def forget_attempts(store: Store) -> None:
     """Delete all records, once every shard is done."""
-    for name in store.names(FOLDER):
-        store.remove(f"{FOLDER}/{name}")
+    store.clear(FOLDER)
 
 
 def _name(shard: int) -> str:
