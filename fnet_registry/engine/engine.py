@@ -111,9 +111,7 @@ class Engine:
         """Has each layer make its first call, which decides how it quantises, on seeded ids."""
         length = min(self.config.max_sequence_length, FULL_SPEED_ROWS)
         ids = self._trial_ids(FULL_SPEED_ROWS // length, length)
-        x = self._embed(ids, torch.zeros_like(ids))
-        for index in range(self.config.num_layers):
-            x = self._feed_forward(f"layers.{index}", self._mix(x))
+        x = self._first_layers(self.config.num_layers, ids, torch.zeros_like(ids))
         self._dense["pooler"](x[:, 0], "tanh")
 
     @torch.inference_mode()
@@ -213,10 +211,15 @@ class Engine:
             segment_ids = torch.zeros_like(token_ids)
         groups = (self._groups(ids) for ids in (token_ids, segment_ids))
         for group in zip(*groups, strict=True):
-            x = self._embed(*group)
-            for index in range(self.config.num_layers - 1):
-                x = self._feed_forward(f"layers.{index}", self._mix(x))
-            yield x
+            yield self._first_layers(self.config.num_layers - 1, *group)
+
+    def _first_layers(
+        self, count: int, token_ids: torch.Tensor, segment_ids: torch.Tensor
+    ) -> torch.Tensor:
+        x = self._embed(token_ids, segment_ids)
+        for index in range(count):
+            x = self._feed_forward(f"layers.{index}", self._mix(x))
+        return x
 
     def _groups(self, ids: torch.Tensor) -> Sequence[torch.Tensor]:
         if self.device.type != "cpu":
@@ -236,8 +239,7 @@ class Engine:
         if key not in self._trials:
             ids = self._trial_ids(size, length)
             outputs = [
-                self._feed_forward("layers.0", self._mix(self._embed(part, torch.zeros_like(part))))
-                for part in (ids, *ids.split(1))
+                self._first_layers(1, part, torch.zeros_like(part)) for part in (ids, *ids.split(1))
             ]
             self._trials[key] = torch.equal(outputs[0], torch.cat(outputs[1:]))
         return self._trials[key]
