@@ -6,13 +6,12 @@ Beside the engine as it is, an engine that runs each batch as a whole, as if no 
 company. Both take turns.
 """
 
-import statistics
-import time
 from collections.abc import Sequence
 
 import torch
 from machine import description
 from models import BASE, without_tokenizer
+from turns import sequences_per_second
 
 from fnet_registry.engine.engine import Engine
 
@@ -39,21 +38,10 @@ def main() -> None:
             kind(checkpoint, device=device, quantised=quantised) for kind in (Engine, WholeBatches)
         ]
         for length in LENGTHS:
-            equal, whole = rates(engines, length)
+            equal, whole = sequences_per_second(engines, length=length, batch=BATCH, rounds=ROUNDS)
             cells = ("int8" if quantised else "float32", length, f"{equal:.2f}", f"{whole:.2f}")
             print(f"| {' | '.join(map(str, cells))} | {1 - equal / whole:+.1%} |", flush=True)
     print(f"\nBatches of {BATCH}, device {device}, median of {ROUNDS}; below zero, equality gains.")
-
-
-def rates(engines: Sequence[Engine], length: int) -> list[float]:
-    ids = torch.randint(BASE.vocabulary_size, (BATCH, length))
-    taken: list[list[float]] = [[] for _ in engines]
-    for _ in range(1 + ROUNDS):
-        for engine, seconds in zip(engines, taken, strict=True):
-            started = time.perf_counter()
-            engine.sequence_outputs(ids).cpu()
-            seconds.append(time.perf_counter() - started)
-    return [BATCH / statistics.median(seconds[1:]) for seconds in taken]
 
 
 if __name__ == "__main__":

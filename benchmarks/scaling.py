@@ -5,13 +5,12 @@
 Rates are measured; what a machine would do in a day is projected from them.
 """
 
-import statistics
-import time
 from dataclasses import replace
 
 import torch
 from machine import description
 from models import BASE, without_tokenizer
+from turns import sequences_per_second
 
 from fnet_registry.engine.engine import Engine
 
@@ -52,20 +51,9 @@ def make_engine(depth: int, device: str) -> Engine:
 
 
 def show(engine: Engine, length: int, batch: int) -> None:
-    speed = rate(engine, length, batch)
+    [speed] = sequences_per_second([engine], length=length, batch=batch, rounds=ROUNDS)
     cells = (engine.config.num_layers, length, batch, torch.get_num_threads(), f"{speed:.2f}")
     print(f"| {' | '.join(map(str, cells))} | {speed * SECONDS_PER_DAY:,.0f} |", flush=True)
-
-
-def rate(engine: Engine, length: int, batch: int) -> float:
-    ids = torch.randint(engine.config.vocabulary_size, (batch, length))
-    engine.sequence_outputs(ids)
-    seconds = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        engine.sequence_outputs(ids).cpu()
-        seconds.append(time.perf_counter() - started)
-    return batch / statistics.median(seconds)
 
 
 if __name__ == "__main__":

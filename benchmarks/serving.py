@@ -3,17 +3,16 @@
 python benchmarks/serving.py
 """
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from machine import description
 from models import make_presets
+from turns import median_seconds
 
-LENGTH, ROUNDS = 128, 60
+LENGTH, ROUNDS = 128, 55
 
 
 def main() -> None:
@@ -38,13 +37,8 @@ def main() -> None:
             "TextEncoder.encode": lambda: encoder.encode(texts),
             "mlflow.pyfunc predict": lambda: model.predict(texts),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(ROUNDS):
-            for name, run in runs.items():
-                started = time.perf_counter()
-                run()
-                seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values[5:]) for name, values in seconds.items()}
+        seconds = median_seconds(list(runs.values()), rounds=ROUNDS, unmeasured=5)
+    medians = dict(zip(runs, seconds, strict=True))
     bare = medians["bare forward pass"]
     print(description(), "\n")
     print(f"| one text, length {LENGTH}, warm | median ms | of the bare forward pass |")

@@ -6,13 +6,11 @@ All engines stand on the same arrays, as the workers of a job do, and take turns
 """
 
 import ctypes
-import statistics
-import time
 
 import psutil
-import torch
 from machine import description
 from models import BASE, without_tokenizer
+from turns import sequences_per_second
 
 from fnet_registry import Checkpoint
 from fnet_registry.engine.engine import Engine
@@ -35,7 +33,12 @@ def main() -> None:
     lengths = " | ".join(f"sequences/s at {length}" for length in LENGTHS)
     print(f"| weights | a worker's own, MB | {lengths} |")
     print(f"|---|---|{'---|' * len(LENGTHS)}")
-    speeds = [rates([engine for engine, _ in engines.values()], length) for length in LENGTHS]
+    speeds = [
+        sequences_per_second(
+            [engine for engine, _ in engines.values()], length=length, batch=BATCH, rounds=ROUNDS
+        )
+        for length in LENGTHS
+    ]
     for row, (name, (_, memory)) in enumerate(engines.items()):
         cells = [f"{speed[row]:.2f}" for speed in speeds]
         print(f"| {name} | {memory:,.0f} | {' | '.join(cells)} |")
@@ -53,17 +56,6 @@ def resident() -> int:
     """Bytes in use, without those that were freed but not given back."""
     ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss
-
-
-def rates(engines: list[Engine], length: int) -> list[float]:
-    ids = torch.randint(BASE.vocabulary_size, (BATCH, length))
-    taken: list[list[float]] = [[] for _ in engines]
-    for _ in range(1 + ROUNDS):
-        for engine, seconds in zip(engines, taken, strict=True):
-            started = time.perf_counter()
-            engine.sequence_outputs(ids)
-            seconds.append(time.perf_counter() - started)
-    return [BATCH / statistics.median(seconds[1:]) for seconds in taken]
 
 
 if __name__ == "__main__":
