@@ -42,21 +42,29 @@ def test_zeros_have_a_grid() -> None:
     assert Grid.over(0.0, 0.0).quantise(torch.zeros(3)).tolist() == [0, 0, 0]
 
 
-@pytest.fixture
-def layers() -> tuple[list[Int8Dense], list[FloatDense]]:
-    """The two layers of a feed-forward block with int8 weights, having run once, and exact."""
+Layers = tuple[list[Int8Dense], list[FloatDense]]
+
+
+def feed_forward(biases: list[np.ndarray]) -> Layers:
+    """The two layers of a feed-forward block, with int8 weights and exact."""
     generator = np.random.default_rng(0)
-    weights = [
-        (0.1 * generator.standard_normal(shape, "f4"), 0.1 * generator.standard_normal(shape[1]))
-        for shape in ((64, 256), (256, 64))
-    ]
-    quantised = [Int8Dense(kernel, bias.astype("f4")) for kernel, bias in weights]
-    quantised[0].gelu_then(quantised[1], sequences([1.0] * 8))
+    kernels = [0.1 * generator.standard_normal(shape, "f4") for shape in ((64, 256), (256, 64))]
     cpu = torch.device("cpu")
     exact = [
-        FloatDense(kernel, bias.astype("f4"), device=cpu, dtype=torch.float32)
-        for kernel, bias in weights
+        FloatDense(kernel, bias, device=cpu, dtype=torch.float32)
+        for kernel, bias in zip(kernels, biases, strict=True)
     ]
+    return list(map(Int8Dense, kernels, biases)), exact
+
+
+@pytest.fixture
+def layers() -> Layers:
+    """A block that has run once."""
+    generator = np.random.default_rng(1)
+    quantised, exact = feed_forward(
+        [0.1 * generator.standard_normal(size, "f4") for size in (256, 64)]
+    )
+    quantised[0].gelu_then(quantised[1], sequences([1.0] * 8))
     return quantised, exact
 
 
@@ -65,9 +73,7 @@ def sequences(loudness: list[float]) -> torch.Tensor:
     return x * torch.tensor(loudness)[:, None, None]
 
 
-def test_loud_and_quiet_sequences_follow_float32(
-    layers: tuple[list[Int8Dense], list[FloatDense]],
-) -> None:
+def test_loud_and_quiet_sequences_follow_float32(layers: Layers) -> None:
     (up, down), (exact_up, exact_down) = layers
     x = sequences(LOUDNESS)
     for result, expected in (
@@ -79,18 +85,14 @@ def test_loud_and_quiet_sequences_follow_float32(
         assert errors.max() < 0.03, errors
 
 
-def test_loud_and_quiet_sequences_are_computed_as_if_alone(
-    layers: tuple[list[Int8Dense], list[FloatDense]],
-) -> None:
+def test_loud_and_quiet_sequences_are_computed_as_if_alone(layers: Layers) -> None:
     (up, down), _ = layers
     x = sequences(LOUDNESS)
     for run in (up, lambda x: up.gelu_then(down, x)):
         assert torch.equal(run(x), torch.cat([run(alone) for alone in x.split(1)]))
 
 
-def test_a_sequence_that_is_not_finite_gives_nan_and_harms_no_other(
-    layers: tuple[list[Int8Dense], list[FloatDense]],
-) -> None:
+def test_a_sequence_that_is_not_finite_gives_nan_and_harms_no_other(layers: Layers) -> None:
     (up, down), _ = layers
     x = sequences(LOUDNESS)
     for run in (up, lambda x: up.gelu_then(down, x)):
@@ -106,15 +108,10 @@ def test_a_sequence_that_is_not_finite_gives_nan_and_harms_no_other(
 
 @pytest.mark.parametrize("bias", [0.0, -4.0], ids=["small gelu", "gelu of almost nothing"])
 def test_a_grid_laid_over_quiet_sequences_serves_loud_ones(bias: float) -> None:
-    generator = np.random.default_rng(0)
-    kernels = [0.1 * generator.standard_normal(shape, "f4") for shape in ((64, 256), (256, 64))]
-    biases = [np.full(256, bias, "f4"), np.zeros(64, "f4")]
-    up, down = map(Int8Dense, kernels, biases)
-    up.gelu_then(down, sequences([0.01]))
-    exact_up, exact_down = (
-        FloatDense(*weights, device=torch.device("cpu"), dtype=torch.float32)
-        for weights in zip(kernels, biases, strict=True)
+    (up, down), (exact_up, exact_down) = feed_forward(
+        [np.full(256, bias, "f4"), np.zeros(64, "f4")]
     )
+    up.gelu_then(down, sequences([0.01]))
     for loudness in (0.01, 1.0, 30.0):
         x = sequences([loudness])
         expected = exact_up.gelu_then(exact_down, x)
@@ -125,9 +122,8 @@ def test_a_grid_laid_over_quiet_sequences_serves_loud_ones(bias: float) -> None:
 def test_values_too_small_for_a_scale_are_zeros() -> None:
     layer = Int8Dense(np.ones((4, 4), "f4"), np.zeros(4, "f4"))
     for size in (1.0, 1e-38, 0.0):
-        assert (
-            layer(torch.full((1, 2, 4), size)).sub(4 * size).abs().max() <= 0.01 * 4 * size + 1e-30
-        )
+        error = layer(torch.full((1, 2, 4), size)).sub(4 * size).abs().max()
+        assert error <= 0.01 * 4 * size + 1e-30
 
 
 @pytest.mark.parametrize(
