@@ -63,7 +63,8 @@ def dense_products(folder: Path, *, library: str, dtype: str = "float32") -> For
     import torch
     import torch.nn.functional as F
 
-    from fnet_registry.engine.dense import FULL_SPEED_ROWS, FloatDense
+    from fnet_registry.engine.dense import FloatDense
+    from fnet_registry.engine.products import FULL_SPEED_ROWS
     from fnet_registry.presets.checkpoint import read_checkpoint
 
     checkpoint = read_checkpoint(folder / "kerashub")

@@ -1,18 +1,16 @@
 """Dense layers as the engine runs them."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, Self
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from fnet_registry.engine.arrays import as_tensor, release
-
-Activation = Literal["none", "gelu", "tanh"]
-
-FULL_SPEED_ROWS = 1024
-"""Rows from which on a product on the CPU gets no faster: in float32 512, in int8 1,024."""
+from fnet_registry.engine.products import Activation, activate, multiply_fused, pack
+from fnet_registry.engine.rows import TRIAL_ROWS, by_rows, keeps_rows
 
 
 def product_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
@@ -59,6 +57,14 @@ class Dense(Protocol):
         """
         ...
 
+    def keeps_rows(self, activation: Activation = "none") -> bool:
+        """Whether sequences may be given together: whether each has the bits it has alone.
+
+        Args:
+            activation: The one that the layer is applied with.
+        """
+        ...
+
     def gelu_then(self, following: Self, x: torch.Tensor) -> torch.Tensor:
         """Applies the layer, gelu, and another layer of the same kind.
 
@@ -72,6 +78,60 @@ class Dense(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FloatProduct:
+    """A product in float32 or bfloat16, with its activation; see `rows.Product`.
+
+    Args:
+        inputs: Columns of the input.
+        outputs: Columns of the result.
+        dtype: What it is computed in.
+        activation: What is applied to the result.
+        fused: Whether oneDNN computes it, activation included.
+        packed: Whether the weight is packed for oneDNN.
+    """
+
+    inputs: int
+    outputs: int
+    dtype: torch.dtype
+    activation: Activation
+    fused: bool
+    packed: bool
+
+    @property
+    def standard(self) -> Self:
+        """The same with packed weights, for workers that share theirs do not pack them."""
+        return replace(self, packed=self.fused)
+
+    def multiply(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Multiplies rows as they come; see `multiply_fused`."""
+        if self.fused:
+            return multiply_fused(x, weight, bias, self.activation)
+        return activate(F.linear(x, weight, bias), self.activation)
+
+    def trial(self, rows: int) -> torch.Tensor:
+        """Sums whose terms cancel out, so that nothing but rounding errors is left of them.
+
+        Another order of summation leaves other errors in most of them. Any other numbers would
+        hide it in bfloat16, whose own rounding is coarser than nearly all of the errors.
+        """
+        seeded = torch.Generator().manual_seed(0)
+        half = self.inputs // 2
+        order = torch.randperm(self.inputs, generator=seeded)
+        left, right = order[:half], order[half : 2 * half]
+        x = torch.zeros(TRIAL_ROWS, self.inputs)
+        x[:, left] = torch.randn(TRIAL_ROWS, half, generator=seeded)
+        x[:, right] = -x[:, left]
+        weight = torch.randn(min(self.outputs, 64), self.inputs, generator=seeded)
+        weight[:, right] = weight[:, left]
+        weight = weight.to(self.dtype)[torch.arange(self.outputs) % len(weight)]
+        return self.multiply(
+            x.to(self.dtype)[torch.arange(rows) % TRIAL_ROWS],
+            pack(weight) if self.packed else weight,
+            torch.zeros(self.outputs, dtype=self.dtype),
+        )
+
+
 class FloatDense:
     """A dense layer in float32 or bfloat16.
 
@@ -80,8 +140,8 @@ class FloatDense:
     rows: 217, 254 and 285 GFLOP/s as the weights lie, 228, 262 and 292 with weights packed
     beforehand, against 189, 227 and 261 for MKL's products and a gelu by itself; on AMD, MKL's
     products alone are slower than that. Packing makes a copy, so weights that already lie as
-    `(outputs, inputs)` in the compute dtype, as those that several workers share, are left so:
-    the result is the same to the last bit.
+    `(outputs, inputs)` in the compute dtype, as those that several workers share, are left so
+    where the result is the same to the last bit.
 
     Args:
         kernel: Array of shape `(inputs, outputs)`.
@@ -93,34 +153,36 @@ class FloatDense:
     def __init__(
         self, kernel: np.ndarray, bias: np.ndarray, *, device: torch.device, dtype: torch.dtype
     ) -> None:
-        self._dtype = dtype
         weight = as_tensor(_by_outputs(kernel)).to(device, dtype)
         self._bias = as_tensor(bias).to(device, dtype)
-        self._fused = device.type == "cpu" and torch.backends.mkldnn.is_available()
-        if self._fused and weight.data_ptr() != kernel.ctypes.data:
-            weight = torch.ops.mkldnn._reorder_linear_weight(weight, FULL_SPEED_ROWS)
+        self._in_rows = device.type == "cpu"
+        fused = self._in_rows and torch.backends.mkldnn.is_available()
+        inputs, outputs = kernel.shape
+        self._product = FloatProduct(inputs, outputs, dtype, "none", fused, packed=False)
+        copied = weight.data_ptr() != kernel.ctypes.data
+        if fused and (copied or not keeps_rows(self._product)):
+            weight = pack(weight)
+            self._product = self._product.standard
         self._weight = weight
         release(kernel)
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
         """Applies the layer; see `Dense`."""
-        x = x.to(self._dtype)
-        if not self._fused:
-            return activate(F.linear(x, self._weight, self._bias), activation)
-        if x.numel() == x.shape[-1]:
-            # A single row has a kernel of its own there, of another order of summation.
-            return self._product(torch.cat([x, x]), activation)[: len(x)]
-        return self._product(x, activation)
+        product = replace(self._product, activation=activation)
+
+        def multiply(rows: torch.Tensor) -> torch.Tensor:
+            return product.multiply(rows, self._weight, self._bias)
+
+        x = x.to(product.dtype)
+        return by_rows(product, multiply, x) if self._in_rows else multiply(x)
+
+    def keeps_rows(self, activation: Activation = "none") -> bool:
+        """Whether sequences may be given together; see `Dense`."""
+        return keeps_rows(replace(self._product, activation=activation))
 
     def gelu_then(self, following: "FloatDense", x: torch.Tensor) -> torch.Tensor:
         """Applies the layer, gelu, and another layer; see `Dense`."""
         return following(self(x, "gelu"))
-
-    def _product(self, x: torch.Tensor, activation: Activation) -> torch.Tensor:
-        algorithm = "tanh" if activation == "gelu" else ""
-        return torch.ops.mkldnn._linear_pointwise(
-            x, self._weight, self._bias, activation, [], algorithm
-        )
 
 
 def _by_outputs(kernel: np.ndarray) -> np.ndarray:
@@ -132,15 +194,3 @@ def _by_outputs(kernel: np.ndarray) -> np.ndarray:
     weight = np.empty(kernel.shape[::-1], kernel.dtype)
     as_tensor(weight).copy_(as_tensor(kernel).T)
     return weight
-
-
-def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:
-    """Applies an activation by itself.
-
-    Args:
-        x: Tensor of any shape.
-        activation: As in `Dense`.
-    """
-    if activation == "gelu":
-        return F.gelu(x, approximate="tanh")
-    return torch.tanh(x) if activation == "tanh" else x

@@ -1,6 +1,5 @@
 """The forward pass of FNet in torch, straight from a checkpoint's arrays."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
@@ -8,19 +7,16 @@ import torch
 import torch.nn.functional as F
 
 from fnet_registry.engine.arrays import as_tensor
-from fnet_registry.engine.dense import (
-    FULL_SPEED_ROWS,
-    Dense,
-    FloatDense,
-    product_dtype,
-)
+from fnet_registry.engine.dense import Dense, FloatDense, product_dtype
 from fnet_registry.engine.int8 import Int8Dense
 from fnet_registry.engine.mixing import (
     HalfTransform,
     add_mixing_,
     add_mixing_at_first,
     choose_half_transform,
+    transforms_alike,
 )
+from fnet_registry.engine.products import FULL_SPEED_ROWS
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.checkpoint import Checkpoint
 
@@ -50,9 +46,9 @@ class Engine:
 
     A sequence is computed alike, to the last bit, alone and in any company. Kernels may choose
     their order of summation by the number of rows, so a GPU always sees batches of one size. On
-    the CPU short sequences go through in groups, whose products run at full speed from some 1,024
-    rows on, once a trial has shown that a group of that size gives the very bits of its members
-    alone; otherwise each goes by itself.
+    the CPU short sequences go through in groups, for products run at full speed from some 1,024
+    rows on; `rows` says how each row keeps its bits there. Where it does not, each sequence goes
+    by itself.
 
     Args:
         checkpoint: The model; on the CPU, arrays that are already of the compute dtype, and
@@ -96,7 +92,7 @@ class Engine:
         }
         self._last = f"layers.{self.config.num_layers - 1}"
         self._half_transforms: dict[int, HalfTransform] = {}
-        self._trials: dict[tuple[int, int, int], bool] = {}
+        self._quantised = quantised
         if quantised:
             self._lay_grids()
 
@@ -110,7 +106,9 @@ class Engine:
     def _lay_grids(self) -> None:
         """Has each layer make its first call, which decides how it quantises, on seeded ids."""
         length = min(self.config.max_sequence_length, FULL_SPEED_ROWS)
-        ids = self._trial_ids(FULL_SPEED_ROWS // length, length)
+        seeded = torch.Generator().manual_seed(0)
+        size = (FULL_SPEED_ROWS // length, length)
+        ids = torch.randint(self.config.vocabulary_size, size, generator=seeded)
         x = self._first_layers(self.config.num_layers, ids, torch.zeros_like(ids))
         self._dense["pooler"](x[:, 0], "tanh")
 
@@ -162,8 +160,7 @@ class Engine:
             Float32 tensor of shape `(batch, hidden)`.
         """
         groups = self._before_last(token_ids, segment_ids)
-        parts = [part for x in groups for part in self._alone(add_mixing_at_first(x))]
-        outputs = [self._feed_forward(self._last, part)[:, 0] for part in parts]
+        outputs = [self._feed_forward(self._last, add_mixing_at_first(x))[:, 0] for x in groups]
         return torch.cat(outputs)[: len(token_ids)]
 
     @torch.inference_mode()
@@ -183,11 +180,10 @@ class Engine:
         if self.device.type != "cpu":
             sequences = self.sequence_outputs(token_ids)
         else:
-            mixed = (part for x in self._before_last(token_ids) for part in self._mix(x).split(1))
-            sequences = [
-                self._feed_forward(self._last, x[:, :length])[0]
-                for x, length in zip(mixed, lengths, strict=True)
-            ]
+            sequences, counts = [], iter(lengths)
+            for x in self._before_last(token_ids):
+                kept = [sequence[: next(counts)] for sequence in self._mix(x)]
+                sequences += self._last_feed_forward(kept)
         means = [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
         return torch.stack(means)
 
@@ -201,7 +197,10 @@ class Engine:
         Returns:
             Float32 tensor of the same shape.
         """
-        return torch.cat([self._dense["pooler"](row, "tanh") for row in first.split(1)]).float()
+        pooler = self._dense["pooler"]
+        together = self.device.type != "cpu" or pooler.keeps_rows("tanh")
+        rows = [first] if together else first.split(1)
+        return torch.cat([pooler(row, "tanh") for row in rows]).float()
 
     def _before_last(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
@@ -225,31 +224,16 @@ class Engine:
         if self.device.type != "cpu":
             filler = -len(ids) % _GPU_BATCH
             return F.pad(ids.to(self.device), (0, 0, 0, filler)).split(_GPU_BATCH)
-        size = max(1, FULL_SPEED_ROWS // ids.shape[1])
-        groups = (
-            group.split(len(group) if self._alike(*group.shape) else 1) for group in ids.split(size)
+        return ids.split(max(1, FULL_SPEED_ROWS // ids.shape[1]) if self._keeps_rows else 1)
+
+    @property
+    def _keeps_rows(self) -> bool:
+        """Whether sequences that go through together have the bits that each has alone."""
+        return (
+            self._dense["embedding_projection"].keeps_rows()
+            and self._dense["layers.0.intermediate"].keeps_rows("gelu")
+            and self._dense["layers.0.output"].keeps_rows()
         )
-        return list(itertools.chain.from_iterable(groups))
-
-    def _alike(self, size: int, length: int) -> bool:
-        """Whether a group gives the very bits of its members alone, by a trial of one layer."""
-        if size == 1:
-            return True
-        key = (size, length, torch.get_num_threads())
-        if key not in self._trials:
-            ids = self._trial_ids(size, length)
-            outputs = [
-                self._first_layers(1, part, torch.zeros_like(part)) for part in (ids, *ids.split(1))
-            ]
-            self._trials[key] = torch.equal(outputs[0], torch.cat(outputs[1:]))
-        return self._trials[key]
-
-    def _trial_ids(self, size: int, length: int) -> torch.Tensor:
-        seeded = torch.Generator().manual_seed(0)
-        return torch.randint(self.config.vocabulary_size, (size, length), generator=seeded)
-
-    def _alone(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
-        return x.split(1) if self.device.type == "cpu" else [x]
 
     def _mix(self, x: torch.Tensor) -> torch.Tensor:
         length, hidden = x.shape[1:]
@@ -257,7 +241,11 @@ class Engine:
             self._half_transforms[length] = choose_half_transform(
                 length, hidden, device=self.device, dtype=self._dtype
             )
-        return add_mixing_(x, self._half_transforms[length])
+        half_transform = self._half_transforms[length]
+        together = self.device.type != "cpu" or transforms_alike(*x.shape)
+        for part in [x] if together else x.split(1):
+            add_mixing_(part, half_transform)
+        return x
 
     def _embed(self, token_ids: torch.Tensor, segment_ids: torch.Tensor) -> torch.Tensor:
         x = F.embedding(token_ids, self._tables["token_embedding"]).float()
@@ -269,6 +257,13 @@ class Engine:
         x = self._norm(f"{name}.mixing_norm", mixed)
         x += self._dense[f"{name}.intermediate"].gelu_then(self._dense[f"{name}.output"], x)
         return self._norm(f"{name}.output_norm", x)
+
+    def _last_feed_forward(self, sequences: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+        """The last layer's dense part over sequences of different lengths."""
+        if self._quantised:  # each is rounded to a grid of its own
+            return [self._feed_forward(self._last, x[None])[0] for x in sequences]
+        rows = self._feed_forward(self._last, torch.cat(list(sequences)))
+        return rows.split([len(x) for x in sequences])
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         gamma, beta = self._vectors[f"{name}.gamma"], self._vectors[f"{name}.beta"]

@@ -4,13 +4,14 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from fnet_registry.engine.arrays import as_tensor, release
-from fnet_registry.engine.dense import Activation
+from fnet_registry.engine.products import Activation, multiply_int8, pack_int8
+from fnet_registry.engine.rows import TRIAL_ROWS, by_rows, keeps_rows
 
 _SMALLEST_SCALE = 1e-12
 _SMALLEST_INPUT = 1e-30  # so that a scale's inverse is a float32, too
@@ -103,6 +104,44 @@ class Grid:
         return [least <= value < _LARGEST_INPUT for value in highest]
 
 
+@dataclass(frozen=True)
+class Int8Product:
+    """A product of whole numbers, with its activation; see `rows.Product`.
+
+    Args:
+        inputs: Columns of the input.
+        outputs: Columns of the result.
+        activation: `none` or `gelu`.
+        rounded: Whether the result is rounded to a grid.
+    """
+
+    inputs: int
+    outputs: int
+    activation: Activation
+    rounded: bool
+
+    @property
+    def standard(self) -> Self:
+        """Itself: its weights are always packed."""
+        return self
+
+    def trial(self, rows: int) -> torch.Tensor:
+        """Sums of random numbers; they are exact in any order, what is made of them may not be."""
+        seeded = torch.Generator().manual_seed(0)
+        x = torch.randint(256, (TRIAL_ROWS, self.inputs), generator=seeded)
+        weight = torch.randint(-64, 65, (min(self.outputs, 64), self.inputs), generator=seeded)
+        scales, bias = torch.rand(2, self.outputs, generator=seeded)
+        return multiply_int8(
+            x.to(torch.uint8)[torch.arange(rows) % TRIAL_ROWS],
+            (1 / 255, 128),
+            pack_int8(weight.to(torch.int8)[torch.arange(self.outputs) % len(weight)]),
+            scales / self.inputs**0.5,
+            bias,
+            self.activation,
+            (1 / 32, 6) if self.rounded else None,
+        )
+
+
 class Int8Dense:
     """A dense layer with int8 weights, one scale for each output.
 
@@ -130,18 +169,27 @@ class Int8Dense:
                 for rows, scales in zip(weight.split(256), self._scales.split(256), strict=True)
             ]
         )
-        self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
-        self._zero_points = torch.zeros(len(self._scales), dtype=torch.int32)
+        self._packed = pack_int8(rounded)
+        self._inputs, self._outputs = kernel.shape
         self._bias = as_tensor(bias).float()
         self._grid: Grid | None = None
         release(kernel)
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
         """Applies the layer; see `Dense`."""
+        fused: Activation = "gelu" if activation == "gelu" else "none"
         result = _joined(
-            [self._product(q, grid, activation=activation) for q, grid in self._quantise(x)]
+            [self._product(q, grid, activation=fused) for q, grid in self._quantise(x)]
         )
         return torch.tanh(result) if activation == "tanh" else result
+
+    def keeps_rows(self, activation: Activation = "none") -> bool:
+        """Whether sequences may be given together; see `Dense`."""
+        # A tanh is torch's own, which no trial looks at.
+        return activation != "tanh" and all(
+            keeps_rows(Int8Product(self._inputs, self._outputs, activation, rounded))
+            for rounded in (False, True)
+        )
 
     def gelu_then(self, following: "Int8Dense", x: torch.Tensor) -> torch.Tensor:
         """Applies the layer, gelu, and another layer; see `Dense`.
@@ -186,21 +234,20 @@ class Int8Dense:
         activation: Activation = "none",
         into: Grid | None = None,
     ) -> torch.Tensor:
-        return torch.ops.onednn.qlinear_pointwise(
-            quantised,
-            grid.scale,
-            grid.zero_point,
-            self._packed,
-            self._scales,
-            self._zero_points,
-            self._bias,
-            into.scale if into else 1.0,
-            into.zero_point if into else 0,
-            torch.uint8 if into else torch.float32,
-            "gelu" if activation == "gelu" else "none",
-            [],
-            "tanh" if activation == "gelu" else "",
-        )
+        product = Int8Product(self._inputs, self._outputs, activation, rounded=into is not None)
+
+        def multiply(rows: torch.Tensor) -> torch.Tensor:
+            return multiply_int8(
+                rows,
+                (grid.scale, grid.zero_point),
+                self._packed,
+                self._scales,
+                self._bias,
+                activation,
+                (into.scale, into.zero_point) if into else None,
+            )
+
+        return by_rows(product, multiply, quantised)
 
 
 def largest_weight(capabilities: Mapping[str, Any]) -> int:

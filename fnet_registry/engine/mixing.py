@@ -5,6 +5,7 @@ The input is real, so half of the transform's columns determine the other half:
 half, `Re F[:, :hidden // 2 + 1]`; `benchmarks/mixing.py` measures both.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -95,6 +96,27 @@ def add_mixing_(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) ->
     return x
 
 
+def transforms_alike(batch: int, sequence: int, hidden: int) -> bool:
+    """Whether `half_by_fft` gives the sequences of a batch the bits that each has alone.
+
+    Which operations it does, and in which order, follows from the shape and not from the numbers.
+
+    Args:
+        batch: Sequences.
+        sequence: Positions.
+        hidden: Columns.
+    """
+    return batch == 1 or _transforms_alike((batch, sequence, hidden), torch.get_num_threads())
+
+
+@functools.cache
+def _transforms_alike(shape: tuple[int, int, int], threads: int) -> bool:
+    del threads  # it may decide about the order, too
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    alone = [half_by_fft(part.clone()) for part in x.split(1)]
+    return torch.equal(half_by_fft(x), torch.cat(alone))
+
+
 def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
     """What `add_mixing_` gives at the first position: the transform of the sum over positions.
 
@@ -104,7 +126,9 @@ def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
     Returns:
         Float32 tensor of shape `(batch, 1, hidden)`.
     """
-    return x[:, :1] + torch.fft.fft(x.sum(dim=1, keepdim=True)).real
+    # One by one: a sum over positions, too, may take another order in another company.
+    sums = [torch.fft.fft(part.sum(dim=1, keepdim=True)).real for part in x.split(1)]
+    return x[:, :1] + torch.cat(sums)
 
 
 def _cosines_and_sines(size: int) -> list[torch.Tensor]:

@@ -1,0 +1,100 @@
+"""Products on the CPU that give a row the same bits in any company.
+
+A library chooses its kernel by the number of rows, and another kernel may sum up in another order.
+Within one call the order is the same for every row. So a product of one fixed number of rows,
+filled up with rows that nobody reads, computes a row alike at any place and beside any neighbours.
+Fewer rows are taken only where their kernel gives the very same results.
+
+The order follows from the shape of a product and not from its numbers, so that numbers chosen to
+reveal it are enough: each product has a trial of its own, see `Product.trial`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Protocol, Self
+
+import torch
+import torch.nn.functional as F
+
+from fnet_registry.engine.products import FULL_SPEED_ROWS
+
+TRIAL_ROWS = 13
+"""Different rows in a trial: a prime, so that each comes to lie at every place of a block."""
+_STEP = 32
+
+
+class Product(Protocol):
+    """All that decides how a product is computed, but for its numbers and its rows; hashable."""
+
+    @property
+    def standard(self) -> Self:
+        """The product whose results this one must give; mostly itself."""
+        ...
+
+    def trial(self, rows: int) -> torch.Tensor:
+        """Multiplies numbers that are always the same and that reveal the order of summation.
+
+        Args:
+            rows: How many; row `i` of the input is row `i % TRIAL_ROWS` of a fixed one.
+
+        Returns:
+            Tensor of shape `(rows, outputs)`.
+        """
+        ...
+
+
+def by_rows(
+    product: Product, multiply: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
+) -> torch.Tensor:
+    """Multiplies rows so that each has the bits that it has in any company.
+
+    Where a product makes no such promise (`keeps_rows`), the rows are multiplied as they come.
+
+    Args:
+        product: What is computed.
+        multiply: Computes it for `(rows, inputs)`.
+        x: Tensor of shape `(…, inputs)`.
+
+    Returns:
+        Tensor of shape `(…, outputs)`.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    if keeps_rows(product):
+        tiles = [_filled_up(product, multiply, tile) for tile in rows.split(FULL_SPEED_ROWS)]
+        results = tiles[0] if len(tiles) == 1 else torch.cat(tiles)
+    else:
+        results = multiply(rows)
+    return results.reshape(*x.shape[:-1], -1)
+
+
+def keeps_rows(product: Product, rows: int = FULL_SPEED_ROWS) -> bool:
+    """Whether a product over that many rows gives each the bits that `by_rows` promises.
+
+    Args:
+        product: What is computed.
+        rows: The number of rows.
+    """
+    return _keeps_rows(product, rows, torch.get_num_threads())
+
+
+def _filled_up(
+    product: Product, multiply: Callable[[torch.Tensor], torch.Tensor], tile: torch.Tensor
+) -> torch.Tensor:
+    least = -(-len(tile) // _STEP) * _STEP
+    sizes = (least, 1 << (least - 1).bit_length(), FULL_SPEED_ROWS)
+    size = next(size for size in sizes if keeps_rows(product, size))
+    if size == len(tile):
+        return multiply(tile)
+    return multiply(F.pad(tile, (0, 0, 0, size - len(tile))))[: len(tile)]
+
+
+@functools.cache
+def _keeps_rows(product: Product, rows: int, threads: int) -> bool:
+    expected = _expected(product.standard, threads)
+    return torch.equal(product.trial(rows), expected[torch.arange(rows) % TRIAL_ROWS])
+
+
+@functools.cache
+def _expected(product: Product, threads: int) -> torch.Tensor:
+    del threads  # it decides about the kernel, too
+    return product.trial(FULL_SPEED_ROWS)[:TRIAL_ROWS].clone()
