@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from fnet_ray.formats import Format
-from fnet_ray.inputs import InputFile
+from fnet_ray.inputs import InputFile, unreadable
 from fnet_ray.manifest import Manifest, Parameters
 from fnet_ray.markers import EMBEDDINGS
 from fnet_ray.model import PinnedModel
@@ -211,8 +211,7 @@ def _open_all(
         if isinstance(footer, Footer):
             yield file, path, footer
         else:
-            why = f"An input file cannot be read: {footer}. Received: {file.path}"
-            yield file, path, InputError(why)
+            yield file, path, unreadable(file, footer)
 
 
 def stage_files(

@@ -66,6 +66,10 @@ class Store(Protocol):
         """Return the plain names of a folder's files, sorted; none for a missing folder."""
         ...
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of a folder's files, by plain name; none for a missing folder."""
+        ...
+
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
         ...
@@ -171,6 +175,14 @@ class LocalStore:
             return []
         return sorted(name for name in found if not name.startswith("."))
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of a folder's files, by plain name."""
+        found = {}
+        for name in self.names(folder):
+            with contextlib.suppress(FileNotFoundError):  # moved since it was listed
+                found[name] = (self.root / folder / name).stat().st_size
+        return found
+
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
         return (self.root / name).exists()
@@ -248,6 +260,14 @@ class ObjectStore:
         except FileNotFoundError:
             return []
         return sorted(path.rsplit("/", 1)[-1] for path in found)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of a folder's files, by plain name."""
+        try:
+            found = self.fs.ls(f"{self.root}/{folder}", detail=True)
+        except FileNotFoundError:
+            return {}
+        return {info["name"].rsplit("/", 1)[-1]: info["size"] or 0 for info in found}
 
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
