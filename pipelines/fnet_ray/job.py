@@ -145,6 +145,7 @@ def embed(
                     if allowed:
                         allowed.check(tally.rejects, tally.rows)
 
+            lease.check()
             check_complete(manifest, tally)
             remove_leftovers(store)
             forget_attempts(store)

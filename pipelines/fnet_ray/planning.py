@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fnet_ray.failures import own_error
 from fnet_ray.formats import Format
 from fnet_ray.inputs import InputFile, unreadable
 from fnet_ray.manifest import Manifest, Parameters
@@ -237,6 +238,7 @@ def stage_files(
     if not files:
         return {}
     import ray
+    from ray.exceptions import RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -249,5 +251,8 @@ def stage_files(
         except InputError as error:
             return error
 
-    staged = ray.get([stage_one.remote(file) for file in files])
+    try:
+        staged = ray.get([stage_one.remote(file) for file in files])
+    except RayTaskError as error:
+        raise own_error(error) from None
     return {file.path: found for file, found in zip(files, staged, strict=True)}

@@ -150,12 +150,13 @@ class LocalStore:
     def move(self, source: str, target: str) -> None:
         """Rename a file. Does nothing where an earlier call already did it."""
         destination = self.root / target
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.replace(self.root / source, destination)
-        except FileNotFoundError:
-            if not destination.exists():
-                raise
+        with writing(destination):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(self.root / source, destination)
+            except FileNotFoundError:
+                if not destination.exists():
+                    raise
         _sync_folder(destination.parent)
 
     def remove(self, name: str) -> None:
@@ -277,16 +278,29 @@ class ObjectStore:
 @contextlib.contextmanager
 def _written_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """Open a temporary file in the target's folder; at the end, wait until the disk holds it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                yield temporary, file
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Raise an OutputError where a disk is full, read-only or another's."""
     try:
-        with temporary.open("xb") as file:
-            yield temporary, file
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise OutputError(
+            "The output must be writable and have room; once it is so, the same command goes on. "
+            f"Received ({error.strerror}): {target}"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_ray.audit import audit
 from fnet_ray.lease import Lease
-from fnet_ray.markers import read_markers
+from fnet_ray.manifest import Manifest
 from fnet_ray.store import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
@@ -93,10 +94,12 @@ def test_a_job_from_and_to_a_bucket(
     assert (status.state, status.rows, status.rejected) == ("finished", 9, 2)
     store = open_store(output)
     assert store.names("run/staging") == []
+    manifest = Manifest.read(store)
+    assert manifest
     found = pa.concat_tables(
         pq.read_table(pa.BufferReader(store.read(file.name)))
-        for marker in read_markers(store)
-        for file in marker.files
+        for finding in audit(store, manifest)
+        for file in (finding.marker.files if finding.marker else ())
         if file.name.startswith("embeddings/")
     )
     assert found["text"].to_pylist() == [*TEXTS, "a line"]
