@@ -16,7 +16,7 @@ from fnet_ray.manifest import Parameters
 from fnet_ray.markers import remove_leftovers
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.pipeline import Job, run_shards
-from fnet_ray.planning import check_first, open_manifest, plan_inputs
+from fnet_ray.planning import check_first, mend_staged, open_manifest, plan_inputs
 from fnet_ray.progress import Progress, Tally
 from fnet_ray.rejects import RejectLimit
 from fnet_ray.report import Report, check_complete, make_report
@@ -121,6 +121,8 @@ def embed(
             manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
         )
         tally = Tally.of(manifest, finish_commits(store, manifest))
+        if len(tally.done_shards) < manifest.shards:
+            mend_staged(manifest, store)
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
             job = Job(
                 manifest=manifest,

@@ -195,6 +195,27 @@ def plan_inputs(
     return manifest
 
 
+def mend_staged(manifest: Manifest, store: Store) -> None:
+    """Stage inputs anew whose staged copies are gone or damaged.
+
+    Raises:
+        InputError: Such an input cannot be read any more, or changed.
+    """
+    sources = (source for plan in manifest.plans for source in plan.sources)
+    staged = [source for source in sources if source.data not in ("", source.file.path)]
+    footers = read_footers([source.data for source in staged])
+    lost = [
+        source.file
+        for source, footer in zip(staged, footers, strict=True)
+        if not (isinstance(footer, Footer) and footer.rows == source.rows)
+    ]
+    column, id_column = manifest.parameters.column, manifest.parameters.id_column
+    found = stage_files(lost, store, column=column, id_column=id_column, on_this_node=False)
+    for error in found.values():
+        if isinstance(error, InputError):
+            raise error
+
+
 def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name}: {field.type}" for field in schema)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from fnet_ray.formats import Format, compression
 from fnet_ray.inputs import InputFile, check_unchanged, unreadable
-from fnet_ray.plan import first_line
+from fnet_ray.plan import Footer, first_line, read_footers
 from fnet_ray.readers import delimited, json_lines, text_lines
 from fnet_ray.readers.rows import Rows, UnreadableFileError
 from fnet_ray.store import Store
@@ -48,7 +48,7 @@ def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) 
         InputError: The file is damaged as a whole, or has no such column.
     """
     name = staged_name(file, column, id_column)
-    if store.exists(name):
+    if store.exists(name) and isinstance(read_footers([store.path(name)])[0], Footer):
         return name
     schema, batches = _read(file, column, id_column)
     with store.create(name) as target, pq.ParquetWriter(target, schema) as writer:

@@ -11,7 +11,7 @@ import pytest
 import fnet_ray
 from fnet_registry.cli import main
 from fnet_registry.errors import OutputError
-from tests.job.corpora import write_parquet
+from tests.job.corpora import write_json_lines, write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
 
@@ -119,6 +119,18 @@ def test_bytes_that_changed_are_found_by_a_check(
     assert "the same fnet embed makes damaged shards anew" in printed
 
     check_made_anew(finished, output, preset_folder)
+
+
+@pytest.mark.parametrize("damage", [cut, Path.unlink])
+def test_a_damaged_staged_copy_is_made_anew_where_a_shard_needs_it(
+    damage: Callable[[Path], None], tmp_path: Path, preset_folder: Path
+) -> None:
+    corpus, output = write_json_lines(tmp_path / "corpus.jsonl", ["a text"]), tmp_path / "out"
+    fnet_ray.embed(preset_folder, corpus, output, tracking=False)
+    [staged] = (output / "run" / "staged").iterdir()
+    damage(staged)
+    next((output / "embeddings").iterdir()).unlink()
+    assert fnet_ray.embed(preset_folder, corpus, output, tracking=False).embedded == 1
 
 
 def test_a_whole_output_passes_the_check(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
