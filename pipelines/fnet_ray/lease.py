@@ -50,11 +50,11 @@ class Lease:
     def __enter__(self) -> Self:
         """Take the lease."""
         if self._lock:
-            try:
-                with writing(Path(self._lock.lock_file)):
+            with writing(Path(self._lock.lock_file)):
+                try:
                     self._lock.acquire()
-            except Timeout:
-                raise LeaseError(self._taken("another driver on this machine")) from None
+                except Timeout:
+                    raise LeaseError(self._taken("another driver on this machine")) from None
         try:
             self._take()
         except BaseException:

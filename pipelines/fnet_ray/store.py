@@ -299,7 +299,7 @@ def writing(target: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             "The output must be writable and have room; once it is so, the same command goes on. "
-            f"Received ({error.strerror}): {target}"
+            f"Received ({error.strerror or error}): {target}"
         ) from error
 
 

@@ -5,12 +5,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+import fnet_ray.rejects as reasons
+from fnet_ray.stages.commit import CommitShard
+from fnet_ray.stages.message import pack
+from fnet_ray.store import LocalStore
 from fnet_registry.cli import main
-from fnet_registry.errors import OutputError
+from fnet_registry.errors import JobError, OutputError
 from tests.job.corpora import write_json_lines, write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -131,6 +136,19 @@ def test_a_damaged_staged_copy_is_made_anew_where_a_shard_needs_it(
     damage(staged)
     next((output / "embeddings").iterdir()).unlink()
     assert fnet_ray.embed(preset_folder, corpus, output, tracking=False).embedded == 1
+
+
+def test_rows_that_are_neither_embedded_nor_rejected_are_never_committed(tmp_path: Path) -> None:
+    store = LocalStore(root=tmp_path)
+    commit = CommitShard(store=store, carried=pa.schema([]), metadata={})
+    tables = {
+        "embeddings": pa.table({"embedding": [1.0]}),
+        "rejects": reasons.REJECTS.empty_table(),
+        "work": pa.table({"rows": [2], "embedded": [1]}),
+    }
+    with pytest.raises(JobError, match=r"Received: 2 rows, 1 embedded, 0 rejected"):
+        commit(pack(0, tables))
+    assert store.names("run/done") == store.names("embeddings") == []
 
 
 def test_a_whole_output_passes_the_check(output: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -263,6 +263,24 @@ class TestLease:
         with Lease(store):
             assert store.names("run/lease") == ["00000001.json", "00000002.json"]
 
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
+    def test_a_damaged_one_is_free(self, content: bytes, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path)
+        store.write("run/lease/00000001.json", content)
+        store.write("run/lease/notes.txt", b"mine")
+        assert Lease.holder(store) is None
+        with Lease(store):
+            assert Lease.holder(store)
+
+    def test_a_driver_that_slept_sees_at_once_that_it_was_taken_for_dead(
+        self, tmp_path: Path
+    ) -> None:
+        store = LocalStore(root=tmp_path)
+        with Lease(store) as lease:  # its renewal sleeps for seconds yet
+            store.write("run/lease/00000002.json", b"{}")
+            with pytest.raises(LeaseError, match="took this one for dead"):
+                lease.check()
+
     def test_a_driver_that_was_taken_for_dead_stops(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
