@@ -256,11 +256,7 @@ class ObjectStore:
 
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted."""
-        try:
-            found = self.fs.ls(f"{self.root}/{folder}", detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted(path.rsplit("/", 1)[-1] for path in found)
+        return sorted(self.sizes(folder))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the bytes of a folder's files, by plain name."""
