@@ -45,11 +45,11 @@ class Record:
         """Return a shard's record."""
         try:
             values = json.loads(store.read(_name(shard)))
-        except FileNotFoundError:
+            for name in ("trying", "suspect"):
+                values[name] = values[name] and tuple(values[name])
+            return cls(**values)
+        except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or a damaged one
             return cls()
-        for name in ("trying", "suspect"):
-            values[name] = values[name] and tuple(values[name])
-        return cls(**values)
 
     def write(self, store: Store, shard: int) -> None:
         """Store the record."""

@@ -5,16 +5,23 @@ from __future__ import annotations
 import gc
 import traceback
 
-from fnet_registry.errors import FNetError
+from fnet_registry.errors import FNetError, JobError
 
 
 def own_error(error: Exception) -> Exception:
-    """Return the project's own error where a worker raised one, else the error itself."""
+    """Return the project's own error for one that a worker raised, where there is one."""
     from ray.exceptions import RayTaskError
 
-    if isinstance(error, RayTaskError) and isinstance(error.cause, FNetError):
-        message, *_ = str(error.cause).splitlines()  # Ray adds lines of its own
-        return type(error.cause)(message)
+    cause = error.cause if isinstance(error, RayTaskError) else None
+    if isinstance(cause, FNetError):
+        message, *_ = str(cause).splitlines()  # Ray adds lines of its own
+        return type(cause)(message)
+    if isinstance(cause, OSError):
+        message, *_ = str(cause).splitlines()
+        return JobError(
+            "The workers must be able to read the inputs and write the output; once they are, the "
+            f"same command goes on. Received: {message}"
+        )
     return error
 
 

@@ -6,14 +6,15 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fnet_ray.cluster import live_nodes, ray_cluster
+from fnet_ray.damage import read_piece
 from fnet_ray.inputs import find_inputs
 from fnet_ray.model import PinnedModel, SharedModel, resolve_model, share_model
-from fnet_ray.plan import Plan, open_texts
+from fnet_ray.plan import Plan
 from fnet_ray.planning import open_sources
-from fnet_ray.stages.read import decode_texts, read_rows
+from fnet_ray.stages.read import decode_texts
 from fnet_ray.store import open_store
 from fnet_ray.workers import WorkerPool, WorkerRequest, choose_workers, shard_rows
 from fnet_registry.encoding.packing import Tokens, pack_texts
@@ -114,9 +115,8 @@ def _sample(plan: Plan, column: str) -> list[str]:
     chosen = pieces[:: max(1, len(pieces) // SAMPLE_PIECES)]
     texts: list[str] = []
     for piece in chosen:
-        with open_texts(piece.data, column) as file:
-            count = min(piece.rows, -(-SAMPLE_ROWS // len(chosen)))
-            rows = read_rows(file, piece.start, count, [column])
+        count = min(piece.rows, -(-SAMPLE_ROWS // len(chosen)))
+        rows = read_piece(replace(piece, rows=count), column, set(), places=set())
         texts += [text for text in decode_texts(rows[column]) if isinstance(text, str)]
     return texts
 

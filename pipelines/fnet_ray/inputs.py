@@ -60,7 +60,8 @@ def _expand(pattern: str) -> Iterator[InputFile]:
 
     if "://" not in pattern:
         pattern = str(Path(pattern).absolute())
-    fs, root = fsspec.url_to_fs(pattern)
+    # A listing that was remembered would hide that a file was replaced.
+    fs, root = fsspec.url_to_fs(pattern, use_listings_cache=False)
     try:
         is_folder, is_glob = fs.isdir(root), not fs.exists(root)
     except PermissionError as error:
@@ -89,6 +90,45 @@ def _expand(pattern: str) -> Iterator[InputFile]:
             size=info["size"],
             version=_version(info),
         )
+
+
+def unreadable(file: InputFile, reason: str) -> InputError:
+    """Return the error of a file that cannot be read as a whole."""
+    return InputError(
+        f"An input file cannot be read: {reason} (leave such files out with --skip-damaged). "
+        f"Received: {file.path}"
+    )
+
+
+def check_unchanged(path: str, *, size: int, version: str) -> None:
+    """Make sure that a file is still the one that was planned.
+
+    To be called after reading it: whatever replaced it before it was opened, or wrote to it while
+    it was read, shows then.
+
+    Args:
+        path: The file, as `InputFile` names it.
+        size: Its size in bytes when the job was planned.
+        version: Its version then.
+
+    Raises:
+        InputError: It is another one, or gone.
+    """
+    import fsspec
+
+    fs, root = fsspec.url_to_fs(path, use_listings_cache=False)
+    try:
+        info = fs.info(root)
+    except FileNotFoundError:
+        what = "a file that is gone"
+    else:
+        if (info["size"], _version(info)) == (size, version):
+            return
+        what = "a changed file"
+    raise InputError(
+        "The inputs must stay as they were when the job was planned: put the file back, or choose "
+        f"another output. Received {what}: {path}"
+    )
 
 
 def _is_data(path: str, *, below: str) -> bool:

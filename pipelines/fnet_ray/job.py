@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from fnet_ray.attempts import forget_attempts
+from fnet_ray.audit import finish_commits
 from fnet_ray.cluster import live_nodes, ray_cluster
 from fnet_ray.inputs import find_inputs
 from fnet_ray.lease import Lease
 from fnet_ray.live import Pulse
 from fnet_ray.manifest import Parameters
-from fnet_ray.markers import finish_commits, remove_leftovers
+from fnet_ray.markers import remove_leftovers
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.pipeline import Job, run_shards
-from fnet_ray.planning import check_first, open_manifest, plan_inputs
+from fnet_ray.planning import check_first, mend_staged, open_manifest, plan_inputs
 from fnet_ray.progress import Progress, Tally
 from fnet_ray.rejects import RejectLimit
 from fnet_ray.report import Report, check_complete, make_report
@@ -76,7 +77,8 @@ def embed(
         windows: Under `split`, one row for each window, numbered in the column `window`, or
             the `mean` of a text's windows.
         reject_empty: Whether a text of no characters is rejected.
-        skip_damaged: Whether to go on without files that cannot be read.
+        skip_damaged: Whether to leave out files that cannot be opened. Where a part of one cannot
+            be read, its rows are rejected in any case.
         max_rejects: A number of rows or a share such as `1%`; more rejects stop the job.
         batch_tokens: Tokens to encode at once, padding included. Vectors do not depend on it.
         workers: How many workers encode, and what each holds; by default what the cluster has.
@@ -118,7 +120,9 @@ def embed(
         manifest = plan_inputs(
             manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
         )
-        tally = Tally.of(manifest, finish_commits(store))
+        tally = Tally.of(manifest, finish_commits(store, manifest))
+        if len(tally.done_shards) < manifest.shards:
+            mend_staged(manifest, store)
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
             job = Job(
                 manifest=manifest,
@@ -143,6 +147,7 @@ def embed(
                     if allowed:
                         allowed.check(tally.rejects, tally.rows)
 
+            lease.check()
             check_complete(manifest, tally)
             remove_leftovers(store)
             forget_attempts(store)

@@ -9,17 +9,20 @@ A driver that was taken for dead and comes back sees the higher number and stops
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from fnet_ray.store import LocalStore, Store
-from fnet_registry.errors import LeaseError
+from fnet_ray.store import LocalStore, Store, writing
+from fnet_registry.errors import LeaseError, OutputError
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "run/lease"
 RENEW_SECONDS = 10.0
@@ -47,10 +50,11 @@ class Lease:
     def __enter__(self) -> Self:
         """Take the lease."""
         if self._lock:
-            try:
-                self._lock.acquire()
-            except Timeout:
-                raise LeaseError(self._taken("another driver on this machine")) from None
+            with writing(Path(self._lock.lock_file)):
+                try:
+                    self._lock.acquire()
+                except Timeout:
+                    raise LeaseError(self._taken("another driver on this machine")) from None
         try:
             self._take()
         except BaseException:
@@ -60,11 +64,11 @@ class Lease:
         return self
 
     def _take(self) -> None:
-        numbers = [int(name.removesuffix(".json")) for name in self._store.names(FOLDER)]
-        if numbers:
-            self._check_free(self._read(numbers[-1]))
-        self._number = (numbers or [0])[-1] + 1
-        if not self._store.claim(self._name(self._number), self._content()):
+        last = _last_number(self._store)
+        if last:
+            self._check_free(_read(self._store, last))
+        self._number = last + 1
+        if not self._store.claim(_name(self._number), self._content()):
             raise LeaseError(self._taken("a driver that started at the same moment"))
 
     def _unlock(self) -> None:
@@ -75,15 +79,19 @@ class Lease:
         """Give the lease back."""
         self._ended.set()
         self._renewal.join()
-        if not self._lost.is_set():
-            self._store.write(self._name(self._number), self._content(released=True))
-        self._unlock()
+        try:
+            if not self._is_lost():
+                self._store.write(_name(self._number), self._content(released=True))
+        except (OSError, OutputError) as error:  # such as a full disk, which ended the job
+            logger.warning("The lease could not be given back, and runs out: %s", error)
+        finally:
+            self._unlock()
 
     @classmethod
     def holder(cls, store: Store) -> str | None:
         """Return who works on an output at the moment, or None."""
-        names = store.names(FOLDER)
-        last = json.loads(store.read(f"{FOLDER}/{names[-1]}")) if names else {"released": True}
+        number = _last_number(store)
+        last = _read(store, number) if number else _FREE
         if last["released"] or time.time() - last["renewed"] > EXPIRE_SECONDS:
             return None
         here = last["host"] == socket.gethostname()
@@ -95,7 +103,7 @@ class Lease:
         Raises:
             LeaseError: Another driver took it over while this one was not heard of.
         """
-        if self._lost.is_set():
+        if self._is_lost():
             raise LeaseError(self._taken("a driver that took this one for dead"))
 
     def _check_free(self, last: dict) -> None:
@@ -108,24 +116,47 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
-            if self._store.exists(self._name(self._number + 1)):
-                self._lost.set()
-                return
-            self._store.write(self._name(self._number), self._content())
+            try:
+                if self._is_lost():
+                    return
+                self._store.write(_name(self._number), self._content())
+            except Exception as error:  # the storage may be back before the lease runs out
+                logger.warning("The lease could not be renewed: %s", error)
+
+    def _is_lost(self) -> bool:
+        """Look again each time: a driver that slept may ask before its renewal woke up."""
+        if not self._lost.is_set() and self._store.exists(_name(self._number + 1)):
+            self._lost.set()
+        return self._lost.is_set()
 
     def _content(self, *, released: bool = False) -> bytes:
         holder = {"host": socket.gethostname(), "pid": os.getpid()}
         return json.dumps({**holder, "renewed": time.time(), "released": released}).encode()
 
-    def _read(self, number: int) -> dict:
-        return json.loads(self._store.read(self._name(number)))
-
     def _taken(self, holder: str) -> str:
         return f"Only one driver may work on {self._store.url}. Received: held by {holder}"
 
-    @staticmethod
-    def _name(number: int) -> str:
-        return f"{FOLDER}/{number:08d}.json"
+
+_FREE = {"released": True}
+
+
+def _name(number: int) -> str:
+    return f"{FOLDER}/{number:08d}.json"
+
+
+def _last_number(store: Store) -> int:
+    """Return the number of the latest lease, 0 where none was taken."""
+    numbers = (name.removesuffix(".json") for name in store.names(FOLDER))
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def _read(store: Store, number: int) -> dict[str, Any]:
+    """Return a lease; a damaged one is free, for a driver at work would have written it anew."""
+    try:
+        lease = json.loads(store.read(_name(number)))
+        return lease if {"host", "pid", "renewed", "released"} <= lease.keys() else _FREE
+    except (ValueError, AttributeError):
+        return _FREE
 
 
 def _describe(lease: dict) -> str:
@@ -147,5 +178,8 @@ def _lock_on(store: Store) -> FileLock | None:
     if not isinstance(store, LocalStore):
         return None
     folder = Path(store.path("run"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / ".lock", timeout=0)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    # One for each machine: on a folder that machines share, a lock may outlive the lease of a
+    # machine that is cut off or asleep.
+    return FileLock(folder / f".lock-{socket.gethostname()}", timeout=0)

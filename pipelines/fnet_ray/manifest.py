@@ -18,7 +18,7 @@ from fnet_ray.inputs import InputFile
 from fnet_ray.plan import Plan, Source
 from fnet_ray.store import Store
 from fnet_ray.tokens import LongText
-from fnet_registry.errors import JobError, OutputError
+from fnet_registry.errors import FNetError, JobError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
 FORMAT_VERSION = 1
@@ -70,6 +70,11 @@ class Manifest:
         """Shards in all."""
         return sum(len(plan.shards) for plan in self.plans)
 
+    def shard_length(self, shard: int) -> int | None:
+        """Return a shard's number of rows, or None where no plan has such a shard."""
+        plan = next((plan for plan in self.plans if shard in plan.shards), None)
+        return plan and plan.shard_length(shard)
+
     def write(self, store: Store) -> None:
         """Store the manifest; the lists of sources first, so that it never names a missing one."""
         plans = []
@@ -97,10 +102,23 @@ class Manifest:
         """Return the manifest of an output, or None where no run was begun.
 
         Raises:
-            OutputError: It is of a newer format.
+            OutputError: It is damaged, or of a newer format.
         """
         if not store.exists(NAME):
             return None
+        try:
+            return cls._from_json(store)
+        except (ValueError, TypeError, KeyError, FileNotFoundError, pa.ArrowException) as error:
+            if isinstance(error, FNetError):
+                raise
+            raise OutputError(
+                f"The output's record must be whole; what it was begun with is lost: put "
+                f"{NAME} and run/inputs-*.parquet back from a copy, or choose another output. "
+                f"Received ({type(error).__name__}): {store.url}"
+            ) from error
+
+    @classmethod
+    def _from_json(cls, store: Store) -> Self:
         values = json.loads(store.read(NAME))
         if values["format_version"] > FORMAT_VERSION:
             raise OutputError(

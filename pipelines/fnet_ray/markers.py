@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +17,6 @@ from fnet_ray.store import Store
 
 EMBEDDINGS, REJECTS = "embeddings", "rejects"
 MARKERS, STAGING = "run/done", "run/staging"
-READ_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +61,11 @@ def marker_name(shard: int) -> str:
     return f"{MARKERS}/shard-{shard:08d}.json"
 
 
+def data_name(folder: str, shard: int) -> str:
+    """Return the place of a shard's data file in a folder that readers know."""
+    return f"{folder}/shard-{shard:08d}.parquet"
+
+
 def commit_shard(
     store: Store,
     shard: int,
@@ -92,7 +95,7 @@ def commit_shard(
         store.write(staged, data)
         committed.append(
             CommittedFile(
-                name=f"{folder}/shard-{shard:08d}.parquet",
+                name=data_name(folder, shard),
                 staged=staged,
                 rows=count,
                 size=len(data),
@@ -112,25 +115,6 @@ def publish(store: Store, marker: Marker) -> None:
     """Move a shard's files to where readers look; may be repeated, by anyone."""
     for file in marker.files:
         store.move(file.staged, file.name)
-
-
-def read_markers(store: Store) -> Iterator[Marker]:
-    """Yield the markers of all shards that are done, in order."""
-    names = [f"{MARKERS}/{name}" for name in store.names(MARKERS)]
-    with ThreadPoolExecutor(READ_THREADS) as threads:
-        for data in threads.map(store.read, names):
-            yield Marker.from_json(data)
-
-
-def finish_commits(store: Store) -> Iterator[Marker]:
-    """Yield the markers of all shards; publish what a worker claimed but did not live to move."""
-    published = {
-        f"{folder}/{name}" for folder in (EMBEDDINGS, REJECTS) for name in store.names(folder)
-    }
-    for marker in read_markers(store):
-        if any(file.name not in published for file in marker.files):
-            publish(store, marker)
-        yield marker
 
 
 def remove_leftovers(store: Store) -> None:

@@ -30,6 +30,19 @@ class Source:
     """Path or URL of the Parquet file; empty for a damaged file that is left out."""
     rows: int
 
+    def piece(self, start: int, rows: int) -> Piece:
+        """Return a run of this source's rows."""
+        file = self.file
+        is_staged = self.data != file.path
+        return Piece(
+            source=file.path,
+            data=self.data,
+            start=start,
+            rows=rows,
+            size=None if is_staged else file.size,
+            version=None if is_staged else file.version,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
@@ -40,6 +53,10 @@ class Piece:
     data: str
     start: int
     rows: int
+    size: int | None = None
+    """The input file's bytes when the job was planned; None where a staged copy is read."""
+    version: str | None = None
+    """The input file's version then; None where a staged copy is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +86,7 @@ class Plan:
             while wanted and source:
                 taken = min(wanted, source.rows - used)
                 if taken:
-                    pieces.append(
-                        Piece(source=source.file.path, data=source.data, start=used, rows=taken)
-                    )
+                    pieces.append(source.piece(used, taken))
                 used += taken
                 wanted -= taken
                 if used == source.rows:
@@ -125,9 +140,23 @@ def read_footers(paths: Sequence[str]) -> list[Footer | str]:
 def _read_footer(path: str) -> Footer | str:
     try:
         with open_parquet(path) as file:
-            return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)
-    except (pa.ArrowException, OSError) as error:
-        return str(error).splitlines()[0]
+            rows, groups = file.metadata.num_rows, group_rows(file)
+            if rows != sum(groups) or min(groups, default=0) < 0:
+                return f"its footer names {rows} rows, and {sum(groups)} in its row groups"
+            return Footer(rows=rows, schema=file.schema_arrow)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        return first_line(error)
+
+
+def group_rows(file: pq.ParquetFile) -> list[int]:
+    """Return the number of rows of each row group."""
+    metadata = file.metadata
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the rest that Arrow's add to it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def carried_schema(

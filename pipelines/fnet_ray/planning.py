@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from fnet_ray.failures import own_error
 from fnet_ray.formats import Format
-from fnet_ray.inputs import InputFile
+from fnet_ray.inputs import InputFile, unreadable
 from fnet_ray.manifest import Manifest, Parameters
 from fnet_ray.markers import EMBEDDINGS
 from fnet_ray.model import PinnedModel
@@ -194,6 +195,27 @@ def plan_inputs(
     return manifest
 
 
+def mend_staged(manifest: Manifest, store: Store) -> None:
+    """Stage inputs anew whose staged copies are gone or damaged.
+
+    Raises:
+        InputError: Such an input cannot be read any more, or changed.
+    """
+    sources = (source for plan in manifest.plans for source in plan.sources)
+    staged = [source for source in sources if source.data not in ("", source.file.path)]
+    footers = read_footers([source.data for source in staged])
+    lost = [
+        source.file
+        for source, footer in zip(staged, footers, strict=True)
+        if not (isinstance(footer, Footer) and footer.rows == source.rows)
+    ]
+    column, id_column = manifest.parameters.column, manifest.parameters.id_column
+    found = stage_files(lost, store, column=column, id_column=id_column, on_this_node=False)
+    for error in found.values():
+        if isinstance(error, InputError):
+            raise error
+
+
 def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name}: {field.type}" for field in schema)
 
@@ -211,8 +233,7 @@ def _open_all(
         if isinstance(footer, Footer):
             yield file, path, footer
         else:
-            why = f"An input file cannot be read: {footer}. Received: {file.path}"
-            yield file, path, InputError(why)
+            yield file, path, unreadable(file, footer)
 
 
 def stage_files(
@@ -238,6 +259,7 @@ def stage_files(
     if not files:
         return {}
     import ray
+    from ray.exceptions import RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -250,5 +272,8 @@ def stage_files(
         except InputError as error:
             return error
 
-    staged = ray.get([stage_one.remote(file) for file in files])
+    try:
+        staged = ray.get([stage_one.remote(file) for file in files])
+    except RayTaskError as error:
+        raise own_error(error) from None
     return {file.path: found for file, found in zip(files, staged, strict=True)}

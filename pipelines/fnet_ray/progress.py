@@ -57,6 +57,7 @@ class Tally:
     done_shards: set[int] = field(default_factory=set)
     tokens: int = 0
     truncated: int = 0
+    damaged: int = 0
     devices: set[str] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
     _rows_before: int = 0
@@ -82,6 +83,7 @@ class Tally:
             self.devices.add(marker.work["device"])
             self.tokens += marker.work["tokens"]
             self.truncated += marker.work["truncated"]
+            self.damaged += marker.work.get("damaged", 0)  # earlier runs stopped over damage
 
     def snapshot(self, at_hand: Mapping[int, AtHand] | None = None) -> Progress:
         """Return the figures of this moment.

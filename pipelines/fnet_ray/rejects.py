@@ -13,6 +13,9 @@ from fnet_registry.errors import JobError, RejectsError
 PLACE = pa.schema([("id", pa.string()), ("source_file", pa.string()), ("source_row", pa.int64())])
 """Where a row comes from: its id (null without an id column), its file, its number there."""
 
+DAMAGED = "damaged"
+"""What the reason of a row begins with that a file's damage took."""
+
 REJECTS = PLACE.append(pa.field("reason", pa.string()))
 
 
@@ -27,6 +30,11 @@ def rejects_table(places: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
     chosen = places.take(pa.array(rows, pa.int64()))
     why = pa.array([reasons[row] for row in rows], pa.string())
     return chosen.append_column("reason", why).cast(REJECTS)
+
+
+def count_damaged(rejects: pa.Table) -> int:
+    """Return how many of some rejects a file's damage took."""
+    return sum(reason.startswith(DAMAGED) for reason in rejects["reason"].to_pylist())
 
 
 def without(table: pa.Table, rows: Mapping[int, str]) -> pa.Table:

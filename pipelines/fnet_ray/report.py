@@ -27,6 +27,8 @@ class Report:
     """Input rows: those embedded and those rejected."""
     embedded: int
     rejected: int
+    damaged: int
+    """Of those rejected: rows that could not be read."""
     truncated: int
     """Windows that lost tokens."""
     tokens: int
@@ -69,6 +71,7 @@ def make_report(store: Store, manifest: Manifest, tally: Tally) -> Report:
         rows=progress.done,
         embedded=progress.done - progress.rejects,
         rejected=progress.rejects,
+        damaged=tally.damaged,
         truncated=progress.truncated,
         tokens=progress.tokens,
         shards=progress.shards_done,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_ray.formats import Format, compression
-from fnet_ray.inputs import InputFile
+from fnet_ray.inputs import InputFile, check_unchanged, unreadable
+from fnet_ray.plan import Footer, first_line, read_footers
 from fnet_ray.readers import delimited, json_lines, text_lines
-from fnet_ray.readers.rows import UnreadableFileError
+from fnet_ray.readers.rows import Rows, UnreadableFileError
 from fnet_ray.store import Store
-from fnet_registry.errors import InputError
 
 _READERS = {
     Format.TEXT: text_lines.read,
@@ -46,19 +48,34 @@ def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) 
         InputError: The file is damaged as a whole, or has no such column.
     """
     name = staged_name(file, column, id_column)
-    if store.exists(name):
+    if store.exists(name) and isinstance(read_footers([store.path(name)])[0], Footer):
         return name
-    try:
-        schema, batches = _READERS[file.format](lambda: _open(file), column, id_column)
-        with store.create(name) as target, pq.ParquetWriter(target, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-    except (UnreadableFileError, pa.ArrowException, OSError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"An input file cannot be read: {reason}. Received: {file.path}"
-        ) from error
+    schema, batches = _read(file, column, id_column)
+    with store.create(name) as target, pq.ParquetWriter(target, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+        check_unchanged(file.path, size=file.size, version=file.version)
     return name
+
+
+def _read(file: InputFile, column: str, id_column: str | None) -> Rows:
+    """Call the reader, whose errors are the file's; those of the store are not."""
+    with _of_the_file(file):
+        schema, batches = _READERS[file.format](lambda: _open(file), column, id_column)
+
+    def checked() -> Iterator[pa.RecordBatch]:
+        with _of_the_file(file):
+            yield from batches
+
+    return schema, checked()
+
+
+@contextlib.contextmanager
+def _of_the_file(file: InputFile) -> Iterator[None]:
+    try:
+        yield
+    except (UnreadableFileError, pa.ArrowException, OSError, EOFError) as error:
+        raise unreadable(file, first_line(error)) from error
 
 
 def _open(file: InputFile) -> io.BufferedReader:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fnet_ray.audit import audit
 from fnet_ray.lease import Lease
 from fnet_ray.manifest import Manifest
-from fnet_ray.markers import read_markers
 from fnet_ray.progress import Tally
 from fnet_ray.store import open_store
 from fnet_registry.errors import OutputError
@@ -28,24 +29,30 @@ class Status:
     rejected: int
     shards: int
     shards_done: int
+    damage: Mapping[int, str]
+    """What is wrong with shards that were done; the same `embed` makes them anew."""
     tokens: int
     tracking_run: str | None
 
 
-def read_status(output: str | os.PathLike[str]) -> Status:
+def read_status(output: str | os.PathLike[str], *, check: bool = False) -> Status:
     """Return how far an output is.
 
     Args:
         output: The folder that a job writes to.
+        check: Whether to read every file and compare its digest, rather than its size alone.
 
     Raises:
-        OutputError: No job was begun there.
+        OutputError: No job was begun there, or its record is damaged.
     """
     store = open_store(output)
     manifest = Manifest.read(store)
     if manifest is None:
         raise OutputError(f"Expected the output of an embedding job. Received: {store.url}")
-    progress = Tally.of(manifest, read_markers(store)).snapshot()
+    findings = list(audit(store, manifest, digests=check))
+    damage = {finding.shard: finding.damage for finding in findings if finding.damage}
+    good = (finding.marker for finding in findings if finding.marker and not finding.damage)
+    progress = Tally.of(manifest, good).snapshot()
     holder = Lease.holder(store)
     finished = progress.shards_done == progress.shards
     return Status(
@@ -58,6 +65,7 @@ def read_status(output: str | os.PathLike[str]) -> Status:
         rejected=progress.rejects,
         shards=progress.shards,
         shards_done=progress.shards_done,
+        damage=damage,
         tokens=progress.tokens,
         tracking_run=manifest.tracking_run,
     )

@@ -66,6 +66,10 @@ class Store(Protocol):
         """Return the plain names of a folder's files, sorted; none for a missing folder."""
         ...
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of a folder's files, by plain name; none for a missing folder."""
+        ...
+
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
         ...
@@ -146,12 +150,13 @@ class LocalStore:
     def move(self, source: str, target: str) -> None:
         """Rename a file. Does nothing where an earlier call already did it."""
         destination = self.root / target
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.replace(self.root / source, destination)
-        except FileNotFoundError:
-            if not destination.exists():
-                raise
+        with writing(destination):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(self.root / source, destination)
+            except FileNotFoundError:
+                if not destination.exists():
+                    raise
         _sync_folder(destination.parent)
 
     def remove(self, name: str) -> None:
@@ -170,6 +175,14 @@ class LocalStore:
         except FileNotFoundError:
             return []
         return sorted(name for name in found if not name.startswith("."))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of a folder's files, by plain name."""
+        found = {}
+        for name in self.names(folder):
+            with contextlib.suppress(FileNotFoundError):  # moved since it was listed
+                found[name] = (self.root / folder / name).stat().st_size
+        return found
 
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
@@ -243,11 +256,15 @@ class ObjectStore:
 
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted."""
+        return sorted(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the bytes of a folder's files, by plain name."""
         try:
-            found = self.fs.ls(f"{self.root}/{folder}", detail=False)
+            found = self.fs.ls(f"{self.root}/{folder}", detail=True)
         except FileNotFoundError:
-            return []
-        return sorted(path.rsplit("/", 1)[-1] for path in found)
+            return {}
+        return {info["name"].rsplit("/", 1)[-1]: info["size"] or 0 for info in found}
 
     def exists(self, name: str) -> bool:
         """Return whether a file is there."""
@@ -257,16 +274,29 @@ class ObjectStore:
 @contextlib.contextmanager
 def _written_beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """Open a temporary file in the target's folder; at the end, wait until the disk holds it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                yield temporary, file
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Raise an OutputError where a disk is full, read-only or another's."""
     try:
-        with temporary.open("xb") as file:
-            yield temporary, file
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise OutputError(
+            "The output must be writable and have room; once it is so, the same command goes on. "
+            f"Received ({error.strerror or error}): {target}"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from fnet_ray.manifest import Manifest
 from fnet_ray.progress import Progress
 from fnet_ray.report import Report
 from fnet_ray.store import Store
+from fnet_registry.errors import LeaseError
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,11 @@ def tracked(
             manifest = replace(manifest, tracking_run=run.info.run_id)
             manifest.write(store)
             _log_start(run.info.run_id, manifest, store)
-        yield RunTracker(run_id=run.info.run_id), manifest
+        try:
+            yield RunTracker(run_id=run.info.run_id), manifest
+        except LeaseError:  # the run is the other driver's now: it stays as that one left it
+            mlflow.end_run(mlflow.get_run(run.info.run_id).info.status)
+            raise
 
 
 def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:

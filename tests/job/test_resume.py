@@ -9,18 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_ray.audit import audit, finish_commits
 from fnet_ray.lease import Lease
-from fnet_ray.markers import (
-    commit_shard,
-    finish_commits,
-    publish,
-    read_markers,
-    remove_leftovers,
-)
+from fnet_ray.manifest import Manifest, Parameters
+from fnet_ray.markers import Marker, commit_shard, publish, remove_leftovers
+from fnet_ray.plan import Plan
 from fnet_ray.progress import Progress
 from fnet_ray.store import LocalStore
 from fnet_registry import TextEncoder
@@ -44,6 +42,13 @@ def stop_after(shards: int):
     return stop
 
 
+def markers(output: Path) -> dict[int, Marker]:
+    store = LocalStore(root=output)
+    manifest = Manifest.read(store)
+    assert manifest
+    return {found.shard: found.marker for found in audit(store, manifest) if found.marker}
+
+
 @pytest.fixture
 def long_corpus(tmp_path: Path) -> Path:
     texts = [f"text number {i}" if i % 20 else None for i in range(ROWS)]
@@ -57,14 +62,14 @@ def test_a_stopped_job_goes_on_and_every_row_is_there_once(
     output = tmp_path / "out"
     with pytest.raises(StoppedError):
         fnet_ray.embed(preset_folder, long_corpus, output, on_progress=stop_after(1))
-    before = {marker.shard: marker for marker in read_markers(LocalStore(root=output))}
+    before = markers(output)
     assert 0 < len(before) < fnet_ray.read_status(output).shards
     assert fnet_ray.read_status(output).state == "stopped"
 
     report = fnet_ray.embed(preset_folder, long_corpus, output)
 
     assert (report.rows, report.rejected) == (ROWS, ROWS // 20)
-    after = {marker.shard: marker for marker in read_markers(LocalStore(root=output))}
+    after = markers(output)
     assert {shard: after[shard] for shard in before} == before
     found = pq.read_table(output / "embeddings").sort_by("source_row")
     rejected = pq.read_table(output / "rejects")["source_row"].to_pylist()
@@ -217,7 +222,15 @@ class TestFencing:
         marker = self.commit(store, b"data")
         [file] = marker.files
         store.move(file.name, file.staged)  # as if the worker had died between the two
-        assert list(finish_commits(store)) == [marker]
+        manifest = Manifest(
+            model="",
+            digest="",
+            encoding={},
+            parameters=Parameters(),
+            carried=pa.schema([]),
+            plans=(Plan(sources=(), rows=1, shard_rows=1),),
+        )
+        assert list(finish_commits(store, manifest)) == [marker]
         assert store.read(file.name) == b"data"
         publish(store, marker)
         assert store.read(file.name) == b"data"
@@ -249,6 +262,24 @@ class TestLease:
         store.write("run/lease/00000001.json", json.dumps(elsewhere).encode())
         with Lease(store):
             assert store.names("run/lease") == ["00000001.json", "00000002.json"]
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
+    def test_a_damaged_one_is_free(self, content: bytes, tmp_path: Path) -> None:
+        store = LocalStore(root=tmp_path)
+        store.write("run/lease/00000001.json", content)
+        store.write("run/lease/notes.txt", b"mine")
+        assert Lease.holder(store) is None
+        with Lease(store):
+            assert Lease.holder(store)
+
+    def test_a_driver_that_slept_sees_at_once_that_it_was_taken_for_dead(
+        self, tmp_path: Path
+    ) -> None:
+        store = LocalStore(root=tmp_path)
+        with Lease(store) as lease:  # its renewal sleeps for seconds yet
+            store.write("run/lease/00000002.json", b"{}")
+            with pytest.raises(LeaseError, match="took this one for dead"):
+                lease.check()
 
     def test_a_driver_that_was_taken_for_dead_stops(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

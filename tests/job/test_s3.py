@@ -11,8 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_ray.audit import audit
+from fnet_ray.damage import read_piece
+from fnet_ray.inputs import find_inputs
 from fnet_ray.lease import Lease
-from fnet_ray.markers import read_markers
+from fnet_ray.manifest import Manifest
+from fnet_ray.plan import Source
 from fnet_ray.store import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
@@ -77,7 +81,25 @@ def test_a_missing_object(bucket: str, preset_folder: Path) -> None:
         fnet_ray.embed(preset_folder, f"{bucket}/none.parquet", f"{bucket}/out")
 
 
-@pytest.mark.timeout(200)
+def test_an_object_that_was_replaced_is_not_read_as_the_one_planned(bucket: str) -> None:
+    store = open_store(f"{bucket}/replaced")
+    sink = pa.BufferOutputStream()
+    pq.write_table(table(TEXTS), sink)
+    data = sink.getvalue().to_pybytes()
+    store.write("a.parquet", data)
+    [file] = find_inputs(f"{bucket}/replaced")
+    piece = Source(file=file, data=file.path, rows=len(TEXTS)).piece(0, len(TEXTS))
+    assert read_piece(piece, "text", set(), places=set())["text"].to_pylist() == TEXTS
+
+    store.write("a.parquet", data.replace(b"quick brown", b"swift brown"))
+    with pytest.raises(InputError, match=r"Received a changed file: s3://"):
+        read_piece(piece, "text", set(), places=set())
+    store.remove("a.parquet")
+    with pytest.raises(InputError, match=r"Received a file that is gone: s3://"):
+        read_piece(piece, "text", set(), places=set())
+
+
+@pytest.mark.timeout(300)
 def test_a_job_from_and_to_a_bucket(
     bucket: str, registry_uri: str, preset_folder: Path, encoder: TextEncoder
 ) -> None:
@@ -89,14 +111,22 @@ def test_a_job_from_and_to_a_bucket(
     command = [FNET, "embed", preset_folder, f"{bucket}/in", output]
     subprocess.run(command, check=True, timeout=120)
 
-    status = fnet_ray.read_status(output)
-    assert (status.state, status.rows, status.rejected) == ("finished", 9, 2)
     store = open_store(output)
+    [name] = store.names("embeddings")
+    whole = store.read(f"embeddings/{name}")
+    store.write(f"embeddings/{name}", whole[: len(whole) // 2])
+    assert fnet_ray.read_status(output).damage.keys() == {0}
+    subprocess.run(command, check=True, timeout=120)
+
+    status = fnet_ray.read_status(output, check=True)
+    assert (status.state, status.rows, status.rejected) == ("finished", 9, 2)
     assert store.names("run/staging") == []
+    manifest = Manifest.read(store)
+    assert manifest
     found = pa.concat_tables(
         pq.read_table(pa.BufferReader(store.read(file.name)))
-        for marker in read_markers(store)
-        for file in marker.files
+        for finding in audit(store, manifest)
+        for file in (finding.marker.files if finding.marker else ())
         if file.name.startswith("embeddings/")
     )
     assert found["text"].to_pylist() == [*TEXTS, "a line"]

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fnet_ray.damage import read_rows
 from fnet_ray.formats import Format
 from fnet_ray.inputs import InputFile
 from fnet_ray.plan import Plan, Source
 from fnet_ray.progress import Progress
-from fnet_ray.stages.read import read_rows
 
 
 def source(path: str, rows: int) -> Source:

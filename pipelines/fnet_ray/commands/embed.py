@@ -15,7 +15,7 @@ from fnet_ray.report import Report
 from fnet_ray.tokens import LongText
 from fnet_ray.workers import WorkerRequest, parse_workers
 
-TERMINATED = 143
+PARTLY, TERMINATED = 1, 143
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rows.add_argument("--limit", type=int, metavar="N", help="embed the first N rows only")
     rows.add_argument("--reject-empty", action="store_true", help="reject texts of no characters")
     rows.add_argument(
-        "--skip-damaged", action="store_true", help="go on without files that cannot be read"
+        "--skip-damaged", action="store_true", help="leave out files that cannot be opened"
     )
     rows.add_argument(
         "--max-rejects", metavar="N|P%", help="stop when more rows than this are rejected"
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
             on_progress=bar,
         )
     _print_report(report)
-    return 0
+    return PARTLY if report.damaged else 0
 
 
 def _print_preview(found: Preview) -> None:
@@ -160,6 +160,8 @@ def _print_report(report: Report) -> None:
     print(f"embeddings  {report.output}/embeddings/*.parquet")
     if report.rejected:
         print(f"rejects     {report.output}/rejects/*.parquet ({report.rejected:,} rows, with why)")
+    if report.damaged:
+        print(f"damaged     {report.damaged:,} of these could not be read")
     if report.tracking_run:
         print(f"MLflow run  {report.tracking_run}")
 

@@ -6,24 +6,44 @@ import argparse
 import json
 from dataclasses import asdict
 
-from fnet_ray.status import read_status
+from fnet_ray.audit import take_back
+from fnet_ray.status import Status, read_status
+from fnet_ray.store import open_store
+
+DAMAGED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("output", help="the folder that the job writes to")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="read every file; take shards back that are not what was committed, to be made anew",
+    )
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    status = read_status(args.output)
+    status = read_status(args.output, check=args.check)
     if args.json:
         print(json.dumps(asdict(status), indent=1))
-        return 0
+    else:
+        _print(status)
+    if args.check and status.holder is None:
+        for shard in status.damage:
+            take_back(open_store(args.output), shard)
+    return DAMAGED if status.damage else 0
+
+
+def _print(status: Status) -> None:
     by = f" ({status.holder})" if status.holder else ""
     share = status.done / status.rows
     print(f"{status.state}{by}: {status.done:,} of {status.rows:,} rows ({share:.0%})")
     print(f"{status.shards_done:,} of {status.shards:,} shards, {status.rejected:,} rows rejected")
     print(f"with {status.model}")
-    return 0
+    for shard, what in status.damage.items():
+        print(f"shard {shard} is damaged: {what}")
+    if status.damage:
+        print("the same fnet embed makes damaged shards anew")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from fnet_ray.markers import EMBEDDINGS, REJECTS, Marker, commit_shard
 from fnet_ray.stages.message import unpack
 from fnet_ray.store import Store
+from fnet_registry.errors import JobError
 
 _USUAL_DICTIONARY = 1 << 20
 
@@ -30,7 +31,11 @@ class CommitShard:
         shard, tables = unpack(batch)
         work = tables["work"].to_pylist()[0]
         rejects = tables["rejects"]
-        assert work["embedded"] + rejects.num_rows == work["rows"], (shard, work)
+        if work["embedded"] + rejects.num_rows != work["rows"]:
+            raise JobError(
+                f"Every row of shard {shard} must be embedded or rejected. Received: "
+                f"{work['rows']} rows, {work['embedded']} embedded, {rejects.num_rows} rejected"
+            )
         files = {EMBEDDINGS: self._file(shard, tables["embeddings"])}
         if rejects.num_rows:
             files[REJECTS] = self._file(shard, rejects)

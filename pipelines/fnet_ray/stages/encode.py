@@ -15,7 +15,7 @@ from fnet_ray.attempts import Attempt
 from fnet_ray.isolation import IsolatingEncoder
 from fnet_ray.live import Notes
 from fnet_ray.model import SharedModel
-from fnet_ray.rejects import rejects_table, without
+from fnet_ray.rejects import count_damaged, rejects_table, without
 from fnet_ray.stages.message import pack, unpack
 from fnet_ray.store import Store
 from fnet_ray.tokens import Windows
@@ -86,6 +86,7 @@ class EncodeShard:
             "embedded": read - len(reasons),
             "windows": len(windows.tokens),
             "tokens": len(windows.tokens.values),
+            "damaged": count_damaged(tables["rejects"]),
             "truncated": int(windows.tokens.truncated.sum()),
             "seconds": time.perf_counter() - started,
             **self._worker.to_dict(),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.ipc
 
+from fnet_registry.errors import JobError
+
 
 def pack(shard: int, tables: Mapping[str, pa.Table]) -> pa.Table:
     """Put a shard's tables into one row.
@@ -25,8 +27,13 @@ def pack(shard: int, tables: Mapping[str, pa.Table]) -> pa.Table:
 
 
 def unpack(batch: pa.Table) -> tuple[int, dict[str, pa.Table]]:
-    """Return a shard's number and tables, which view the message's memory."""
-    assert batch.num_rows == 1
+    """Return a shard's number and tables, which view the message's memory.
+
+    Raises:
+        JobError: The engine put shards together.
+    """
+    if batch.num_rows != 1:
+        raise JobError(f"A message must be one shard. Received: {batch.num_rows}")
     tables = {
         name: pa.ipc.open_stream(batch[name][0].as_buffer()).read_all()
         for name in batch.column_names

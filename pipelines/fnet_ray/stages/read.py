@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from fnet_ray.damage import invalid_values, read_piece
 from fnet_ray.ids import id_texts
-from fnet_ray.plan import Piece, open_texts
+from fnet_ray.plan import Piece
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_ray.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.message import pack
@@ -18,7 +20,6 @@ from fnet_ray.tokens import Windowing, load_tokenizer, make_windows
 from fnet_registry.errors import InputError
 
 LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
-BATCH_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class ReadShard:
         rows = pa.concat_tables([self._carry(piece, raw) for piece, raw in read])
         places = pa.concat_tables([self._places(piece, raw) for piece, raw in read])
 
-        texts, unusable = self._texts([raw for _, raw in read])
+        invalid = self._invalid(rows)
+        texts, unusable = self._texts([raw for _, raw in read], invalid)
         rejects = [rejects_table(places, unusable)]
         rows, places = without(rows, unusable), without(places, unusable)
 
@@ -64,16 +66,9 @@ class ReadShard:
         )
 
     def _read(self, piece: Piece) -> pa.Table:
-        with open_texts(piece.data, self.column) as file:
-            wanted = {self.column, self.id_column, *self.carried.names, ROW, REJECT}
-            columns = [name for name in file.schema_arrow.names if name in wanted]
-            rows = read_rows(file, piece.start, piece.rows, columns)
-        if rows.num_rows != piece.rows:
-            raise InputError(
-                f"An input must not change while it is read; expected {piece.rows} rows from "
-                f"{piece.start} on. Received {rows.num_rows} in: {piece.source}"
-            )
-        return rows
+        places = {ROW} | ({self.id_column} if self.id_column else set())
+        others = places | {REJECT, *self.carried.names}
+        return read_piece(piece, self.column, others, places=places)
 
     def _carry(self, piece: Piece, raw: pa.Table) -> pa.Table:
         """Return the carried columns; one that this file lacks is null."""
@@ -88,15 +83,38 @@ class ReadShard:
     def _places(self, piece: Piece, raw: pa.Table) -> pa.Table:
         count = raw.num_rows
         numbers = pa.array(range(piece.start, piece.start + count), pa.int64())
-        ids = id_texts(raw[self.id_column]) if self.id_column else None
+        if ROW in raw.column_names:
+            numbers = pc.call_function("coalesce", [raw[ROW], numbers])
         columns = [
-            pa.nulls(count, pa.string()) if ids is None else ids,
+            self._ids(raw),
             pa.repeat(pa.scalar(piece.source), count),
-            raw[ROW] if ROW in raw.column_names else numbers,
+            numbers,
         ]
         return pa.table(columns, schema=PLACE)
 
-    def _texts(self, tables: list[pa.Table]) -> tuple[list[str], dict[int, str]]:
+    def _ids(self, raw: pa.Table) -> pa.Array | pa.ChunkedArray:
+        if self.id_column not in raw.column_names:
+            return pa.nulls(raw.num_rows, pa.string())
+        ids = id_texts(raw[self.id_column])
+        invalid = invalid_values(ids)
+        if not invalid:
+            return ids
+        kept = np.ones(len(ids), dtype=bool)
+        kept[invalid] = False
+        return pc.call_function("if_else", [pa.array(kept), ids, pa.scalar(None, ids.type)])
+
+    def _invalid(self, rows: pa.Table) -> dict[int, str]:
+        """Return the rows with a value that no reader of the output could read, with why."""
+        return {
+            row: f"the column {name!r} holds no valid {rows[name].type}"
+            for name in rows.column_names
+            if name != self.column
+            for row in invalid_values(rows[name])
+        }
+
+    def _texts(
+        self, tables: list[pa.Table], invalid: Mapping[int, str]
+    ) -> tuple[list[str], dict[int, str]]:
         """Return the usable texts, and the reasons of the other rows by their index."""
         texts: list[str] = []
         reasons: dict[int, str] = {}
@@ -108,6 +126,8 @@ class ReadShard:
             for text, reason in zip(decode_texts(table[self.column]), known, strict=True):
                 if reason is not None:
                     reasons[row] = reason
+                elif row in invalid:
+                    reasons[row] = invalid[row]
                 elif isinstance(text, str) and not self._is_refused(text):
                     texts.append(text)
                 else:
@@ -143,33 +163,6 @@ def _why_refused(text: str | bytes | None) -> str:
 
 def _is_too_large(text: str) -> bool:
     return len(text) > LARGEST_TEXT // 4 and len(text.encode()) > LARGEST_TEXT
-
-
-def read_rows(file: pq.ParquetFile, start: int, rows: int, columns: list[str]) -> pa.Table:
-    """Read a run of rows, touching only the row groups that hold them.
-
-    Args:
-        file: The Parquet file.
-        start: First row, from 0.
-        rows: Number of rows.
-        columns: Names of the columns.
-    """
-    groups, first, end = [], 0, 0
-    for group in range(file.metadata.num_row_groups):
-        begin, end = end, end + file.metadata.row_group(group).num_rows
-        if end > start and begin < start + rows:
-            first = first if groups else begin
-            groups.append(group)
-    skip, batches = start - first, []
-    for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns):
-        part = batch.slice(skip, rows)
-        skip = max(0, skip - batch.num_rows)
-        rows -= part.num_rows
-        if part.num_rows:
-            batches.append(part)
-        if not rows:
-            break
-    return pa.Table.from_batches(batches)
 
 
 def decode_texts(column: pa.ChunkedArray) -> list[str | bytes | None]:
