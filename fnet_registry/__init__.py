@@ -4,6 +4,8 @@ The names below are loaded on first use, so that importing the package costs not
 backbone and its layers bring Keras with them, and only they and the encoder bring torch.
 """
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fnet_registry.lazy import lazy_names
@@ -40,3 +42,7 @@ if TYPE_CHECKING:
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
+
+if "keras" in sys.modules:
+    # `keras.models.load_model` finds registered classes alone, and this import registers ours.
+    import_module("fnet_registry.backbone")

@@ -5,21 +5,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-import numpy as np
-
+from fnet_registry.backbone_layers import make_layers
 from fnet_registry.errors import ConfigError
+from fnet_registry.inputs import check_ids
 from fnet_registry.keras_backend import keras, ops
-from fnet_registry.layers import FNetEncoder, PositionEmbedding
+from fnet_registry.layers import FNetEncoder
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS, BuiltInPreset
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.handle import Handle
 from fnet_registry.presets.kerashub import check_policy
 from fnet_registry.presets.writing import write_checkpoint
-
-_LAYER_NORM_EPSILON = 1e-12
-_INITIALIZER_STDDEV = 0.02
+from fnet_registry.variables import as_viewed_array, named_variables
 
 
 class Backbone(keras.Model):
@@ -52,12 +49,16 @@ class Backbone(keras.Model):
             FetchError: If a hub does not deliver.
             PresetError: If what it names is no usable FNet preset.
         """
+        # Here, so that a served model needs none of what talks to hubs.
+        from fnet_registry.presets.fetch import fetch
+
         folder = fetch(preset, weights=load_weights)
         backbone = build_backbone(folder.path, load_weights=load_weights, **kwargs)
         backbone.preset_handle = folder.handle
         return backbone
 
 
+@keras.saving.register_keras_serializable(package="fnet_registry")
 class FNetBackbone(Backbone):
     """An FNet encoder network: embeddings, Fourier mixing layers and a pooler.
 
@@ -67,7 +68,7 @@ class FNetBackbone(Backbone):
 
     The inputs are `{"token_ids", "segment_ids"}`, integers of shape `(batch, sequence)`. The
     outputs are `{"sequence_output", "pooled_output"}` of shapes `(batch, sequence, hidden)` and
-    `(batch, hidden)`.
+    `(batch, hidden)`. The layers are attributes under KerasHub's names.
 
     Args:
         vocabulary_size: Rows of the token embedding table.
@@ -79,16 +80,40 @@ class FNetBackbone(Backbone):
         num_segments: Rows of the segment table.
         dtype: A dtype name or `keras.DTypePolicy`. Normalisation and mixing are computed in
             float32 whatever it says.
+        pooler: False leaves out the pooler and `pooled_output`, as Transformers does under
+            `add_pooling_layer=False`.
         name: The model's name in Keras.
         trainable: Whether training changes the weights.
 
     Raises:
         ConfigError: If a size is impossible. `max_sequence_length=None` is refused: the position
             table is made before the model sees an input, so its length must be said.
+        TokensError: In a call, if the input is longer than the position table, or an id lies
+            outside its table. Ids are looked at on torch and the CPU alone.
     """
 
     presets = MappingProxyType(BUILT_IN_PRESETS)
     preset_handle: Handle | None = None
+    cls_token_index = 0
+
+    vocabulary_size: int
+    num_layers: int
+    hidden_dim: int
+    intermediate_dim: int
+    dropout: float
+    max_sequence_length: int
+    num_segments: int
+    pooler: bool = True
+
+    token_embedding: Any
+    position_embedding: Any
+    segment_embedding: Any
+    embeddings_add: Any
+    embeddings_layer_norm: Any
+    embedding_projection: Any
+    embeddings_dropout: Any
+    transformer_layers: list[FNetEncoder]
+    pooled_dense: Any
 
     def __init__(
         self,
@@ -101,6 +126,7 @@ class FNetBackbone(Backbone):
         num_segments: int = 4,
         dtype: Any = None,
         *,
+        pooler: bool = True,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -117,81 +143,87 @@ class FNetBackbone(Backbone):
             dropout=dropout,
             max_sequence_length=max_sequence_length,
             num_segments=num_segments,
+            pooler=pooler,
         )
-        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        layers = _make_layers(config, policy)
+        policy = keras.dtype_policies.get(dtype)
+        layers = make_layers(config, policy)
+        encoders = [layers.pop(f"f_net_layer_{index}") for index in range(num_layers)]
 
         token_ids = keras.Input(shape=(None,), dtype="int32", name="token_ids")
         segment_ids = keras.Input(shape=(None,), dtype="int32", name="segment_ids")
         tokens = layers["token_embedding"](token_ids)
-        x = layers["embeddings_add"](
-            [
-                tokens,
-                layers["position_embedding"](tokens),
-                layers["segment_embedding"](segment_ids),
-            ]
-        )
+        positions = layers["position_embedding"](tokens)
+        x = layers["embeddings_add"]([tokens, positions, layers["segment_embedding"](segment_ids)])
         x = layers["embeddings_layer_norm"](x)
-        x = layers["embeddings_dropout"](x)
         x = layers["embedding_projection"](x)
-        for index in range(config.num_layers):
-            x = layers[f"f_net_layer_{index}"](x)
-        sequence_output = x
-        pooled_output = layers["pooled_dense"](sequence_output[:, 0, :])
+        x = layers["embeddings_dropout"](x)
+        for encoder in encoders:
+            x = encoder(x)
+        outputs = {"sequence_output": x}
+        if pooler:
+            outputs["pooled_output"] = layers["pooled_dense"](x[:, self.cls_token_index, :])
 
         super().__init__(
             inputs={"token_ids": token_ids, "segment_ids": segment_ids},
-            outputs={"sequence_output": sequence_output, "pooled_output": pooled_output},
+            outputs=outputs,
             name=name,
             trainable=trainable,
         )
         self.dtype_policy = policy
         self.fnet_config = config
-        self.token_embedding = layers["token_embedding"]
+        for attribute, value in {**config.to_dict(), **layers}.items():
+            setattr(self, attribute, value)
+        self.transformer_layers = encoders
+        self.pooled_dense = layers.get("pooled_dense")
 
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the token embedding table."""
-        return self.fnet_config.vocabulary_size
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> dict[str, Any]:
+        """Runs the model.
 
-    @property
-    def num_layers(self) -> int:
-        """Number of encoder layers."""
-        return self.fnet_config.num_layers
+        Args:
+            inputs: `token_ids` and `segment_ids`, integers of shape `(batch, sequence)`.
+            training: True applies the dropout.
+            mask: Not looked at: FNet mixes every position.
 
-    @property
-    def hidden_dim(self) -> int:
-        """Width of every position's vector."""
-        return self.fnet_config.hidden_dim
+        Returns:
+            `sequence_output` and, with a pooler, `pooled_output`.
 
-    @property
-    def intermediate_dim(self) -> int:
-        """Width inside the feed-forward blocks."""
-        return self.fnet_config.intermediate_dim
+        Raises:
+            TokensError: As the class says.
+        """
+        if keras.config.backend() == "torch":
+            self._check_ids(inputs)
+        return super().call(inputs, training=training, mask=mask)
 
-    @property
-    def dropout(self) -> float:
-        """Share of values dropped in training."""
-        return self.fnet_config.dropout
+    def _check_ids(self, inputs: Any) -> None:
+        import torch
 
-    @property
-    def max_sequence_length(self) -> int:
-        """Rows of the position table."""
-        return self.fnet_config.max_sequence_length
-
-    @property
-    def num_segments(self) -> int:
-        """Rows of the segment table."""
-        return self.fnet_config.num_segments
+        if torch.compiler.is_compiling() or not isinstance(inputs, Mapping):
+            return
+        rows = {"token_ids": self.vocabulary_size, "segment_ids": self.num_segments}
+        for name in [name for name in rows if name in inputs]:
+            ids: Any = ops.convert_to_tensor(inputs[name])
+            # A look at the values of another device would make it wait.
+            if ids.device.type == "cpu":
+                check_ids(name, ids, rows[name])
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "dtype": keras.dtype_policies.serialize(self._policies()),
             **self.fnet_config.to_dict(),
         }
+
+    def _policies(self) -> keras.DTypePolicy:
+        """The dtype policy; once layers were quantised, with theirs by their paths."""
+        policy_map = keras.dtype_policies.DTypePolicyMap
+        quantised = [layer for layer in self._flatten_layers() if layer.quantization_mode]
+        if not quantised or isinstance(self.dtype_policy, policy_map):
+            return self.dtype_policy
+        return policy_map(
+            self.dtype_policy, {layer.path: layer.dtype_policy for layer in quantised}
+        )
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
@@ -204,21 +236,7 @@ class FNetBackbone(Backbone):
 
         Where LoRA is enabled, a tensor of the merged weights stands for the variable.
         """
-        embedding = self.get_layer("embedding_projection")
-        variables = {
-            "token_embedding": self.token_embedding.embeddings,
-            "position_embedding": self.get_layer("position_embedding").position_embeddings,
-            "segment_embedding": self.get_layer("segment_embedding").embeddings,
-            **_norm_variables("embedding_norm", self.get_layer("embeddings_layer_norm")),
-            **_dense_variables("embedding_projection", embedding),
-        }
-        for index in range(self.num_layers):
-            layer, encoder = f"layers.{index}", self.get_layer(f"f_net_layer_{index}")
-            variables |= _norm_variables(f"{layer}.mixing_norm", encoder.mixing_layer_norm)
-            variables |= _dense_variables(f"{layer}.intermediate", encoder.intermediate_dense)
-            variables |= _dense_variables(f"{layer}.output", encoder.output_dense)
-            variables |= _norm_variables(f"{layer}.output_norm", encoder.output_layer_norm)
-        return variables | _dense_variables("pooler", self.get_layer("pooled_dense"))
+        return named_variables(self)
 
     def to_checkpoint(self, tokenizer_proto: bytes | None = None) -> Checkpoint:
         """The model as data; on torch and the CPU the arrays view the model's own tensors.
@@ -234,7 +252,7 @@ class FNetBackbone(Backbone):
             check_policy(layer.dtype_policy.name)
         return Checkpoint(
             config=self.fnet_config,
-            arrays={name: _view(values) for name, values in self.tensors().items()},
+            arrays={name: as_viewed_array(values) for name, values in self.tensors().items()},
             tokenizer_proto=tokenizer_proto,
             dtype=self.dtype_policy.name,
         )
@@ -275,85 +293,3 @@ def build_backbone(
         for name, variable in backbone.tensors().items():
             variable.assign(checkpoint.arrays[name])
     return backbone
-
-
-def _make_layers(config: FNetConfig, policy: keras.DTypePolicy) -> dict[str, keras.layers.Layer]:
-    """Every layer by its name, which is KerasHub's."""
-
-    def initializer() -> Any:
-        return keras.initializers.TruncatedNormal(stddev=_INITIALIZER_STDDEV)
-
-    layers: list[keras.layers.Layer] = [
-        keras.layers.ReversibleEmbedding(
-            config.vocabulary_size,
-            config.hidden_dim,
-            embeddings_initializer=initializer(),
-            dtype=policy,
-            name="token_embedding",
-        ),
-        PositionEmbedding(
-            config.max_sequence_length,
-            initializer=initializer(),
-            dtype=policy,
-            name="position_embedding",
-        ),
-        keras.layers.Embedding(
-            config.num_segments,
-            config.hidden_dim,
-            embeddings_initializer=initializer(),
-            dtype=policy,
-            name="segment_embedding",
-        ),
-        keras.layers.Add(dtype=policy, name="embeddings_add"),
-        keras.layers.LayerNormalization(
-            epsilon=_LAYER_NORM_EPSILON, dtype="float32", name="embeddings_layer_norm"
-        ),
-        keras.layers.Dropout(config.dropout, dtype=policy, name="embeddings_dropout"),
-        keras.layers.Dense(
-            config.hidden_dim,
-            kernel_initializer=initializer(),
-            dtype=policy,
-            name="embedding_projection",
-        ),
-        *(
-            FNetEncoder(
-                config.intermediate_dim,
-                dropout=config.dropout,
-                activation=_gelu_tanh,
-                layer_norm_epsilon=_LAYER_NORM_EPSILON,
-                kernel_initializer=initializer(),
-                dtype=policy,
-                name=f"f_net_layer_{index}",
-            )
-            for index in range(config.num_layers)
-        ),
-        keras.layers.Dense(
-            config.hidden_dim,
-            activation="tanh",
-            kernel_initializer=initializer(),
-            dtype=policy,
-            name="pooled_dense",
-        ),
-    ]
-    return {layer.name: layer for layer in layers}
-
-
-@keras.saving.register_keras_serializable(package="fnet_registry", name="gelu_tanh")
-def _gelu_tanh(x: Any) -> Any:
-    return ops.gelu(x, approximate=True)
-
-
-def _norm_variables(part: str, layer: Any) -> dict[str, keras.Variable]:
-    return {f"{part}.gamma": layer.gamma, f"{part}.beta": layer.beta}
-
-
-def _dense_variables(part: str, layer: Any) -> dict[str, keras.Variable]:
-    return {f"{part}.kernel": layer.kernel, f"{part}.bias": layer.bias}
-
-
-def _view(values: Any) -> np.ndarray:
-    if keras.config.backend() == "torch":
-        from fnet_registry.engine.arrays import as_array
-
-        return as_array(getattr(values, "value", values))
-    return np.asarray(ops.convert_to_numpy(values))

@@ -7,6 +7,7 @@ FNetError
 │   ├── WeightsError       its tensors are missing, misshapen, damaged or not finite
 │   └── TokenizerError     its SentencePiece model is missing or unusable
 ├── TextError              an input row that is not a text, or too long where that is refused
+├── TokensError            token ids that a model does not take: too many, or in none of its tables
 ├── ModelError             a saved or registered model that cannot be used as asked
 │   ├── FormatError            its data folder is none, or of a format this code does not read
 │   └── ProbeError             this machine does not compute the vectors it was saved with
@@ -54,6 +55,10 @@ class TokenizerError(PresetError):
 
 class TextError(FNetError, ValueError):
     """An input row that is not a text, or too long where that is refused."""
+
+
+class TokensError(FNetError, ValueError):
+    """Token ids that a model does not take: too many, or outside its tables."""
 
 
 class ModelError(FNetError, ValueError):

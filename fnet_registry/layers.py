@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet_registry.fourier import fourier_mixing
+from fnet_registry.inputs import check_length
 from fnet_registry.keras_backend import keras, ops
 
 
@@ -40,9 +41,15 @@ class PositionEmbedding(keras.layers.Layer):
 
         Returns:
             Tensor of the same shape: the same vectors for every member of the batch.
+
+        Raises:
+            TokensError: If the input is longer than the table.
         """
+        length = inputs.shape[1]
+        if length is not None:
+            check_length(length, self.sequence_length)
         table: Any = ops.convert_to_tensor(self.position_embeddings)
-        return ops.broadcast_to(table[: inputs.shape[1]], ops.shape(inputs))
+        return ops.broadcast_to(table[:length], ops.shape(inputs))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's own shape."""
@@ -100,20 +107,20 @@ class FNetEncoder(keras.layers.Layer):
             input_shape: `(batch, sequence, hidden)`.
         """
         hidden_dim = input_shape[-1]
-        inner_shape = (*input_shape[:-1], self.intermediate_dim)
-        self.mixing_layer_norm = self._norm("mixing_layer_norm")
-        self.intermediate_dense = self._dense(
+        # KerasHub's order and private names: `get_weights` and `.weights.h5` files follow them.
+        self._mixing_layer_norm = self._norm("mixing_layer_norm")
+        self._mixing_layer_norm.build(input_shape)
+        self._output_layer_norm = self._norm("output_layer_norm")
+        self._output_layer_norm.build(input_shape)
+        self._intermediate_dense = self._dense(
             self.intermediate_dim, "intermediate_dense", activation=self.activation
         )
-        self.output_dense = self._dense(hidden_dim, "output_dense")
-        self.output_dropout = keras.layers.Dropout(
+        self._intermediate_dense.build(input_shape)
+        self._output_dense = self._dense(hidden_dim, "output_dense")
+        self._output_dense.build((*input_shape[:-1], self.intermediate_dim))
+        self._output_dropout = keras.layers.Dropout(
             self.dropout, dtype=self.dtype_policy, name="output_dropout"
         )
-        self.output_layer_norm = self._norm("output_layer_norm")
-        self.mixing_layer_norm.build(input_shape)
-        self.intermediate_dense.build(input_shape)
-        self.output_dense.build(inner_shape)
-        self.output_layer_norm.build(input_shape)
 
     def _norm(self, name: str) -> keras.layers.LayerNormalization:
         # In float32 under every policy: what comes in is a sum that half precision overflows.
@@ -143,10 +150,10 @@ class FNetEncoder(keras.layers.Layer):
         Returns:
             Tensor of the same shape, in the layer's compute dtype.
         """
-        mixed = self.mixing_layer_norm(ops.cast(inputs, "float32") + fourier_mixing(inputs))
-        block = self.output_dense(self.intermediate_dense(mixed))
-        block = self.output_dropout(block, training=training)
-        outputs = self.output_layer_norm(mixed + ops.cast(block, "float32"))
+        mixed = self._mixing_layer_norm(ops.cast(inputs, "float32") + fourier_mixing(inputs))
+        block = self._output_dense(self._intermediate_dense(mixed))
+        block = self._output_dropout(block, training=training)
+        outputs = self._output_layer_norm(mixed + ops.cast(block, "float32"))
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -1,10 +1,12 @@
 """Tiny real models, shared by all tests."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from fnet_registry import TextEncoder
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -22,6 +24,17 @@ def data_folder() -> Path:
 def preset_folder() -> Path:
     """A KerasHub preset: 2 layers, hidden 32, 64 positions, 1,000 pieces."""
     return DATA / "kerashub"
+
+
+@pytest.fixture(scope="session")
+def poolerless_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As Transformers saves an `FNetModel(config, add_pooling_layer=False)`."""
+    folder = tmp_path_factory.mktemp("presets") / "poolerless"
+    shutil.copytree(data_folder / "transformers_base", folder)
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: values for name, values in tensors.items() if not name.startswith("pooler.")}
+    save_file(kept, folder / "model.safetensors")
+    return folder
 
 
 @pytest.fixture(scope="session")

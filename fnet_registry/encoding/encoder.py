@@ -23,6 +23,7 @@ from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
+from fnet_registry.inputs import check_length
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
 
@@ -187,6 +188,10 @@ class TextEncoder:
                 f"`sequence_length` must be at most {longest}, the model's maximum."
                 f" Received: {config.sequence_length}"
             )
+        if config.pooling == "pooled" and not checkpoint.config.pooler:
+            raise ConfigError(
+                "`pooling` must be 'mean' or 'cls' for a model without a pooler. Received: 'pooled'"
+            )
         if checkpoint.tokenizer_proto is None:
             raise TokenizerError(
                 "A text encoder needs a preset with a SentencePiece model,"
@@ -302,7 +307,11 @@ class TextEncoder:
 
         Returns:
             Float32 array of shape `(texts, dim)`.
+
+        Raises:
+            TokensError: If they were packed for a longer sequence length than this encoder's.
         """
+        check_length(int(tokens.lengths.max(initial=1)), self.config.sequence_length)
         step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         for start in range(0, len(tokens), step):

@@ -1,6 +1,7 @@
 """FNet's SentencePiece tokenizer, with special pieces found by name and never made from text."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -126,14 +127,19 @@ class FNetTokenizer:
         return self._processor.encode(list(texts), out_type=int, num_threads=num_threads)
 
     def detokenize(self, ids: Sequence[int]) -> str:
-        """Ids to text.
+        """Ids to text, as the model itself decodes them: control pieces leave no trace.
 
         Raises:
             TokenizerError: If an id lies outside the vocabulary.
         """
         for index in ids:
             self.id_to_token(index)
-        return self._processor.decode(list(ids))
+        return self._decoder.decode(list(ids))
+
+    @cached_property
+    def _decoder(self) -> sentencepiece.SentencePieceProcessor:
+        """The model with its specials typed as they came, which shows those that are text."""
+        return sentencepiece.SentencePieceProcessor(model_proto=self.proto)
 
 
 def check_is_list(texts: Sequence[str]) -> None:

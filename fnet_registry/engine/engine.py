@@ -18,6 +18,7 @@ from fnet_registry.engine.mixing import (
 )
 from fnet_registry.engine.products import FULL_SPEED_ROWS
 from fnet_registry.errors import ConfigError
+from fnet_registry.inputs import check_tokens
 from fnet_registry.presets.checkpoint import Checkpoint
 
 ComputeDtype = Literal["float32", "bfloat16"]
@@ -110,12 +111,13 @@ class Engine:
         size = (FULL_SPEED_ROWS // length, length)
         ids = torch.randint(self.config.vocabulary_size, size, generator=seeded)
         x = self._first_layers(self.config.num_layers, ids, torch.zeros_like(ids))
-        self._dense["pooler"](x[:, 0], "tanh")
+        if self.config.pooler:
+            self._dense["pooler"](x[:, 0], "tanh")
 
     @torch.inference_mode()
     def forward(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Runs the whole model.
 
         Args:
@@ -124,10 +126,13 @@ class Engine:
 
         Returns:
             The sequence output `(batch, sequence, hidden)` and the pooled output
-            `(batch, hidden)`, in float32.
+            `(batch, hidden)`, in float32; None for the latter where there is no pooler.
+
+        Raises:
+            TokensError: If they are none that the model has a vector for, here and below.
         """
         sequences = self.sequence_outputs(token_ids, segment_ids)
-        return sequences, self.pooled_outputs(sequences[:, 0])
+        return sequences, self.pooled_outputs(sequences[:, 0]) if self.config.pooler else None
 
     @torch.inference_mode()
     def sequence_outputs(
@@ -196,7 +201,12 @@ class Engine:
 
         Returns:
             Float32 tensor of the same shape.
+
+        Raises:
+            ConfigError: If the model has no pooler.
         """
+        if not self.config.pooler:
+            raise ConfigError("Pooled outputs need a model with a pooler. Received: one without")
         pooler = self._dense["pooler"]
         together = self.device.type != "cpu" or pooler.keeps_rows("tanh")
         rows = [first] if together else first.split(1)
@@ -208,6 +218,7 @@ class Engine:
         """What the last layer receives, group by group; the last group may end in filler."""
         if segment_ids is None:
             segment_ids = torch.zeros_like(token_ids)
+        check_tokens(self.config, token_ids, segment_ids)
         groups = (self._groups(ids) for ids in (token_ids, segment_ids))
         for group in zip(*groups, strict=True):
             yield self._first_layers(self.config.num_layers - 1, *group)

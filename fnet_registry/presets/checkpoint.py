@@ -100,20 +100,32 @@ def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: An
         weights: False leaves the arrays out and needs no weights file.
         **overrides: Fields of `FNetConfig` that replace the folder's own.
 
+    Returns:
+        The model. Whether a Transformers checkpoint has a pooler only its weights tell.
+
     Raises:
         PresetError: If the folder holds no usable FNet preset; the message says what is wrong.
     """
     folder = Path(folder)
     known = preset_format(folder)
-    config, dtype = known.parse_config(read_json(folder / kerashub.CONFIG_FILE))
-    config = replace(config, **overrides)
+    saved, dtype = known.parse_config(read_json(folder / kerashub.CONFIG_FILE))
+    config = replace(saved, **overrides)
     arrays: dict[str, np.ndarray] = {}
     if weights:
         stored = known.describe_weights(folder)
-        arrays = read_tensors(config, stored, known.layout(config, stored))
+        layout = known.layout(config, stored)
+        if not saved.pooler or "pooler.kernel" not in layout:
+            config = _without_pooler(config, asked_for=overrides.get("pooler"))
+        arrays = read_tensors(config, stored, layout)
     return Checkpoint(
         config=config, arrays=arrays, tokenizer_proto=_read_vocabulary(folder), dtype=dtype
     )
+
+
+def _without_pooler(config: FNetConfig, *, asked_for: bool | None) -> FNetConfig:
+    if asked_for:
+        raise ConfigError("`pooler` must be False for a preset that holds none. Received: True")
+    return replace(config, pooler=False)
 
 
 def _read_vocabulary(folder: Path) -> bytes | None:

@@ -24,9 +24,11 @@ class FNetConfig:
         dropout: Share of values dropped in training, in [0, 1).
         max_sequence_length: Rows of the position table: the longest input, in tokens.
         num_segments: Rows of the segment table.
+        pooler: Whether there is a pooler; KerasHub's always has one.
 
     Raises:
-        ConfigError: If a size is not a positive integer or the dropout is no probability.
+        ConfigError: If a size is not a positive integer, the dropout is no probability, or
+            `pooler` is neither True nor False.
     """
 
     vocabulary_size: int
@@ -36,6 +38,7 @@ class FNetConfig:
     dropout: float = 0.1
     max_sequence_length: int = 512
     num_segments: int = 4
+    pooler: bool = True
 
     def __post_init__(self) -> None:
         for name in _SIZES:
@@ -55,6 +58,8 @@ class FNetConfig:
                 f"`dropout` must be a number in [0, 1), for example 0.1. Received: {rate!r}"
             )
         object.__setattr__(self, "dropout", float(rate))
+        if not isinstance(self.pooler, bool):
+            raise ConfigError(f"`pooler` must be True or False. Received: {self.pooler!r}")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -75,8 +80,11 @@ class FNetConfig:
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
-        """The sizes under KerasHub's argument names."""
-        return asdict(self)
+        """The sizes under KerasHub's argument names; `pooler` only where there is none."""
+        values = asdict(self)
+        if self.pooler:
+            del values["pooler"]
+        return values
 
 
 _REQUIRED = ("vocabulary_size", "num_layers", "hidden_dim", "intermediate_dim")

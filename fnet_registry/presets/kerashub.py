@@ -17,6 +17,8 @@ WEIGHTS_INDEX_FILE = "model.weights.json"
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "assets/tokenizer/vocabulary.spm"
 BACKBONE_CLASS = "FNetBackbone"
+# Ours, beside KerasHub's own keys, which it does not mind: false where the pooler stored is none.
+POOLER_KEY = "pooler"
 
 # Keras up to 2.13 kept a model's layers under the second name.
 _LAYER_GROUPS = ("layers/", "_layer_checkpoint_dependencies/")
@@ -64,6 +66,7 @@ def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     values = document.get("config")
     if not isinstance(values, dict):
         raise ConfigError(f"`config` must be a JSON object. Received: {values!r}")
+    values = {**values, "pooler": document.get(POOLER_KEY, True)}
     return FNetConfig.from_mapping(values), _policy_name(values.get("dtype"))
 
 
@@ -129,7 +132,7 @@ def _below_layers(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor
 
 
 def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredName]:
-    """Where each canonical tensor lies below a model's layers.
+    """Where each canonical tensor lies below a model's layers, the pooler's in any case.
 
     Args:
         config: The backbone's configuration.

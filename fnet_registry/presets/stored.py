@@ -1,6 +1,6 @@
 """Tensors as they lie in a file: described first, checked against the configuration, then read."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,15 +40,14 @@ def read_tensors(
     config: FNetConfig,
     stored: Mapping[str, StoredTensor],
     layout: Mapping[str, StoredName],
-    ignored: Iterable[str] = (),
 ) -> dict[str, np.ndarray]:
     """Reads every tensor of a checkpoint, after all of them were checked by their declarations.
 
     Args:
         config: What the tensors must fit.
         stored: The file's tensors by the file's own names.
-        layout: For each canonical name, where the file should hold it.
-        ignored: Names in the file that are known and not the backbone's.
+        layout: For each canonical name, where the file should hold it; a pooler that the
+            configuration leaves out is not read.
 
     Returns:
         Canonical name to array, of the shapes of `tensor_shapes(config)`.
@@ -57,18 +56,16 @@ def read_tensors(
         WeightsError: If a tensor is missing, unknown, of another shape or type, or not finite.
     """
     shapes = tensor_shapes(config)
-    _check_names(stored, layout, ignored)
-    for name, place in layout.items():
-        _check_declaration(place, stored[place.name], shapes[name])
-    return {name: _read(stored[place.name], place) for name, place in layout.items()}
+    _check_names(stored, layout)
+    for name, shape in shapes.items():
+        _check_declaration(layout[name], stored[layout[name].name], shape)
+    return {name: _read(stored[layout[name].name], layout[name]) for name in shapes}
 
 
-def _check_names(
-    stored: Mapping[str, StoredTensor], layout: Mapping[str, StoredName], ignored: Iterable[str]
-) -> None:
+def _check_names(stored: Mapping[str, StoredTensor], layout: Mapping[str, StoredName]) -> None:
     expected = {place.name for place in layout.values()}
     missing = sorted(expected - stored.keys())
-    extra = sorted(stored.keys() - expected - set(ignored))
+    extra = sorted(stored.keys() - expected)
     if missing or extra:
         raise WeightsError(
             f"The weights must hold exactly the {len(expected)} tensors of the configuration."

@@ -32,7 +32,9 @@ def tensor_shapes(config: FNetConfig) -> dict[str, tuple[int, ...]]:
             f"{layer}.output_norm.gamma": (hidden,),
             f"{layer}.output_norm.beta": (hidden,),
         }
-    return shapes | {"pooler.kernel": (hidden, hidden), "pooler.bias": (hidden,)}
+    if config.pooler:
+        shapes |= {"pooler.kernel": (hidden, hidden), "pooler.bias": (hidden,)}
+    return shapes
 
 
 def parameter_count(config: FNetConfig) -> int:

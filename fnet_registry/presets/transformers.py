@@ -23,8 +23,18 @@ _CONFIG_KEYS: dict[str, tuple[str, Any]] = {
     "max_sequence_length": ("max_position_embeddings", 512),
     "num_segments": ("type_vocab_size", 4),
 }
-# What the backbone computes, and the only thing that these keys may say.
-_FIXED = {"hidden_act": "gelu_new", "layer_norm_eps": 1e-12}
+# What the backbone computes, and the only things that these keys may say. The activations are the
+# names that Transformers has for one function.
+_FIXED: dict[str, tuple[Any, ...]] = {
+    "hidden_act": (
+        "gelu_new",
+        "gelu_pytorch_tanh",
+        "gelu_python_tanh",
+        "gelu_fast",
+        "gelu_accurate",
+    ),
+    "layer_norm_eps": (1e-12,),
+}
 
 _EMBEDDINGS = {
     "token_embedding": "embeddings.word_embeddings.weight",
@@ -44,7 +54,8 @@ _LAYER_PARTS = {
 }
 _BACKBONE_PREFIX = "fnet."
 _NOT_THE_BACKBONES = ("cls.", "classifier.", "qa_outputs.")
-_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+# The last two hold the Fourier transform of `use_tpu_fourier_optimizations` as matrices.
+_BUFFERS = (".position_ids", ".token_type_ids", ".dft_mat_hidden", ".dft_mat_seq")
 
 # In the order in which Transformers itself prefers them.
 _WEIGHTS_FILES = {
@@ -76,15 +87,15 @@ def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
         raise ConfigError(
             f"The preset must be of the model type `fnet`. Received: {document.get('model_type')!r}"
         )
-    if "quantization_config" in document:
+    if document.get("quantization_config") is not None:
         raise ConfigError(
             "A preset must hold plain float weights; quantised presets are not supported."
             " Received: a `quantization_config`"
         )
-    for key, value in _FIXED.items():
-        if document.get(key, value) != value:
+    for key, known in _FIXED.items():
+        if document.get(key, known[0]) not in known:
             raise ConfigError(
-                f"`{key}` must be {value!r}, as FNet was trained. Received: {document[key]!r}"
+                f"`{key}` must be {known[0]!r}, as FNet was trained. Received: {document[key]!r}"
             )
     values = {ours: document.get(key, default) for ours, (key, default) in _CONFIG_KEYS.items()}
     dtype = document.get("dtype") or document.get("torch_dtype") or "float32"
@@ -115,7 +126,7 @@ def _backbone_only(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTenso
         for name, tensor in tensors.items()
         if not name.startswith(_NOT_THE_BACKBONES)
     }
-    return {name: tensor for name, tensor in stripped.items() if name not in _BUFFERS}
+    return {name: tensor for name, tensor in stripped.items() if not name.endswith(_BUFFERS)}
 
 
 def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredName]:
@@ -123,11 +134,14 @@ def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredNa
 
     Args:
         config: The backbone's configuration.
-        stored: Not needed: Transformers has used one set of names.
+        stored: The names that a file holds. Without any of the pooler's, the model was made with
+            `add_pooling_layer=False`, which no configuration tells.
     """
-    del stored
     places = {ours: StoredName(name=theirs) for ours, theirs in _EMBEDDINGS.items()}
     parts = dict(_OUTER_PARTS)
+    held = tuple(stored)
+    if held and not any(name.startswith("pooler.") for name in held):
+        del parts["pooler"]
     for index in range(config.num_layers):
         parts |= {
             f"layers.{index}.{ours}": f"encoder.layer.{index}.{theirs}"

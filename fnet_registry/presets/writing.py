@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from fnet_registry import __version__
 from fnet_registry.presets import kerashub
@@ -22,7 +23,10 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> None:
     """Writes a preset folder; what stands in it under the same names is replaced.
 
     Args:
-        checkpoint: The model. Without `tokenizer_proto`, no tokenizer is written.
+        checkpoint: The model. Without `tokenizer_proto`, no tokenizer is written. KerasHub's
+            model has a pooler; for one that has none, zeros are written in its place, and a mark
+            by which `read_checkpoint` leaves them out again. KerasHub then computes the same
+            `sequence_output`, and a `pooled_output` of zeros.
         folder: The folder; made where it does not exist.
     """
     folder = Path(folder)
@@ -54,11 +58,12 @@ def write_json(document: dict[str, Any], path: Path) -> None:
 def write_weights(checkpoint: Checkpoint, folder: Path) -> None:
     """Writes `model.weights.h5` under the names of KerasHub's layers."""
     places = kerashub.layout(checkpoint.config)
+    arrays = {**_no_pooler(checkpoint), **checkpoint.arrays}
 
     def write(path: Path) -> None:
         with h5py.File(path, "w") as file:
             for name, place in places.items():
-                values = checkpoint.arrays[name]
+                values = arrays[name]
                 dataset = file.create_dataset(f"layers/{place.name}", data=values)
                 if values.dtype.name == "bfloat16":
                     dataset.attrs["dtype"] = "bfloat16"
@@ -66,7 +71,17 @@ def write_weights(checkpoint: Checkpoint, folder: Path) -> None:
     write_file(folder / kerashub.WEIGHTS_FILE, write)
 
 
+def _no_pooler(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    projection = checkpoint.arrays["embedding_projection.kernel"]
+    return {
+        "pooler.kernel": np.zeros_like(projection),
+        "pooler.bias": np.zeros(len(projection), projection.dtype),
+    }
+
+
 def _backbone(checkpoint: Checkpoint) -> dict[str, Any]:
+    sizes = checkpoint.config.to_dict()
+    mark = {kerashub.POOLER_KEY: sizes.pop("pooler")} if "pooler" in sizes else {}
     return {
         "module": "keras_hub.src.models.f_net.f_net_backbone",
         "class_name": kerashub.BACKBONE_CLASS,
@@ -74,9 +89,10 @@ def _backbone(checkpoint: Checkpoint) -> dict[str, Any]:
             "name": "f_net_backbone",
             "trainable": True,
             "dtype": _policy(checkpoint.dtype),
-            **checkpoint.config.to_dict(),
+            **sizes,
         },
         "registered_name": "keras_hub>FNetBackbone",
+        **mark,
     }
 
 

@@ -65,6 +65,21 @@ def test_decodes_what_it_encoded(tokenizer: FNetTokenizer) -> None:
     assert tokenizer.detokenize(tokenizer.tokenize(["the fox"])[0]) == "the fox"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"), [("CONTROL", "the fox"), ("USER_DEFINED", "[CLS] the fox[SEP]<pad>")]
+)
+def test_decodes_the_specials_as_the_vocabulary_types_them(
+    kind: str, text: str, tokenizer: FNetTokenizer
+) -> None:
+    model = ModelProto()
+    model.ParseFromString(tokenizer.proto)
+    for index in (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id):
+        model.pieces[index].type = getattr(ModelProto.SentencePiece, kind)
+    packed = [tokenizer.cls_token_id, *tokenizer.tokenize(["the fox"])[0]]
+    packed += [tokenizer.sep_token_id, tokenizer.pad_token_id]
+    assert FNetTokenizer(model.SerializeToString()).detokenize(packed) == text
+
+
 def test_a_text_in_place_of_a_list_is_refused(tokenizer: FNetTokenizer) -> None:
     with pytest.raises(TextError, match="as a list, for example .* Received: 'abc'"):
         tokenizer.tokenize("abc")

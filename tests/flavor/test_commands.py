@@ -46,6 +46,20 @@ def test_register_verify_and_list(
     ]
 
 
+def test_a_pooling_that_the_model_lacks_is_refused_in_one_line(
+    registry: Path, poolerless_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["register", str(poolerless_folder), "--name", "fnet", "--pooling"]
+    assert main([*arguments, "pooled"]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert [line for line in errors if line.startswith("fnet: error:")] == [
+        "fnet: error: `pooling` must be 'mean' or 'cls' for a model without a pooler."
+        " Received: 'pooled'"
+    ]
+    assert main([*arguments, "cls"]) == 0
+    assert "43,936 parameters" in capsys.readouterr().out
+
+
 def test_verify_fails_with_status_1(model_copy: Path, capsys: pytest.CaptureFixture[str]):
     record_other_vectors(model_copy)
     assert main(["verify", str(model_copy)]) == 1

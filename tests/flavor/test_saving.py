@@ -48,6 +48,18 @@ def test_keras_loads_the_data_folder(saved_model: Path):
     assert backbone.count_params() == 44_992
 
 
+def test_a_model_without_a_pooler_is_saved_and_loaded(poolerless_folder: Path, tmp_path: Path):
+    fnet_mlflow.save_model(poolerless_folder, tmp_path / "model")
+    expected = TextEncoder.from_preset(poolerless_folder).encode(TEXTS)
+    np.testing.assert_array_equal(
+        mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(TEXTS), expected
+    )
+    loaded = fnet_mlflow.load_model(tmp_path / "model")
+    assert list(loaded.backbone.output) == ["sequence_output"]
+    with pytest.raises(ConfigError, match="'mean' or 'cls' for a model without a pooler"):
+        fnet_mlflow.save_model(poolerless_folder, tmp_path / "other", pooling="pooled")
+
+
 def test_the_weights_are_stored_once(saved_model: Path):
     big = [path.name for path in saved_model.rglob("*.*") if path.stat().st_size > 200_000]
     assert sorted(big) == ["model.weights.h5", "vocabulary.spm"]

@@ -1,0 +1,68 @@
+"""What a model takes, checked for the Keras model and for the engine alike."""
+
+from typing import Any
+
+from fnet_registry.errors import TokensError
+from fnet_registry.presets.config import FNetConfig
+
+_SHAPE = ("batch", "sequence")
+_INTEGERS = ("torch.int32", "torch.int64")
+
+
+def check_tokens(config: FNetConfig, token_ids: Any, segment_ids: Any) -> None:
+    """Refuses torch tensors that are no input of the model.
+
+    Args:
+        config: The model's sizes.
+        token_ids: Should be integers of shape `(batch, sequence)`.
+        segment_ids: Likewise, of the same shape.
+
+    Raises:
+        TokensError: If they are not, are too many, or lie outside their tables.
+    """
+    received = [f"{ids.dtype} of shape {tuple(ids.shape)}" for ids in (token_ids, segment_ids)]
+    if (
+        token_ids.ndim != len(_SHAPE)
+        or token_ids.shape != segment_ids.shape
+        or len(token_ids) == 0
+        or not all(text.startswith(_INTEGERS) for text in received)
+    ):
+        raise TokensError(
+            "Token and segment ids must be int32 or int64 of one shape (batch, sequence), for"
+            f" example (1, 512). Received: {' and '.join(received)}"
+        )
+    check_length(token_ids.shape[1], config.max_sequence_length)
+    check_ids("token_ids", token_ids, config.vocabulary_size)
+    check_ids("segment_ids", segment_ids, config.num_segments)
+
+
+def check_length(length: int, longest: int) -> None:
+    """Refuses an input that is too long, or empty.
+
+    Args:
+        length: Tokens of each text of the input, padding included.
+        longest: The longest input that is taken.
+
+    Raises:
+        TokensError: If it is.
+    """
+    if not 0 < length <= longest:
+        raise TokensError(
+            f"An input must be 1 to {longest} tokens long, padding included. Received: {length}"
+        )
+
+
+def check_ids(name: str, ids: Any, rows: int) -> None:
+    """Refuses ids that a table does not have.
+
+    Args:
+        name: What the ids are called, for the message.
+        ids: Tensor of any shape whose values can be read.
+        rows: Rows of the table.
+
+    Raises:
+        TokensError: If one lies outside; the message holds the first of them.
+    """
+    outside = ids[(ids < 0) | (ids >= rows)]
+    if len(outside):
+        raise TokensError(f"`{name}` must lie in [0, {rows}). Received: {outside[0].item()}")
