@@ -92,6 +92,7 @@ def _make_model(handle: str) -> Path:
         lambda data: link_data(data, preset, source.encoding),
         code_paths=[],
         mlflow_model=Model(),
+        reference=True,
     )
     return model
 

@@ -11,14 +11,14 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
 
 import fnet_mlflow
-from fnet_mlflow.description import describe
+from fnet_mlflow.description import describe, version_tags
 from fnet_mlflow.probe import record_probe
 from fnet_mlflow.requirements import settle_requirements
 from fnet_mlflow.settings import load_settings
 from fnet_mlflow.shipping import ship_code
 from fnet_mlflow.signature import checked_signature
 from fnet_mlflow.source import Source, resolve_source
-from fnet_mlflow.storage import DATA_FOLDER, FLAVOR_NAME, write_data
+from fnet_mlflow.storage import DATA_FOLDER, DIGEST_KEY, FLAVOR_NAME, REFERENCE_KEY, write_data
 from fnet_mlflow.version import FORMAT_VERSION
 from fnet_registry import __version__
 
@@ -151,7 +151,7 @@ def log_model(
         registered_model_name: Registers the model under this name too.
         await_registration_for: Seconds to wait until the version is ready.
         params: Parameters of the logged model, beside its encoding.
-        tags: Tags of the logged model and of its version.
+        tags: Tags of the logged model and of its version, beside what they say of themselves.
         model_type: The logged model's type.
         step: The training step that it belongs to.
         model_id: The logged model to log to, where one was initialised.
@@ -189,7 +189,7 @@ def log_model(
         registered_model_name=registered_model_name,
         await_registration_for=await_registration_for,
         params={**source.encoding.to_dict(), **(params or {})},
-        tags=dict(tags or {}),
+        tags={**version_tags(source, load_settings(model_config)), **(tags or {})},
         model_type=model_type,
         step=step,
         model_id=model_id,
@@ -220,6 +220,7 @@ def write_model(
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
+    reference: bool = False,
 ) -> None:
     """Writes the folder of an MLflow model around a data folder.
 
@@ -237,6 +238,7 @@ def write_model(
         metadata: See above.
         model_config: See above.
         extra_files: See above.
+        reference: Whether the data folder leads to a hub's preset.
     """
     mlflow_model.signature = checked_signature(signature)
     mlflow_model.metadata = {
@@ -244,8 +246,13 @@ def write_model(
         **(mlflow_model.metadata or {}),
         **(metadata or {}),
     }
+    settings = load_settings(model_config)
     mlflow_model.add_flavor(
-        FLAVOR_NAME, data=DATA_FOLDER, format_version=FORMAT_VERSION, code_version=__version__
+        FLAVOR_NAME,
+        data=DATA_FOLDER,
+        format_version=FORMAT_VERSION,
+        code_version=__version__,
+        **{DIGEST_KEY: source.digest(settings, reference=reference), REFERENCE_KEY: reference},
     )
     with TemporaryDirectory() as scratch:
         code = ship_code(code_paths, Path(scratch))
@@ -259,7 +266,7 @@ def write_model(
             pip_requirements=settle_requirements(
                 pip_requirements, extra_pip_requirements, conda_env, code.requirements
             ),
-            model_config=load_settings(model_config),
+            model_config=settings,
             # A folder with no uv project keeps MLflow from taking the working directory's.
             uv_project_path=scratch,
         )
