@@ -88,8 +88,8 @@ def load_model(
         MlflowException: There is no such model.
     """
     model = find_model(model_uri, dst_path)
-    if model.code is not None and str(model.code) not in sys.path:
-        sys.path.insert(0, str(model.code))
+    if model.code is not None and str(model.code.absolute()) not in sys.path:
+        sys.path.insert(0, str(model.code.absolute()))
     chosen = {
         "device": device,
         "dtype": dtype,
@@ -159,10 +159,11 @@ def read_model_folder(folder: Path, model_uri: str) -> LocatedModel:
                 f"it. Received: {model_uri} with {', '.join(flavors)}"
             )
         ours, served = dict(flavors[FLAVOR_NAME]), dict(flavors[pyfunc.FLAVOR_NAME])
+        code = folder / (served.get(pyfunc.CODE) or "code")
         return LocatedModel(
             folder=folder,
             data=folder / ours["data"],
-            code=folder / served["code"] if served.get("code") else None,
+            code=code if code.is_dir() else None,
             settings=load_settings(served["config"]),
             reference=ours.get(REFERENCE_KEY) is True,
             digest=ours.get(DIGEST_KEY),

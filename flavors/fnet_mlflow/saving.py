@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from mlflow import pyfunc
 from mlflow.artifacts import download_artifacts
@@ -37,7 +37,7 @@ def save_model(
     quantization: str | None = None,
     code_paths: Sequence[str] | None = None,
     mlflow_model: Model | None = None,
-    signature: ModelSignature | None = None,
+    signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
     pip_requirements: Sequence[str] | str | None = None,
     extra_pip_requirements: Sequence[str] | str | None = None,
@@ -61,11 +61,12 @@ def save_model(
             backbone.
         quantization: `"int8"` runs the dense layers with int8 weights on a CPU; for a handle or
             backbone.
-        code_paths: Files and folders to ship with the model. By default this project's own
-            packages; `[]` ships nothing and requires an installed `fnet-registry`; a wheel of
-            this project stands for the packages.
+        code_paths: Files and folders to ship with the model, beside this project's own packages,
+            for which a wheel of this project may stand; `[]` ships nothing and requires an
+            installed `fnet-registry`.
         mlflow_model: The `mlflow.models.Model` to add the flavor to.
-        signature: Replaces the flavor's own.
+        signature: Replaces the flavor's own; False stores none, and MLflow then hands on any input
+            as it is and no parameters.
         input_example: Texts that show how to call the model.
         pip_requirements: Replaces the default requirements: a list, or the path of a file.
         extra_pip_requirements: Adds to the default requirements: a list, or the path of a file.
@@ -126,7 +127,7 @@ def log_model(
     step: int = 0,
     model_id: str | None = None,
     code_paths: Sequence[str] | None = None,
-    signature: ModelSignature | None = None,
+    signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
     pip_requirements: Sequence[str] | str | None = None,
     extra_pip_requirements: Sequence[str] | str | None = None,
@@ -212,7 +213,7 @@ def write_model(
     *,
     code_paths: Sequence[str] | None,
     mlflow_model: Model,
-    signature: ModelSignature | None = None,
+    signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
     pip_requirements: Sequence[str] | str | None = None,
     extra_pip_requirements: Sequence[str] | str | None = None,
@@ -272,7 +273,10 @@ def write_model(
         )
     # Not through `data_path`: MLflow would copy the weights once more, and to data/<name>.
     write_files(path / DATA_FOLDER)
-    mlflow_model.flavors[pyfunc.FLAVOR_NAME][pyfunc.DATA] = DATA_FOLDER
+    served = mlflow_model.flavors[pyfunc.FLAVOR_NAME]
+    served[pyfunc.DATA] = DATA_FOLDER
+    # Where MLflow's own flavors say it too, for a native load.
+    mlflow_model.flavors[FLAVOR_NAME][pyfunc.CODE] = served.get(pyfunc.CODE)
     mlflow_model.flavors[FLAVOR_NAME] |= _save_extra_files(extra_files, path)
     mlflow_model.model_size_bytes = sum(
         file.stat().st_size for file in path.rglob("*") if file.is_file()

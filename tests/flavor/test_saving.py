@@ -6,10 +6,11 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
+from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types import ColSpec, Schema
 
 import fnet_mlflow
@@ -135,6 +136,58 @@ def test_a_signature_that_names_no_texts_is_refused(registry: Path, preset_folde
     signature = ModelSignature(inputs=Schema([ColSpec("string", "body")]))
     with pytest.raises(ModelError, match="'text' or 'input'.* Received: body"):
         fnet_mlflow.save_model(preset_folder, registry / "m", signature=signature)
+
+
+class TestSignature:
+    @pytest.mark.parametrize(
+        "inputs",
+        [TEXTS, "a text", np.array(TEXTS), pd.Series(TEXTS), pd.DataFrame({"text": TEXTS})],
+        ids=["list", "text", "array", "series", "frame"],
+    )
+    def test_one_that_mlflow_infers(self, registry: Path, encoder: TextEncoder, inputs: Any):
+        expected = encoder.encode(["a text"] if isinstance(inputs, str) else TEXTS)
+        signature = infer_signature(inputs, expected)
+        fnet_mlflow.save_model(encoder, "m", signature=signature)
+        assert Model.load("m").signature == signature
+        np.testing.assert_array_equal(mlflow.pyfunc.load_model("m").predict(inputs), expected)
+
+    def test_the_flavors_own(self, registry: Path, encoder: TextEncoder, saved_model: Path):
+        signature = Model.load(saved_model).signature
+        fnet_mlflow.save_model(encoder, "m", signature=signature)
+        assert Model.load("m").signature == signature
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            TEXTS,
+            np.array(TEXTS).reshape(2, 1),
+            pd.Series(TEXTS),
+            pd.DataFrame({"id": [1, 2], "text": TEXTS}),
+            {"text": TEXTS},
+            {"text": np.array(TEXTS)},
+            [{"text": text} for text in TEXTS],
+        ],
+        ids=["list", "array", "series", "frame", "mapping", "mapping of array", "records"],
+    )
+    def test_false_stores_none(self, registry: Path, encoder: TextEncoder, data: Any):
+        fnet_mlflow.save_model(encoder, "m", signature=False)
+        assert Model.load("m").signature is None
+        loaded = mlflow.pyfunc.load_model("m")
+        np.testing.assert_array_equal(loaded.predict(data), encoder.encode(TEXTS))
+        np.testing.assert_array_equal(loaded.predict("a text"), encoder.encode(["a text"]))
+        for odd in (None, 3, {"body": TEXTS}, [None], np.zeros((2, 2))):
+            with pytest.raises(MlflowException, match="Received"):
+                loaded.predict(odd)
+
+    @pytest.mark.parametrize("signature", [True, "string", {"inputs": "string"}])
+    def test_what_is_none_is_refused(self, registry: Path, preset_folder: Path, signature: Any):
+        with pytest.raises(ModelError, match=r"ModelSignature, or False.*infer_signature\("):
+            fnet_mlflow.save_model(preset_folder, "m", signature=signature)
+
+    def test_one_of_numbers_is_refused(self, registry: Path, preset_folder: Path):
+        signature = ModelSignature(inputs=Schema([ColSpec("long")]))
+        with pytest.raises(ModelError, match="must take texts.*Received: .*long"):
+            fnet_mlflow.save_model(preset_folder, "m", signature=signature)
 
 
 @pytest.mark.parametrize(
