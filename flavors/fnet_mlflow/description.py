@@ -23,7 +23,7 @@ def describe(source: "Source") -> dict[str, Any]:
         "embedding_dim": source.checkpoint.config.hidden_dim,
         **source.encoding.to_dict(),
         "weights_dtype": source.checkpoint.dtype,
-        "weights_bytes": sum(array.nbytes for array in source.checkpoint.arrays.values()),
+        "weights_bytes": sum(array.nbytes for array in source.checkpoint.arrays.values()) or None,
         "parameter_count": parameter_count(source.checkpoint.config),
         "config": source.checkpoint.config.to_dict(),
     }

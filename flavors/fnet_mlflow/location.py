@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,7 +85,29 @@ def locate_model(model_uri: str, registered: Registered | None) -> Path:
     artifacts = registered.artifacts
     if urlsplit(artifacts).scheme in _IN_PLACE or not _HOLDS_A_MODEL_ID.search(artifacts):
         return Path(download_artifacts(artifact_uri=artifacts))
-    return _keep(artifacts)
+    return keep(artifacts, lambda folder: _download(artifacts, folder))
+
+
+def keep(key: str, make: Callable[[Path], None]) -> Path:
+    """Keeps a model for all processes of this machine.
+
+    Args:
+        key: What no other model is known by.
+        make: Makes the model's folder where there is none yet.
+
+    Returns:
+        The folder.
+    """
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / hashlib.sha256(key.encode()).hexdigest()[:32]
+    with FileLock(f"{kept}.lock"):
+        if not kept.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                made = Path(scratch, "model")
+                make(made)
+                os.replace(made, kept)
+    return kept
 
 
 def forget(folder: Path) -> None:
@@ -120,17 +142,9 @@ def _logged_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
         return {}
 
 
-def _keep(artifacts: str) -> Path:
-    """Downloads a model once for this machine."""
-    cache = _cache()
-    cache.mkdir(parents=True, exist_ok=True)
-    kept = cache / hashlib.sha256(artifacts.encode()).hexdigest()[:32]
-    with FileLock(f"{kept}.lock"):
-        if not kept.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                downloaded = download_artifacts(artifact_uri=artifacts, dst_path=scratch)
-                os.replace(downloaded, kept)
-    return kept
+def _download(artifacts: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        os.replace(download_artifacts(artifact_uri=artifacts, dst_path=scratch), folder)
 
 
 def _cache() -> Path:

@@ -253,7 +253,12 @@ def write_model(
         data=DATA_FOLDER,
         format_version=FORMAT_VERSION,
         code_version=__version__,
-        **{DIGEST_KEY: source.digest(settings, reference=reference), REFERENCE_KEY: reference},
+        **{
+            DIGEST_KEY: source.digest(settings, reference=reference)
+            if source.checkpoint.arrays
+            else None,
+            REFERENCE_KEY: reference,
+        },
     )
     with TemporaryDirectory() as scratch:
         code = ship_code(code_paths, Path(scratch))

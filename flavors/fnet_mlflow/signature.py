@@ -35,11 +35,11 @@ def checked_signature(signature: ModelSignature | bool | None) -> ModelSignature
                 "A signature with an unnamed input must take texts, for example "
                 f"Schema([ColSpec('string')]). Received: {inputs}"
             )
-    elif not set(inputs.input_names()) & set(TEXT_COLUMNS):
+    elif not set(names := inputs.input_names()) & set(TEXT_COLUMNS):
         raise ModelError(
             "A signature with named inputs must name the texts "
             f"{' or '.join(map(repr, TEXT_COLUMNS))}, for example "
-            f"Schema([ColSpec('string', 'text')]). Received: {', '.join(map(str, inputs.input_names()))}"
+            f"Schema([ColSpec('string', 'text')]). Received: {', '.join(map(str, names))}"
         )
     return signature
 

@@ -118,9 +118,9 @@ def _check_untrained(encoder: "TextEncoder") -> None:
             )
 
 
-def resolve_folder(folder: PresetFolder, **chosen: Any) -> Source:
-    """Reads a preset that lies on this machine, with an encoding of its own."""
-    checkpoint = read_checkpoint(folder.path)
+def resolve_folder(folder: PresetFolder, *, weights: bool = True, **chosen: Any) -> Source:
+    """Reads a preset that lies on this machine, with or without weights; it has no encoding yet."""
+    checkpoint = read_checkpoint(folder.path, weights=weights)
     return Source(
         checkpoint=checkpoint,
         encoding=complete_encoding(checkpoint.config.max_sequence_length, **chosen),
