@@ -56,12 +56,11 @@ def look_up(model_uri: str) -> Registered | None:
     """
     client = MlflowClient()
     if match := _VERSION.fullmatch(model_uri):
-        version = _find_version(client, **match.groupdict())
-        return Registered(
-            uri=f"models:/{version.name}/{version.version}",
-            artifacts=client.get_model_version_download_uri(version.name, str(version.version)),
-            tags=_logged_tags(client, version) | version.tags,
-        )
+        name, number = match["name"], _version_number(client, **match.groupdict())
+        artifacts = client.get_model_version_download_uri(name, number)
+        version = client.get_model_version(name, number)
+        tags = _logged_tags(client, version) | version.tags
+        return Registered(uri=f"models:/{name}/{number}", artifacts=artifacts, tags=tags)
     if match := _LOGGED.fullmatch(model_uri):
         logged = client.get_logged_model(match["model_id"])
         return Registered(uri=model_uri, artifacts=logged.artifact_location, tags=logged.tags)
@@ -121,14 +120,12 @@ def forget(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _find_version(
-    client: MlflowClient, name: str, version: str | None, alias: str | None
-) -> ModelVersion:
+def _version_number(client: MlflowClient, name: str, version: str | None, alias: str | None) -> str:
     if alias is not None:
-        return client.get_model_version_by_alias(name, alias)
+        return str(client.get_model_version_by_alias(name, alias).version)
     if version is None or not version.isdecimal():
-        return latest_version(client, name)
-    return client.get_model_version(name, version)
+        return str(latest_version(client, name).version)
+    return version
 
 
 def _logged_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:

@@ -39,9 +39,9 @@ def save_model(
     mlflow_model: Model | None = None,
     signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
-    pip_requirements: Sequence[str] | str | None = None,
-    extra_pip_requirements: Sequence[str] | str | None = None,
-    conda_env: Mapping[str, Any] | str | None = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
@@ -129,9 +129,9 @@ def log_model(
     code_paths: Sequence[str] | None = None,
     signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
-    pip_requirements: Sequence[str] | str | None = None,
-    extra_pip_requirements: Sequence[str] | str | None = None,
-    conda_env: Mapping[str, Any] | str | None = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
@@ -215,9 +215,9 @@ def write_model(
     mlflow_model: Model,
     signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
-    pip_requirements: Sequence[str] | str | None = None,
-    extra_pip_requirements: Sequence[str] | str | None = None,
-    conda_env: Mapping[str, Any] | str | None = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
@@ -268,7 +268,7 @@ def write_model(
             code_paths=code.paths,
             mlflow_model=mlflow_model,
             input_example=INPUT_EXAMPLE if input_example is None else input_example,
-            conda_env=conda_env,
+            conda_env=str(conda_env) if isinstance(conda_env, Path) else conda_env,
             pip_requirements=settle_requirements(
                 pip_requirements, extra_pip_requirements, conda_env, code.requirements
             ),
@@ -291,6 +291,10 @@ def write_model(
 
 def _save_extra_files(extra_files: Sequence[str] | None, path: Path) -> dict[str, Any]:
     """Keeps files beside a model, in the place and under the key that MLflow's flavors use."""
+    if isinstance(extra_files, str | Path):
+        raise TypeError(
+            f"`extra_files` must be a list, for example ['notes.txt']. Received: {extra_files!r}"
+        )
     if not extra_files:
         return {}
     folder = path / "extra_files"

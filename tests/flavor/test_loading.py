@@ -20,6 +20,7 @@ from mlflow.models import Model
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 import fnet_mlflow
+from fnet_ray.model import resolve_model
 from fnet_registry import TextEncoder
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
 from fnet_registry.presets.folder import digest_file
@@ -280,7 +281,7 @@ class TestContent:
         stored = Path(local_file_uri_to_path(logged.artifact_location))
         shutil.rmtree(stored)
         fnet_mlflow.save_model(preset_folder, stored, pooling="cls")
-        for load in (fnet_mlflow.load_model, fnet_mlflow.verify_model):
+        for load in (fnet_mlflow.load_model, fnet_mlflow.verify_model, resolve_model):
             with pytest.raises(DamagedFileError, match="Expected the model .* registered as"):
                 load(uri)
 
