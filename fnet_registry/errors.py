@@ -28,9 +28,35 @@ FNetError
 All but FetchError are also a ValueError: the caller gave something that cannot work.
 """
 
+_LONGEST_MESSAGE = 2000
+
 
 class FNetError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base of every error that this project raises on purpose.
+
+    Args:
+        message: What was expected, an example, and what was received, of whatever length: the
+            middle of a long one is left out.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
+
+
+def shown(value: object) -> str:
+    """A value as a message repeats it: numbers of thousands of digits have no `repr`."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"a value of type {type(value).__name__}"
+
+
+def shortened(message: str) -> str:
+    """A message that repeats no more of what was received than anyone reads."""
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    half = _LONGEST_MESSAGE // 2
+    return f"{message[:half]} … {len(message) - 2 * half:,} characters … {message[-half:]}"
 
 
 class HandleError(FNetError, ValueError):

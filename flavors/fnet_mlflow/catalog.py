@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
 
 from fnet_mlflow.description import DIGEST_TAG, TAG_PREFIX
 from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
@@ -61,6 +62,20 @@ def find_version(client: MlflowClient, name: str, digest: str) -> ModelVersion |
     )
     ready = [version for version in versions if version.status == "READY"]
     return min(ready, key=lambda version: int(version.version), default=None)
+
+
+def latest_version(client: MlflowClient, name: str) -> ModelVersion:
+    """The highest version of a model.
+
+    Raises:
+        MlflowException: It has none.
+    """
+    found = client.search_model_versions(
+        _by_name(name), max_results=1, order_by=["version_number DESC"]
+    )
+    if not found:
+        raise MlflowException(f"No versions of a model of this name. Received: {name!r}")
+    return found[0]
 
 
 def _all_models(client: MlflowClient) -> Iterator[RegisteredModel]:

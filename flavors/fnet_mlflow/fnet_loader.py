@@ -19,14 +19,21 @@ SHIPPED = "fnet_registry-*"
 
 def _load_pyfunc(path, model_config=None):
     data = Path(path)
-    needed = json.loads((data / "encoding.json").read_text())
-    package = _import_package(data.parent / "code", needed["format_version"])
+    package = _import_package(data.parent / "code", _format(data / "encoding.json"))
     return package._load_pyfunc(path, model_config)
+
+
+def _format(record):
+    """The format that a model is written in; None where its record is damaged, as is said later."""
+    try:
+        return int(json.loads(record.read_text())["format_version"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _import_package(code, needed):
     spec = importlib.util.find_spec("fnet_mlflow")
-    if spec is None or not _reads(spec, needed):
+    if spec is None or not (needed is None or _reads(spec, needed)):
         _make_room(code, needed)
         _add_shipped(code)
     return importlib.import_module("fnet_mlflow")

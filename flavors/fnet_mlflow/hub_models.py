@@ -1,18 +1,23 @@
 """A preset on a hub, made into the folder of an MLflow model."""
 
 import shutil
-import tempfile
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from mlflow.entities import FileInfo
 from mlflow.models import Model
 
+from fnet_mlflow.location import keep
+from fnet_mlflow.requirements import get_default_pip_requirements
 from fnet_mlflow.saving import write_model
 from fnet_mlflow.source import resolve_folder
-from fnet_mlflow.storage import link_data
+from fnet_mlflow.storage import DATA_FOLDER, link_data
+from fnet_registry import __version__
 from fnet_registry.errors import HandleError
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.folder import PresetFolder, is_weights
 from fnet_registry.presets.handle import parse_handle
+from fnet_registry.presets.hub.cache import HubHandle, entry_of
 
 _MODEL_ENTRIES = {
     "MLmodel",
@@ -26,13 +31,13 @@ _MODEL_ENTRIES = {
 
 
 def download(root: str, path: str, destination: str | None) -> Path:
-    """Makes a model's folder out of a preset.
+    """Makes a model's folder out of a preset; its weights are fetched for its data alone.
 
     Args:
         root: The URI that MLflow opened the repository with.
         path: What it asks for in it.
-        destination: A folder to copy to; None for a new one with links to the hub client's cache,
-            which thus stays untouched, for MLflow writes into what it is given.
+        destination: A folder to copy to; None for one that is kept, with links to the hub client's
+            cache, which thus stays untouched, for MLflow writes into what it is given.
 
     Raises:
         HandleError: The two make no handle; or the root alone is one and is not pinned, as a
@@ -42,32 +47,42 @@ def download(root: str, path: str, destination: str | None) -> Path:
     handle, inner = split_uri(root, path)
     if not path:
         _check_pinned(handle)
-    model = _make_model(handle)
+    weights = inner.partition("/")[0] in ("", DATA_FOLDER)
+    preset = fetch(handle, weights=weights)
     if destination is None:
-        return model / inner
+        key = f"{preset.path} {weights} {__version__} {get_default_pip_requirements()}"
+        return keep(key, lambda model: _write_model(model, preset, weights=weights)) / inner
     copied = Path(destination, inner)
-    if (model / inner).is_dir():
-        shutil.copytree(model / inner, copied, dirs_exist_ok=True)
-    else:
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(model / inner, copied)
+    with TemporaryDirectory() as scratch:
+        model = Path(scratch, "model")
+        _write_model(model, preset, weights=weights)
+        if (model / inner).is_dir():
+            shutil.copytree(model / inner, copied, dirs_exist_ok=True)
+        else:
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(model / inner, copied)
     return copied
 
 
 def list_folder(root: str, path: str) -> list[FileInfo]:
-    """Lists what lies directly in a folder of a model."""
+    """Lists what lies directly in a folder of a model; no weights are fetched for it."""
     handle, inner = split_uri(root, path)
-    folder = _make_model(handle) / inner
-    if not folder.is_dir():
-        return []
-    return [
-        FileInfo(
-            str(PurePosixPath(path, entry.name)),
-            entry.is_dir(),
-            None if entry.is_dir() else entry.stat().st_size,
-        )
-        for entry in sorted(folder.iterdir())
-    ]
+    preset = fetch(handle, weights=False)
+    with TemporaryDirectory() as scratch:
+        model = Path(scratch, "model")
+        _write_model(model, preset, weights=False)
+        for name in _weights_files(preset):
+            (model / DATA_FOLDER / name).symlink_to(preset.path / name)
+        folder = model / inner
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [
+            FileInfo(
+                str(PurePosixPath(path, entry.name)),
+                entry.is_dir(),
+                entry.stat().st_size if entry.is_file() else None,
+            )
+            for entry in entries
+        ]
 
 
 def split_uri(root: str, path: str) -> tuple[str, str]:
@@ -82,18 +97,16 @@ def split_uri(root: str, path: str) -> tuple[str, str]:
     return "/".join(parts[:inner]), "/".join(parts[inner:])
 
 
-def _make_model(handle: str) -> Path:
-    preset = fetch(handle)
-    source = resolve_folder(preset)
-    model = Path(tempfile.mkdtemp(prefix="fnet-hub-model-"))
+def _write_model(model: Path, preset: PresetFolder, *, weights: bool) -> None:
+    source = resolve_folder(preset, weights=weights)
     write_model(
         model,
         source,
         lambda data: link_data(data, preset, source.encoding),
         code_paths=[],
         mlflow_model=Model(),
+        reference=True,
     )
-    return model
 
 
 def _check_pinned(handle: str) -> None:
@@ -104,3 +117,11 @@ def _check_pinned(handle: str) -> None:
             f"version: register {pinned}, for example with 'fnet register --reference'. "
             f"Received: {handle}"
         )
+
+
+def _weights_files(preset: PresetFolder) -> list[str]:
+    """Names of a preset's weights, fetched or not."""
+    assert isinstance(preset.handle, HubHandle)
+    entry = entry_of(preset.handle)
+    record = entry.record()
+    return list(filter(is_weights, entry.present() if record is None else record.names))

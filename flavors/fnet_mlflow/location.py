@@ -10,22 +10,43 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
-_VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>[0-9]+)")
-_ALIAS = re.compile(r"models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)")
+from fnet_mlflow.catalog import latest_version
+from fnet_mlflow.description import DIGEST_TAG
+
+_VERSION = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>\d+|(?i:latest))|@(?P<alias>[^/@]+))")
 _LOGGED = re.compile(r"models:/(?P<model_id>[^/@]+)")
 _HOLDS_A_MODEL_ID = re.compile(r"/m-[0-9a-f]{32}(/|$)")
 _IN_PLACE = ("", "file", "hf", "kaggle")
 
 
-def locate_model(model_uri: str) -> Path:
-    """Finds a model's folder, or brings it here.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """What a registry says of a model.
+
+    Attributes:
+        uri: The model's own URI, which no alias can move: `models:/fnet/1` or `models:/m-…`.
+        artifacts: Where its files are stored.
+        tags: The tags of the version, before those of the logged model that it was made of.
+    """
+
+    uri: str
+    artifacts: str
+    tags: Mapping[str, str]
+
+
+def look_up(model_uri: str) -> Registered | None:
+    """Asks the registry for a version or a logged model; None for what is neither.
 
     Args:
         model_uri: Any URI that MLflow reads.
@@ -33,14 +54,59 @@ def locate_model(model_uri: str) -> Path:
     Raises:
         MlflowException: There is no such model.
     """
-    artifacts = _artifact_uri(str(model_uri))
-    if artifacts is None:
+    client = MlflowClient()
+    if match := _VERSION.fullmatch(model_uri):
+        name, number = match["name"], _version_number(client, **match.groupdict())
+        artifacts = client.get_model_version_download_uri(name, number)
+        version = client.get_model_version(name, number)
+        tags = _logged_tags(client, version) | version.tags
+        return Registered(uri=f"models:/{name}/{number}", artifacts=artifacts, tags=tags)
+    if match := _LOGGED.fullmatch(model_uri):
+        logged = client.get_logged_model(match["model_id"])
+        return Registered(uri=model_uri, artifacts=logged.artifact_location, tags=logged.tags)
+    return None
+
+
+def locate_model(model_uri: str, registered: Registered | None) -> Path:
+    """Finds a model's folder, or brings it here.
+
+    Args:
+        model_uri: Any URI that MLflow reads.
+        registered: What `look_up` gave for it.
+
+    Raises:
+        MlflowException: There is no such model.
+    """
+    if registered is None:
         return Path(download_artifacts(artifact_uri=model_uri))
     # Only the folder of a logged model is never used for another: elsewhere, two versions may
     # have been registered from one path, before and after it was written anew.
+    artifacts = registered.artifacts
     if urlsplit(artifacts).scheme in _IN_PLACE or not _HOLDS_A_MODEL_ID.search(artifacts):
         return Path(download_artifacts(artifact_uri=artifacts))
-    return _keep(artifacts)
+    return keep(artifacts, lambda folder: _download(artifacts, folder))
+
+
+def keep(key: str, make: Callable[[Path], None]) -> Path:
+    """Keeps a model for all processes of this machine.
+
+    Args:
+        key: What no other model is known by.
+        make: Makes the model's folder where there is none yet.
+
+    Returns:
+        The folder.
+    """
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / hashlib.sha256(key.encode()).hexdigest()[:32]
+    with FileLock(f"{kept}.lock"):
+        if not kept.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                made = Path(scratch, "model")
+                make(made)
+                os.replace(made, kept)
+    return kept
 
 
 def forget(folder: Path) -> None:
@@ -54,32 +120,28 @@ def forget(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _artifact_uri(model_uri: str) -> str | None:
-    """Where a registered or logged model is stored; None for what is no `models:/` URI of these."""
-    if not model_uri.startswith("models:/"):
-        return None
-    client = MlflowClient()
-    if match := _VERSION.fullmatch(model_uri):
-        return client.get_model_version_download_uri(match["name"], match["version"])
-    if match := _ALIAS.fullmatch(model_uri):
-        version = client.get_model_version_by_alias(match["name"], match["alias"])
-        return client.get_model_version_download_uri(match["name"], version.version)
-    if match := _LOGGED.fullmatch(model_uri):
-        return client.get_logged_model(match["model_id"]).artifact_location
-    return None
+def _version_number(client: MlflowClient, name: str, version: str | None, alias: str | None) -> str:
+    if alias is not None:
+        return str(client.get_model_version_by_alias(name, alias).version)
+    if version is None or not version.isdecimal():
+        return str(latest_version(client, name).version)
+    return version
 
 
-def _keep(artifacts: str) -> Path:
-    """Downloads a model once for this machine."""
-    cache = _cache()
-    cache.mkdir(parents=True, exist_ok=True)
-    kept = cache / hashlib.sha256(artifacts.encode()).hexdigest()[:32]
-    with FileLock(f"{kept}.lock"):
-        if not kept.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                downloaded = download_artifacts(artifact_uri=artifacts, dst_path=scratch)
-                os.replace(downloaded, kept)
-    return kept
+def _logged_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
+    """The tags of the model that a version was made of, for MLflow copies none of them."""
+    match = _LOGGED.fullmatch(version.source or "")
+    if match is None or DIGEST_TAG in version.tags:
+        return {}
+    try:
+        return dict(client.get_logged_model(match["model_id"]).tags)
+    except MlflowException:  # deleted, or logged to another server than the registry's
+        return {}
+
+
+def _download(artifacts: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        os.replace(download_artifacts(artifact_uri=artifacts, dst_path=scratch), folder)
 
 
 def _cache() -> Path:

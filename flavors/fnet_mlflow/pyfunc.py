@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fnet_mlflow.inputs import RequestError, read_texts
-from fnet_mlflow.loading import open_encoder
+from fnet_mlflow.loading import open_encoder, read_model_folder
+from fnet_mlflow.settings import load_settings
 from fnet_registry.errors import ConfigError, TextError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class EmbeddingModel:
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> EmbeddingModel:
     """What `mlflow.pyfunc.load_model` calls; `path` is the model's data folder."""
-    return EmbeddingModel(open_encoder(Path(path), **(model_config or {})))
+    model = read_model_folder(Path(path).parent, path)
+    return EmbeddingModel(open_encoder(model, **load_settings(model_config)))
 
 
 def _chosen(params: dict[str, Any] | None) -> dict[str, Any]:

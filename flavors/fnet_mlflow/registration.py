@@ -14,9 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from fnet_mlflow.catalog import find_version
-from fnet_mlflow.content import content_digest
 from fnet_mlflow.description import (
-    DIGEST_TAG,
     PROBE_TAG,
     describe,
     model_description,
@@ -24,7 +22,7 @@ from fnet_mlflow.description import (
 )
 from fnet_mlflow.probe import probe_to_bytes, record_probe
 from fnet_mlflow.saving import log_model
-from fnet_mlflow.settings import LOAD_SETTINGS, load_settings
+from fnet_mlflow.settings import digested_settings, load_settings
 from fnet_mlflow.source import Source, resolve_source
 from fnet_registry.errors import ModelError
 
@@ -117,20 +115,19 @@ def register_preset(
         quantization=quantization,
     )
     settings = load_settings(model_config)
-    changed = {key: value for key, value in settings.items() if value != LOAD_SETTINGS[key]}
     if reference:
         encoding = (sequence_length, buckets, pooling, normalize, quantization)
+        changed = digested_settings(settings, reference=False)
         _check_reference(source, (*encoding, *changed.values()))
-        changed["reference"] = True
     _warn_of_pretrained(source)
-    digest = content_digest(source.checkpoint, source.encoding, changed)
+    digest = source.digest(settings, reference=reference)
 
     client = MlflowClient()
     _ensure_model(client, name)
     version = None if force else find_version(client, name, digest)
     created = version is None
     if version is None:
-        version = _create_version(client, name, source, digest, None if reference else settings)
+        version = _create_version(client, name, source, settings, reference=reference)
         lowest = None if force else find_version(client, name, digest)
         if lowest is not None and int(lowest.version) < int(version.version):
             _take_back(client, version)
@@ -148,19 +145,19 @@ def _create_version(
     client: MlflowClient,
     name: str,
     source: Source,
-    digest: str,
-    settings: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    *,
+    reference: bool,
 ) -> ModelVersion:
-    """Makes a version; without settings, one that only refers to the source's handle."""
-    tags = version_tags(describe(source)) | {DIGEST_TAG: digest}
-    if settings is None:
+    tags = version_tags(source, settings, reference=reference)
+    if reference:
         assert source.provenance is not None
         uri, model_id = source.provenance.handle, None
         probe = probe_to_bytes(record_probe(source.reference()))
         tags[PROBE_TAG] = b64encode(probe).decode()
     else:
         logged_name = _NOT_IN_LOGGED_NAMES.sub("-", name)
-        logged = log_model(source, name=logged_name, tags=tags, model_config=settings)
+        logged = log_model(source, name=logged_name, model_config=settings)
         uri, model_id = logged.model_uri, logged.model_id
     # The tags come with the version, so that whoever sees the version sees its digest.
     version = client.create_model_version(

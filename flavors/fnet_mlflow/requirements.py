@@ -6,6 +6,7 @@ Inference takes seconds, depends on the working directory and misses or invents 
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 SERVING = ("mlflow", "h5py", "ml_dtypes", "numpy", "safetensors", "sentencepiece", "torch")
@@ -38,8 +39,8 @@ def _pip() -> str:
 
 
 def settle_requirements(
-    stated: Iterable[str] | str | None,
-    extra: Iterable[str] | str | None,
+    stated: Iterable[str] | str | Path | None,
+    extra: Iterable[str] | str | Path | None,
     conda_env: Any,
     project: Iterable[str],
 ) -> list[str] | str | None:
@@ -61,9 +62,11 @@ def settle_requirements(
         raise ValueError(
             "Only one of `conda_env`, `pip_requirements` and `extra_pip_requirements` can be given."
         )
+    if isinstance(stated, str | Path):
+        return str(stated)
     if stated is not None or conda_env is not None:
-        return stated if stated is None or isinstance(stated, str) else list(stated)
-    added = [f"-r {extra}"] if isinstance(extra, str) else list(extra or ())
+        return stated if stated is None else list(stated)
+    added = [f"-r {extra}"] if isinstance(extra, str | Path) else list(extra or ())
     return [*get_default_pip_requirements(), *project, *added]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from mlflow import pyfunc
 from mlflow.artifacts import download_artifacts
@@ -11,14 +11,14 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
 
 import fnet_mlflow
-from fnet_mlflow.description import describe
+from fnet_mlflow.description import describe, version_tags
 from fnet_mlflow.probe import record_probe
 from fnet_mlflow.requirements import settle_requirements
 from fnet_mlflow.settings import load_settings
 from fnet_mlflow.shipping import ship_code
 from fnet_mlflow.signature import checked_signature
 from fnet_mlflow.source import Source, resolve_source
-from fnet_mlflow.storage import DATA_FOLDER, FLAVOR_NAME, write_data
+from fnet_mlflow.storage import DATA_FOLDER, DIGEST_KEY, FLAVOR_NAME, REFERENCE_KEY, write_data
 from fnet_mlflow.version import FORMAT_VERSION
 from fnet_registry import __version__
 
@@ -37,11 +37,11 @@ def save_model(
     quantization: str | None = None,
     code_paths: Sequence[str] | None = None,
     mlflow_model: Model | None = None,
-    signature: ModelSignature | None = None,
+    signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
-    pip_requirements: Sequence[str] | str | None = None,
-    extra_pip_requirements: Sequence[str] | str | None = None,
-    conda_env: Mapping[str, Any] | str | None = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
@@ -61,11 +61,12 @@ def save_model(
             backbone.
         quantization: `"int8"` runs the dense layers with int8 weights on a CPU; for a handle or
             backbone.
-        code_paths: Files and folders to ship with the model. By default this project's own
-            packages; `[]` ships nothing and requires an installed `fnet-registry`; a wheel of
-            this project stands for the packages.
+        code_paths: Files and folders to ship with the model, beside this project's own packages,
+            for which a wheel of this project may stand; `[]` ships nothing and requires an
+            installed `fnet-registry`.
         mlflow_model: The `mlflow.models.Model` to add the flavor to.
-        signature: Replaces the flavor's own.
+        signature: Replaces the flavor's own; False stores none, and MLflow then hands on any input
+            as it is and no parameters.
         input_example: Texts that show how to call the model.
         pip_requirements: Replaces the default requirements: a list, or the path of a file.
         extra_pip_requirements: Adds to the default requirements: a list, or the path of a file.
@@ -126,11 +127,11 @@ def log_model(
     step: int = 0,
     model_id: str | None = None,
     code_paths: Sequence[str] | None = None,
-    signature: ModelSignature | None = None,
+    signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
-    pip_requirements: Sequence[str] | str | None = None,
-    extra_pip_requirements: Sequence[str] | str | None = None,
-    conda_env: Mapping[str, Any] | str | None = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
@@ -151,7 +152,7 @@ def log_model(
         registered_model_name: Registers the model under this name too.
         await_registration_for: Seconds to wait until the version is ready.
         params: Parameters of the logged model, beside its encoding.
-        tags: Tags of the logged model and of its version.
+        tags: Tags of the logged model and of its version, beside what they say of themselves.
         model_type: The logged model's type.
         step: The training step that it belongs to.
         model_id: The logged model to log to, where one was initialised.
@@ -189,7 +190,7 @@ def log_model(
         registered_model_name=registered_model_name,
         await_registration_for=await_registration_for,
         params={**source.encoding.to_dict(), **(params or {})},
-        tags=dict(tags or {}),
+        tags={**version_tags(source, load_settings(model_config)), **(tags or {})},
         model_type=model_type,
         step=step,
         model_id=model_id,
@@ -212,14 +213,15 @@ def write_model(
     *,
     code_paths: Sequence[str] | None,
     mlflow_model: Model,
-    signature: ModelSignature | None = None,
+    signature: ModelSignature | Literal[False] | None = None,
     input_example: Any = None,
-    pip_requirements: Sequence[str] | str | None = None,
-    extra_pip_requirements: Sequence[str] | str | None = None,
-    conda_env: Mapping[str, Any] | str | None = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_files: Sequence[str] | None = None,
+    reference: bool = False,
 ) -> None:
     """Writes the folder of an MLflow model around a data folder.
 
@@ -237,6 +239,7 @@ def write_model(
         metadata: See above.
         model_config: See above.
         extra_files: See above.
+        reference: Whether the data folder leads to a hub's preset.
     """
     mlflow_model.signature = checked_signature(signature)
     mlflow_model.metadata = {
@@ -244,8 +247,18 @@ def write_model(
         **(mlflow_model.metadata or {}),
         **(metadata or {}),
     }
+    settings = load_settings(model_config)
     mlflow_model.add_flavor(
-        FLAVOR_NAME, data=DATA_FOLDER, format_version=FORMAT_VERSION, code_version=__version__
+        FLAVOR_NAME,
+        data=DATA_FOLDER,
+        format_version=FORMAT_VERSION,
+        code_version=__version__,
+        **{
+            DIGEST_KEY: source.digest(settings, reference=reference)
+            if source.checkpoint.arrays
+            else None,
+            REFERENCE_KEY: reference,
+        },
     )
     with TemporaryDirectory() as scratch:
         code = ship_code(code_paths, Path(scratch))
@@ -255,17 +268,20 @@ def write_model(
             code_paths=code.paths,
             mlflow_model=mlflow_model,
             input_example=INPUT_EXAMPLE if input_example is None else input_example,
-            conda_env=conda_env,
+            conda_env=str(conda_env) if isinstance(conda_env, Path) else conda_env,
             pip_requirements=settle_requirements(
                 pip_requirements, extra_pip_requirements, conda_env, code.requirements
             ),
-            model_config=load_settings(model_config),
+            model_config=settings,
             # A folder with no uv project keeps MLflow from taking the working directory's.
             uv_project_path=scratch,
         )
     # Not through `data_path`: MLflow would copy the weights once more, and to data/<name>.
     write_files(path / DATA_FOLDER)
-    mlflow_model.flavors[pyfunc.FLAVOR_NAME][pyfunc.DATA] = DATA_FOLDER
+    served = mlflow_model.flavors[pyfunc.FLAVOR_NAME]
+    served[pyfunc.DATA] = DATA_FOLDER
+    # Where MLflow's own flavors say it too, for a native load.
+    mlflow_model.flavors[FLAVOR_NAME][pyfunc.CODE] = served.get(pyfunc.CODE)
     mlflow_model.flavors[FLAVOR_NAME] |= _save_extra_files(extra_files, path)
     mlflow_model.model_size_bytes = sum(
         file.stat().st_size for file in path.rglob("*") if file.is_file()
@@ -275,6 +291,10 @@ def write_model(
 
 def _save_extra_files(extra_files: Sequence[str] | None, path: Path) -> dict[str, Any]:
     """Keeps files beside a model, in the place and under the key that MLflow's flavors use."""
+    if isinstance(extra_files, str | Path):
+        raise TypeError(
+            f"`extra_files` must be a list, for example ['notes.txt']. Received: {extra_files!r}"
+        )
     if not extra_files:
         return {}
     folder = path / "extra_files"

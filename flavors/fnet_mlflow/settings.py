@@ -35,6 +35,17 @@ _POSSIBLE: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
+def digested_settings(settings: Mapping[str, Any], *, reference: bool) -> dict[str, Any]:
+    """What makes a version one of its own beside its content.
+
+    Args:
+        settings: The load-time settings that are saved with it; those that are not the default.
+        reference: Whether it only refers to a hub.
+    """
+    changed = {key: value for key, value in settings.items() if value != LOAD_SETTINGS[key]}
+    return changed | ({"reference": True} if reference else {})
+
+
 def load_settings(chosen: Mapping[str, Any] | None) -> dict[str, Any]:
     """Completes a user's `model_config`.
 

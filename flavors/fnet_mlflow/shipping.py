@@ -32,21 +32,30 @@ class ShippedCode:
 
 
 def ship_code(code_paths: Sequence[str | Path] | None, scratch: Path) -> ShippedCode:
-    """Settles what code a model takes along.
+    """Settles what code a model takes along: this project's own packages and a user's code.
 
     Args:
-        code_paths: What a user lists; None for this project's own packages. A wheel of this
-            project in the list stands for them.
+        code_paths: What a user lists. A wheel of this project in the list stands for the packages;
+            an empty list ships nothing.
         scratch: A folder for what has to be made first.
+
+    Raises:
+        TypeError: It is no list.
     """
-    paths = [_pack_packages(scratch)] if code_paths is None else list(map(Path, code_paths))
-    if any(path.match(SHIPPED) for path in paths):
-        return ShippedCode(loader_module=_LOADER.stem, paths=[str(_LOADER), *map(str, paths)])
-    return ShippedCode(
-        loader_module="fnet_mlflow",
-        paths=list(map(str, paths)),
-        requirements=(f"fnet-registry[mlflow]=={fnet_registry.__version__}",),
-    )
+    if isinstance(code_paths, str | Path):
+        raise TypeError(
+            f"`code_paths` must be a list, for example ['my_module.py']. Received: {code_paths!r}"
+        )
+    if code_paths is not None and not code_paths:
+        return ShippedCode(
+            loader_module="fnet_mlflow",
+            paths=[],
+            requirements=(f"fnet-registry[mlflow]=={fnet_registry.__version__}",),
+        )
+    paths = list(map(Path, code_paths or ()))
+    if not any(path.match(SHIPPED) for path in paths):
+        paths.append(_pack_packages(scratch))
+    return ShippedCode(loader_module=_LOADER.stem, paths=[str(_LOADER), *map(str, paths)])
 
 
 def _pack_packages(scratch: Path) -> Path:

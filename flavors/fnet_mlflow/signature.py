@@ -1,27 +1,45 @@
 """The signature of every FNet model."""
 
+import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from mlflow.types.schema import Array
+from mlflow.types.schema import AnyType, Array
 
 from fnet_mlflow.inputs import TEXT_COLUMNS
 from fnet_registry.errors import ModelError
 
+_TEXT_TYPES = (DataType.string, Array(DataType.string), AnyType(), np.dtype(str), np.dtype(object))
 
-def checked_signature(signature: ModelSignature | None) -> ModelSignature:
-    """A user's signature, or the flavor's own where there is none.
+
+def checked_signature(signature: ModelSignature | bool | None) -> ModelSignature | None:
+    """A user's signature; the flavor's own where there is none; None for False, as in MLflow.
 
     Raises:
-        ModelError: It names its inputs, and none of them as a column of texts.
+        ModelError: It is no signature, or none of its inputs can hold the texts.
     """
     if signature is None:
         return embedding_signature()
-    named = signature.inputs.input_names() if signature.inputs else []
-    if named and not set(named) & set(TEXT_COLUMNS):
+    if signature is False:
+        return None
+    if not isinstance(signature, ModelSignature):
+        raise ModelError(
+            "Expected an mlflow.models.ModelSignature, or False for none, for example "
+            f"infer_signature(['a text'], vectors). Received: {signature!r}"
+        )
+    inputs = signature.inputs
+    if inputs is None or not inputs.inputs:
+        return signature
+    if not inputs.has_input_names():
+        if inputs.inputs[0].type not in _TEXT_TYPES:
+            raise ModelError(
+                "A signature with an unnamed input must take texts, for example "
+                f"Schema([ColSpec('string')]). Received: {inputs}"
+            )
+    elif not set(names := inputs.input_names()) & set(TEXT_COLUMNS):
         raise ModelError(
             "A signature with named inputs must name the texts "
             f"{' or '.join(map(repr, TEXT_COLUMNS))}, for example "
-            f"Schema([ColSpec('string', 'text')]). Received: {', '.join(map(str, named))}"
+            f"Schema([ColSpec('string', 'text')]). Received: {', '.join(map(str, names))}"
         )
     return signature
 

@@ -1,14 +1,17 @@
 """What `log_model` takes, as one thing: a checkpoint, its encoding and its origin."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fnet_mlflow.content import content_digest
 from fnet_mlflow.provenance import Provenance, read_provenance
+from fnet_mlflow.settings import digested_settings
 from fnet_registry.encoding.config import EncodingConfig, complete_encoding
-from fnet_registry.errors import ModelError
+from fnet_registry.errors import ModelError, shortened, shown
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import PresetFolder
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from fnet_registry.encoding.encoder import TextEncoder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A model that is about to be saved.
 
@@ -31,6 +34,7 @@ class Source:
     checkpoint: Checkpoint
     encoding: EncodingConfig
     provenance: Provenance | None = None
+    _digests: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def reference(self) -> "TextEncoder":
         """The encoder that defines the version's vectors: float32 on a CPU."""
@@ -39,6 +43,19 @@ class Source:
         return TextEncoder.from_checkpoint(
             self.checkpoint, self.encoding, device="cpu", dtype="float32"
         )
+
+    def digest(self, settings: Mapping[str, Any], *, reference: bool = False) -> str:
+        """The digest of all that changes a vector of the version.
+
+        Args:
+            settings: The load-time settings that are saved with it.
+            reference: Whether the version only refers to a hub.
+        """
+        counted = digested_settings(settings, reference=reference)
+        known = str(sorted(counted.items()))
+        if known not in self._digests:
+            self._digests[known] = content_digest(self.checkpoint, self.encoding, counted)
+        return self._digests[known]
 
 
 def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Source:
@@ -66,7 +83,8 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
         if chosen:
             raise TypeError(
                 "A TextEncoder has its encoding already; set it there, for example "
-                f"TextEncoder.from_preset('f_net_base_en', pooling='cls'). Received: {chosen}"
+                "TextEncoder.from_preset('f_net_base_en', pooling='cls'). "
+                f"Received: {shortened(shown(chosen))}"
             )
         _check_untrained(model)
         return Source(checkpoint=model.checkpoint, encoding=model.config)
@@ -100,9 +118,9 @@ def _check_untrained(encoder: "TextEncoder") -> None:
             )
 
 
-def resolve_folder(folder: PresetFolder, **chosen: Any) -> Source:
-    """Reads a preset that lies on this machine, with an encoding of its own."""
-    checkpoint = read_checkpoint(folder.path)
+def resolve_folder(folder: PresetFolder, *, weights: bool = True, **chosen: Any) -> Source:
+    """Reads a preset that lies on this machine, with or without weights; it has no encoding yet."""
+    checkpoint = read_checkpoint(folder.path, weights=weights)
     return Source(
         checkpoint=checkpoint,
         encoding=complete_encoding(checkpoint.config.max_sequence_length, **chosen),

@@ -6,23 +6,30 @@ probe.npz                                    probe texts with their vectors
 encoding.json                                how texts become vectors, and a digest of each file
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fnet_mlflow.probe import Probe, write_probe
 from fnet_mlflow.version import FORMAT_VERSION, OLDEST_READABLE
 from fnet_registry import __version__
 from fnet_registry.encoding.config import EncodingConfig
-from fnet_registry.errors import DamagedFileError, FormatError
+from fnet_registry.errors import ConfigError, DamagedFileError, FormatError
 from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.folder import PresetFolder, digest_files
 from fnet_registry.presets.writing import write_checkpoint, write_json
+
+T = TypeVar("T")
 
 FLAVOR_NAME = "fnet"
 DATA_FOLDER = "data"
 ENCODING_FILE = "encoding.json"
+DIGEST_KEY = "content_sha256"
+"""In the flavor's entry of `MLmodel`: the digest of all that changes a vector."""
+REFERENCE_KEY = "reference"
+"""Likewise, on a model made of a hub's preset: the digest counts it as a setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +91,34 @@ def read_record(folder: Path) -> Record:
             f"Expected the file {ENCODING_FILE} in the data folder of a model saved by "
             f"fnet_mlflow. Received: {folder}"
         )
-    stored = json.loads(path.read_text())
-    written = stored["format_version"]
+    try:
+        return _read_record(read_json(path))
+    except ConfigError as error:
+        raise FormatError(f"`{path}` must be as fnet_mlflow wrote it. {error}") from None
+
+
+def _read_record(stored: Mapping[str, Any]) -> Record:
+    written = _value(stored, "format_version", int)
+    code_version = _value(stored, "code_version", str)
     if not OLDEST_READABLE <= written <= FORMAT_VERSION:
         raise FormatError(
             f"fnet-registry {__version__} reads models of format {OLDEST_READABLE} to "
-            f"{FORMAT_VERSION}. This one was saved by {stored['code_version']}: install "
-            f"'fnet-registry=={stored['code_version']}'. Received: format {written}"
+            f"{FORMAT_VERSION}. This one was saved by {code_version}: install "
+            f"'fnet-registry=={code_version}'. Received: format {written}"
         )
     return Record(
         format_version=written,
-        code_version=stored["code_version"],
-        encoding=EncodingConfig.from_dict(stored["encoding"]),
-        digests=stored["sha256"],
+        code_version=code_version,
+        encoding=EncodingConfig.from_dict(_value(stored, "encoding", dict)),
+        digests=_value(stored, "sha256", dict),
     )
+
+
+def _value(stored: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    value = stored.get(key)
+    if type(value) is not kind:
+        raise ConfigError(f"`{key}` must be of type {kind.__name__}. Received: {value!r}")
+    return value
 
 
 def check_digests(folder: Path, record: Record) -> None:

@@ -1,15 +1,10 @@
 """Whether this machine computes the vectors that a version was saved with."""
 
-import re
 from base64 import b64decode
 
-from mlflow import MlflowClient
-
 from fnet_mlflow.description import PROBE_TAG
-from fnet_mlflow.loading import find_model, open_encoder
+from fnet_mlflow.loading import LocatedModel, find_model, open_encoder
 from fnet_mlflow.probe import Probe, ProbeReport, check_probe, probe_from_bytes, read_probe
-
-_VERSION = re.compile(r"models:/(?P<name>[^/@]+)(/(?P<version>\d+)|@(?P<alias>[^/]+))")
 
 
 def verify_model(
@@ -21,7 +16,7 @@ def verify_model(
 ) -> ProbeReport:
     """Recomputes a model's probe texts and says how far the vectors lie from the saved ones.
 
-    The digests of the stored files are checked first, as at every load.
+    What was saved, and registered, is checked first, as at every load.
 
     Args:
         model_uri: Any URI that MLflow reads, for example `models:/fnet/1`.
@@ -31,25 +26,18 @@ def verify_model(
 
     Raises:
         ModelError: It is no FNet model, or one whose format this code does not read.
-        DamagedFileError: A file is missing or holds other bytes than were saved.
+        DamagedFileError: A file is missing, or the model is not the one that was saved or
+            registered.
         MlflowException: There is no such model.
     """
     model = find_model(model_uri)
     chosen = {"device": device, "dtype": dtype, "num_threads": num_threads}
     given = {name: value for name, value in chosen.items() if value is not None}
-    encoder = open_encoder(model.data, **{**model.settings, **given, "verify": False})
-    return check_probe(encoder, _registered_probe(model_uri) or read_probe(model.data))
+    encoder = open_encoder(model, **{**model.settings, **given, "verify": False})
+    return check_probe(encoder, _registered_probe(model) or read_probe(model.data))
 
 
-def _registered_probe(model_uri: str) -> Probe | None:
+def _registered_probe(model: LocatedModel) -> Probe | None:
     """The probe that a version carries in the registry, where it only refers to a hub."""
-    match = _VERSION.fullmatch(model_uri)
-    if match is None:
-        return None
-    client = MlflowClient()
-    if match["alias"]:
-        version = client.get_model_version_by_alias(match["name"], match["alias"])
-    else:
-        version = client.get_model_version(match["name"], match["version"])
-    stored = version.tags.get(PROBE_TAG)
+    stored = model.tags.get(PROBE_TAG)
     return None if stored is None else probe_from_bytes(b64decode(stored))

@@ -66,6 +66,10 @@ class EncodingConfig:
             raise ConfigError(
                 f"`quantization` must be None or 'int8'. Received: {self.quantization!r}"
             )
+        if not isinstance(self.buckets, Sequence) or isinstance(self.buckets, str):
+            raise ConfigError(
+                f"`buckets` must be lengths, for example 32, 64, 128. Received: {self.buckets!r}"
+            )
         object.__setattr__(self, "buckets", tuple(self.buckets))
         self._check_buckets()
 

@@ -22,7 +22,7 @@ from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
-from fnet_registry.errors import ConfigError, TextError, TokenizerError
+from fnet_registry.errors import ConfigError, TextError, TokenizerError, shown
 from fnet_registry.inputs import check_length
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
@@ -278,7 +278,7 @@ class TextEncoder:
         if long_text not in get_args(LongText):
             raise ConfigError(
                 f"`long_text` must be one of {', '.join(get_args(LongText))}."
-                f" Received: {long_text!r}"
+                f" Received: {shown(long_text)}"
             )
         ids = self.tokenizer.tokenize(texts, num_threads=os.cpu_count() or 1, first_row=first_row)
         tokens = pack_texts(
@@ -343,7 +343,7 @@ class TextEncoder:
 def _positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigError(
-            f"`{name}` must be a positive integer, for example 32. Received: {value!r}"
+            f"`{name}` must be a positive integer, for example 32. Received: {shown(value)}"
         )
     return value
 

@@ -9,7 +9,7 @@ import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
-from fnet_registry.errors import PresetError, TextError, TokenizerError
+from fnet_registry.errors import PresetError, TextError, TokenizerError, shown
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.handle import Handle
 from fnet_registry.presets.writing import write_tokenizer
@@ -24,7 +24,8 @@ _LARGEST_TEXT = 64 << 20
 class FNetTokenizer:
     """Texts to token ids, as plain SentencePiece gives them.
 
-    A special piece written out in a text, such as a literal `[MASK]`, is text like any other.
+    A special piece written out in a text, such as a literal `[MASK]`, is text like any other. NULs
+    at a text's end do not count: numpy's strings, and with them a model server, hold none there.
 
     Args:
         proto: A serialised SentencePiece model, or the path of one.
@@ -124,7 +125,8 @@ class FNetTokenizer:
         check_is_list(texts)
         for row, text in enumerate(texts, start=first_row):
             _check_text(row, text)
-        return self._processor.encode(list(texts), out_type=int, num_threads=num_threads)
+        ends = [text.rstrip("\0") for text in texts]
+        return self._processor.encode(ends, out_type=int, num_threads=num_threads)
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Ids to text, as the model itself decodes them: control pieces leave no trace.
@@ -149,12 +151,14 @@ def check_is_list(texts: Sequence[str]) -> None:
         TextError: If it is a text.
     """
     if isinstance(texts, str):
-        raise TextError(f"Texts must come as a list, for example ['a text']. Received: {texts!r}")
+        raise TextError(
+            f"Texts must come as a list, for example ['a text']. Received: {shown(texts)}"
+        )
 
 
 def _check_text(row: int, text: Any) -> None:
     if not isinstance(text, str):
-        raise TextError(f"Row {row} must be a text, for example 'a text'. Received: {text!r}")
+        raise TextError(f"Row {row} must be a text, for example 'a text'. Received: {shown(text)}")
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:

@@ -67,17 +67,14 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
 
 def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
     """Return a saved model's checkpoint, encoding and compute dtype, checked as it asks to be."""
-    from fnet_mlflow.loading import find_model, open_encoder
-    from fnet_mlflow.storage import check_digests, read_record
+    from fnet_mlflow.loading import find_model, open_encoder, read_model
 
     model = find_model(uri)
     dtype = model.settings.get("dtype") or "float32"
     if model.settings.get("verify"):
-        encoder = open_encoder(model.data, verify=True, device="cpu", dtype=dtype)
+        encoder = open_encoder(model, verify=True, device="cpu", dtype=dtype)
         return encoder.checkpoint, encoder.config, dtype
-    record = read_record(model.data)
-    check_digests(model.data, record)
-    return read_checkpoint(model.data), record.encoding, dtype
+    return *read_model(model), dtype
 
 
 def _pin(uri: str) -> str:

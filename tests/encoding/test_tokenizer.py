@@ -80,9 +80,24 @@ def test_decodes_the_specials_as_the_vocabulary_types_them(
     assert FNetTokenizer(model.SerializeToString()).detokenize(packed) == text
 
 
+def test_nuls_count_but_at_a_texts_end(tokenizer: FNetTokenizer) -> None:
+    """Numpy's strings, which stand for a text on its way to a served model, hold none there."""
+    assert tokenizer.tokenize(["\0", "a\0\0"]) == tokenizer.tokenize(["", "a"])
+    assert tokenizer.tokenize(["a\0b"]) != tokenizer.tokenize(["ab"])
+
+
 def test_a_text_in_place_of_a_list_is_refused(tokenizer: FNetTokenizer) -> None:
     with pytest.raises(TextError, match="as a list, for example .* Received: 'abc'"):
         tokenizer.tokenize("abc")
+
+
+@pytest.mark.parametrize(
+    "texts", ["x" * 1_000_000, [["x" * 1_000_000]], [b"x" * 1_000_000], [10**5000]]
+)
+def test_what_is_refused_is_not_echoed_whole(tokenizer: FNetTokenizer, texts: Any) -> None:
+    with pytest.raises(TextError, match="Received: ") as caught:
+        tokenizer.tokenize(texts)
+    assert len(str(caught.value)) < 3000
 
 
 @pytest.mark.parametrize("index", [-1, 1000])

@@ -1,5 +1,6 @@
 """Hubs as MLflow artifact repositories, against real clients and servers of our own."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,13 @@ import fnet_mlflow
 from fnet_mlflow.hub_models import split_uri
 from fnet_registry import TextEncoder
 from fnet_registry.cli import main
-from fnet_registry.errors import HandleError, ModelError, PresetNotFoundError
+from fnet_registry.errors import (
+    DamagedFileError,
+    HandleError,
+    ModelError,
+    PresetNotFoundError,
+)
+from fnet_registry.presets.fetch import fetch
 from tests.hubs.conftest import (  # noqa: F401
     Site,
     home,
@@ -76,6 +83,65 @@ def test_what_mlflow_asks_of_a_model(hub: Site):
     )
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of all temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+class TestCost:
+    """What is asked of a preset fetches no more than the answer needs, and leaves nothing."""
+
+    def test_what_a_model_says_of_itself_takes_no_weights(self, hub: Site, temporary: Path):
+        assert get_model_info(hub.pinned).metadata["sequence_length"] == 64
+        assert hub.hub.count(hub.delivery("model.weights.h5")) == 0
+        assert not list(temporary.iterdir())
+
+    def test_a_listing_takes_none_and_names_them(self, hub: Site, temporary: Path):
+        data = {file.path: file for file in mlflow.artifacts.list_artifacts(f"{hub.pinned}/data")}
+        [weights] = [path for path in data if path.endswith("model.weights.h5")]
+        [config] = [path for path in data if path.endswith("/config.json")]
+        assert data[weights].file_size is None
+        assert data[config].file_size == len(hub.files["config.json"])
+        assert hub.hub.count(hub.delivery("model.weights.h5")) == 0
+        assert not list(temporary.iterdir())
+        fetch(hub.pinned)
+        data = {file.path: file for file in mlflow.artifacts.list_artifacts(f"{hub.pinned}/data")}
+        assert data[weights].file_size == len(hub.files["model.weights.h5"])
+
+    def test_a_listing_is_what_a_download_brings(self, hub: Site, tmp_path: Path):
+        listed = {Path(file.path).name for file in mlflow.artifacts.list_artifacts(hub.pinned)}
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        mlflow.artifacts.download_artifacts(hub.pinned, dst_path=str(copy))
+        assert listed == {path.name for path in copy.iterdir()}
+
+    def test_registering_in_mlflow_takes_no_weights(self, hub: Site, temporary: Path):
+        mlflow.register_model(hub.pinned, "fnet")
+        assert hub.hub.count(hub.delivery("model.weights.h5")) == 0
+        assert not list(temporary.iterdir())
+
+    def test_registering_takes_the_weights_once(self, hub: Site, temporary: Path):
+        for _ in range(2):
+            fnet_mlflow.register_preset(hub.pinned, "fnet", reference=True)
+        assert main(["models"]) == 0
+        assert hub.hub.count(hub.delivery("model.weights.h5")) == 1
+        assert not list(temporary.iterdir())
+
+    def test_loading_leaves_one_folder_of_links(self, hub: Site, temporary: Path):
+        fnet_mlflow.register_preset(hub.pinned, "fnet", reference=True)
+        folders = set()
+        for uri in (hub.pinned, "models:/fnet/1", hub.pinned):
+            fnet_mlflow.load_model(uri)
+            mlflow.pyfunc.load_model(uri)
+            folders.add(mlflow.artifacts.download_artifacts(uri))
+        assert len(folders) == 1
+        assert not list(temporary.iterdir())
+
+
 class TestReference:
     def test_only_the_pinned_handle_is_stored(self, hub: Site, expected: np.ndarray):
         registration = fnet_mlflow.register_preset(hub.handle, "fnet", reference=True)
@@ -92,6 +158,12 @@ class TestReference:
         assert fnet_mlflow.register_preset(hub.handle, "fnet").version == 1
         assert fnet_mlflow.register_preset(hub.handle, "fnet", reference=True).version == 2
         assert fnet_mlflow.register_preset(hub.pinned, "fnet", reference=True).version == 2
+
+    def test_it_is_compared_with_the_registry(self, hub: Site):
+        fnet_mlflow.register_preset(hub.handle, "fnet", reference=True)
+        mlflow.MlflowClient().set_model_version_tag("fnet", "1", "fnet.content_sha256", "0" * 64)
+        with pytest.raises(DamagedFileError, match="registered as models:/fnet/1"):
+            fnet_mlflow.load_model("models:/fnet/1")
 
     def test_it_has_the_default_encoding(self, hub: Site):
         with pytest.raises(ModelError, match="default encoding and settings.*cls"):

@@ -117,6 +117,29 @@ def test_impossible_parameters_are_refused(pyfunc_model: Any, params: dict, word
         pyfunc_model.predict(["word " * 400], params=params)
 
 
+def test_nuls_at_the_end_do_not_count(pyfunc_model: Any, encoder: TextEncoder):
+    """A model server makes numpy strings of a request's `inputs`, and numpy drops them."""
+    padded = ["\0", "a text\0\0", "a\0text"]
+    vectors = pyfunc_model.predict(padded)
+    np.testing.assert_array_equal(vectors, encoder.encode(padded))
+    np.testing.assert_array_equal(vectors, pyfunc_model.predict(np.array(padded)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pd.DataFrame({"text": [["x" * 1_000_000]] * 2}),
+        pd.DataFrame({"x" * 1_000_000: ["a"]}),
+        pd.DataFrame({"text": [b"x" * 1_000_000]}),
+    ],
+    ids=["row", "column", "bytes"],
+)
+def test_what_is_refused_is_not_echoed_whole(pyfunc_model: Any, data: Any):
+    with pytest.raises(MlflowException, match="Received: .*characters") as caught:
+        pyfunc_model.predict(data)
+    assert len(str(caught.value)) < 3000
+
+
 @given(st.lists(st.text()))
 def test_any_list_of_texts_is_read_as_it_is(texts: list[str]):
     assert read_texts(texts) == texts

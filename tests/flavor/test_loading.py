@@ -9,15 +9,21 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import h5py
 import mlflow
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 import fnet_mlflow
+from fnet_ray.model import resolve_model
 from fnet_registry import TextEncoder
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
+from fnet_registry.presets.folder import digest_file
 
 TEXTS = ["a text", "another one"]
 STORED = Path(__file__).parent / "stored"
@@ -187,6 +193,143 @@ class TestDamage:
         (model_copy / "data" / "encoding.json").unlink()
         with pytest.raises(FormatError, match=r"Expected the file encoding\.json"):
             fnet_mlflow.load_model(str(model_copy))
+
+
+def load_natively(model: Path) -> TextEncoder:
+    return fnet_mlflow.load_model(str(model))
+
+
+def load_as_pyfunc(model: Path) -> TextEncoder:
+    return mlflow.pyfunc.load_model(str(model)).get_raw_model()
+
+
+def edit_record(model: Path, **encoding: Any) -> None:
+    record = json.loads((model / "data" / "encoding.json").read_text())
+    record["encoding"] |= encoding
+    (model / "data" / "encoding.json").write_text(json.dumps(record))
+
+
+def flip_weights(model: Path) -> None:
+    """Changes one weight, and the digest that the record has of the file."""
+    weights = model / "data" / "model.weights.h5"
+    with h5py.File(weights, "r+") as file:
+        file["layers/dense/vars/1"][0] += 1.0
+    record = json.loads((model / "data" / "encoding.json").read_text())
+    record["sha256"]["model.weights.h5"] = digest_file(weights)
+    (model / "data" / "encoding.json").write_text(json.dumps(record))
+
+
+def flip_settings(model: Path) -> None:
+    path = model / "MLmodel"
+    path.write_text(path.read_text().replace("dtype: null", "dtype: bfloat16"))
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "pad length": lambda model: edit_record(model, sequence_length=63),
+    "pooling": lambda model: edit_record(model, pooling="cls"),
+    "normalize": lambda model: edit_record(model, normalize=True),
+    "buckets": lambda model: edit_record(model, padding="bucket", buckets=[8, 64]),
+    "int8": lambda model: edit_record(model, quantization="int8"),
+    "weights beside their rewritten digest": flip_weights,
+    "saved dtype": flip_settings,
+}
+
+
+class TestContent:
+    """All that changes a vector is compared with the digest in MLmodel, at every load."""
+
+    @pytest.mark.parametrize("load", [load_natively, load_as_pyfunc])
+    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+    def test_a_model_that_would_give_other_vectors_does_not_load(
+        self, model_copy: Path, change: Callable[[Path], None], load: Callable
+    ):
+        change(model_copy)
+        with pytest.raises(DamagedFileError, match="Expected the weights, .*Received"):
+            load(model_copy)
+
+    def test_it_is_the_digest_of_the_version(self, register: Callable):
+        register(pooling="cls", model_config={"dtype": "bfloat16"})
+        version = mlflow.MlflowClient().get_model_version("fnet", "1")
+        conf = Model.load("models:/fnet/1").flavors["fnet"]
+        assert conf["content_sha256"] == version.tags["fnet.content_sha256"]
+
+    @pytest.mark.parametrize("preset", ["transformers_base", "transformers_bin", "kerashub"])
+    def test_a_preset_of_any_format_has_the_digest_of_what_is_saved(
+        self, registry: Path, data_folder: Path, preset: str
+    ):
+        fnet_mlflow.save_model(data_folder / preset, "m", quantization="int8", buckets=[8, 64])
+        assert fnet_mlflow.load_model("m").config.buckets == (8, 64)
+
+    @pytest.mark.parametrize(
+        "uri", ["models:/fnet/1", "models:/fnet@champion", "models:/fnet/latest", "logged model"]
+    )
+    @pytest.mark.parametrize("how", ["register_preset", "log_model", "register_model"])
+    def test_a_registered_model_is_compared_with_the_registry_too(
+        self, registry: Path, preset_folder: Path, how: str, uri: str
+    ):
+        client = mlflow.MlflowClient()
+        if how == "register_preset":
+            fnet_mlflow.register_preset(preset_folder, "fnet")
+        elif how == "log_model":
+            fnet_mlflow.log_model(preset_folder, "fnet", registered_model_name="fnet")
+        else:
+            mlflow.register_model(fnet_mlflow.log_model(preset_folder, "fnet").model_uri, "fnet")
+        client.set_registered_model_alias("fnet", "champion", "1")
+        [logged] = mlflow.search_logged_models(output_format="list")
+        uri = f"models:/{logged.model_id}" if uri == "logged model" else uri
+        assert fnet_mlflow.load_model(uri)
+        stored = Path(local_file_uri_to_path(logged.artifact_location))
+        shutil.rmtree(stored)
+        fnet_mlflow.save_model(preset_folder, stored, pooling="cls")
+        for load in (fnet_mlflow.load_model, fnet_mlflow.verify_model, resolve_model):
+            with pytest.raises(DamagedFileError, match="Expected the model .* registered as"):
+                load(uri)
+
+    def test_one_that_older_code_registered_is_compared_with_its_tag(self, register: Callable):
+        register()
+        [logged] = mlflow.search_logged_models(output_format="list")
+        stored = Path(local_file_uri_to_path(logged.artifact_location))
+        forget_digest(stored)
+        assert fnet_mlflow.load_model("models:/fnet/1")
+        edit_record(stored, pooling="cls")
+        with pytest.raises(DamagedFileError, match="Expected the weights, .*Received"):
+            fnet_mlflow.load_model("models:/fnet/1")
+
+
+def forget_digest(model: Path) -> None:
+    """Makes a model as it was before MLmodel held a digest."""
+    saved = Model.load(model)
+    del saved.flavors["fnet"]["content_sha256"]
+    saved.save(model / "MLmodel")
+
+
+MALFORMED: dict[str, tuple[str, Callable[[str], str]]] = {
+    "empty record": ("data/encoding.json", lambda _: ""),
+    "no JSON": ("data/encoding.json", lambda text: text[:-9]),
+    "deep JSON": ("data/encoding.json", lambda _: "[" * 100_000),
+    "a list": ("data/encoding.json", lambda _: "[]"),
+    "no format": ("data/encoding.json", lambda text: text.replace("format_version", "x")),
+    "a format in words": ("data/encoding.json", lambda text: text.replace('n": 1,', 'n": [],')),
+    "no encoding": ("data/encoding.json", lambda text: text.replace('"encoding"', '"x"')),
+    "no digests": ("data/encoding.json", lambda text: text.replace('"sha256": {', '"x": {')),
+    "buckets": ("data/encoding.json", lambda text: text.replace('"buckets": []', '"buckets": 5')),
+    "an unknown key": ("data/encoding.json", lambda text: text.replace('"pooling"', '"x"')),
+    "empty MLmodel": ("MLmodel", lambda _: "flavors: {fnet: {}, python_function: {}}"),
+    "no data": ("MLmodel", lambda text: text.replace("    data: data\n    format", "    format")),
+    "a setting": ("MLmodel", lambda text: text.replace("batch_size: null", "batch_size: x")),
+}
+
+
+@pytest.mark.parametrize(("name", "damage"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_file_is_named(model_copy: Path, name: str, damage: Callable[[str], str]):
+    text = (model_copy / name).read_text()
+    assert damage(text) != text
+    (model_copy / name).write_text(damage(text))
+    with pytest.raises(FormatError, match=f"`.*{name}` must be as fnet_mlflow.*Received"):
+        load_natively(model_copy)
+    if name != "MLmodel":  # which MLflow itself reads first
+        with pytest.raises(FormatError, match=f"`.*{name}` must be as fnet_mlflow.*Received"):
+            load_as_pyfunc(model_copy)
 
 
 def test_a_model_of_another_flavor_is_refused(registry: Path):

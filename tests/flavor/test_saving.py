@@ -6,13 +6,15 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
+from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types import ColSpec, Schema
 
 import fnet_mlflow
+from fnet_mlflow.catalog import list_versions
 from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
 from fnet_registry.errors import ConfigError, HandleError, ModelError, PresetError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -149,6 +151,58 @@ def test_a_signature_that_names_no_texts_is_refused(registry: Path, preset_folde
         fnet_mlflow.save_model(preset_folder, registry / "m", signature=signature)
 
 
+class TestSignature:
+    @pytest.mark.parametrize(
+        "inputs",
+        [TEXTS, "a text", np.array(TEXTS), pd.Series(TEXTS), pd.DataFrame({"text": TEXTS})],
+        ids=["list", "text", "array", "series", "frame"],
+    )
+    def test_one_that_mlflow_infers(self, registry: Path, encoder: TextEncoder, inputs: Any):
+        expected = encoder.encode(["a text"] if isinstance(inputs, str) else TEXTS)
+        signature = infer_signature(inputs, expected)
+        fnet_mlflow.save_model(encoder, "m", signature=signature)
+        assert Model.load("m").signature == signature
+        np.testing.assert_array_equal(mlflow.pyfunc.load_model("m").predict(inputs), expected)
+
+    def test_the_flavors_own(self, registry: Path, encoder: TextEncoder, saved_model: Path):
+        signature = Model.load(saved_model).signature
+        fnet_mlflow.save_model(encoder, "m", signature=signature)
+        assert Model.load("m").signature == signature
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            TEXTS,
+            np.array(TEXTS).reshape(2, 1),
+            pd.Series(TEXTS),
+            pd.DataFrame({"id": [1, 2], "text": TEXTS}),
+            {"text": TEXTS},
+            {"text": np.array(TEXTS)},
+            [{"text": text} for text in TEXTS],
+        ],
+        ids=["list", "array", "series", "frame", "mapping", "mapping of array", "records"],
+    )
+    def test_false_stores_none(self, registry: Path, encoder: TextEncoder, data: Any):
+        fnet_mlflow.save_model(encoder, "m", signature=False)
+        assert Model.load("m").signature is None
+        loaded = mlflow.pyfunc.load_model("m")
+        np.testing.assert_array_equal(loaded.predict(data), encoder.encode(TEXTS))
+        np.testing.assert_array_equal(loaded.predict("a text"), encoder.encode(["a text"]))
+        for odd in (None, 3, {"body": TEXTS}, [None], np.zeros((2, 2))):
+            with pytest.raises(MlflowException, match="Received"):
+                loaded.predict(odd)
+
+    @pytest.mark.parametrize("signature", [True, "string", {"inputs": "string"}])
+    def test_what_is_none_is_refused(self, registry: Path, preset_folder: Path, signature: Any):
+        with pytest.raises(ModelError, match=r"ModelSignature, or False.*infer_signature\("):
+            fnet_mlflow.save_model(preset_folder, "m", signature=signature)
+
+    def test_one_of_numbers_is_refused(self, registry: Path, preset_folder: Path):
+        signature = ModelSignature(inputs=Schema([ColSpec("long")]))
+        with pytest.raises(ModelError, match="must take texts.*Received: .*long"):
+            fnet_mlflow.save_model(preset_folder, "m", signature=signature)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -202,6 +256,59 @@ def test_extra_files_lie_beside_the_model(registry: Path, preset_folder: Path):
     fnet_mlflow.save_model(preset_folder, registry / "m", extra_files=["notes.txt"])
     assert (registry / "m" / "extra_files" / "notes.txt").read_text() == "tuned on queries"
     assert Model.load("m").flavors["fnet"]["extra_files"] == [{"path": "extra_files/notes.txt"}]
+
+
+def test_extra_files_that_are_no_list_are_refused(registry: Path, preset_folder: Path):
+    with pytest.raises(TypeError, match="`extra_files` must be a list.*Received: 'notes.txt'"):
+        fnet_mlflow.save_model(preset_folder, "m", extra_files="notes.txt")
+
+
+@pytest.mark.filterwarnings("ignore:Operation with range is deprecated")  # MLflow's reading
+@pytest.mark.parametrize(
+    "example",
+    [
+        "a text",
+        TEXTS,
+        np.array(TEXTS),
+        pd.DataFrame({"text": TEXTS}),
+        {"text": TEXTS},
+        [{"text": "a text"}],
+        (TEXTS, {"normalize": True}),
+    ],
+    ids=["text", "list", "array", "frame", "mapping", "records", "with parameters"],
+)
+def test_an_input_example_of_any_form_can_be_predicted(
+    registry: Path, preset_folder: Path, example: Any
+):
+    fnet_mlflow.save_model(preset_folder, "m", input_example=example)
+    loaded = mlflow.pyfunc.load_model("m")
+    texts = example[0] if isinstance(example, tuple) else example
+    np.testing.assert_array_equal(loaded.predict(loaded.input_example), loaded.predict(texts))
+    serving = Model.load("m").get_serving_input("m")
+    assert serving is not None
+    assert "a text" in serving
+
+
+def test_everything_that_a_logged_model_may_be_given(registry: Path, preset_folder: Path):
+    with mlflow.start_run() as run:
+        info = fnet_mlflow.log_model(
+            preset_folder,
+            "fnet",
+            registered_model_name="fnet",
+            await_registration_for=5,
+            params={"corpus": "queries"},
+            tags={"team": "search"},
+            model_type="encoder",
+            metadata={"owner": "us"},
+        )
+    logged = mlflow.get_logged_model(info.model_id)
+    assert (logged.tags["team"], logged.params["corpus"]) == ("search", "queries")
+    assert (logged.model_type, info.metadata["owner"]) == ("encoder", "us")
+    version = mlflow.MlflowClient().get_model_version("fnet", "1")
+    assert version.tags["team"] == "search"
+    assert [entry.version for entry in list_versions("fnet")] == [1]
+    assert not fnet_mlflow.register_preset(preset_folder, "fnet").created
+    assert fnet_mlflow.load_model(f"runs:/{run.info.run_id}/fnet").dim == 32
 
 
 def test_logging_without_a_run(registry: Path, preset_folder: Path, encoder: TextEncoder):
@@ -272,10 +379,36 @@ class TestRequirements:
         ]
         assert Path("m/constraints.txt").read_text() == "numpy<3"
 
-    @pytest.mark.parametrize("as_file", [True, False])
-    def test_requirements_added(self, registry: Path, preset_folder: Path, as_file: bool):
+    def test_requirements_of_files_within_files(self, registry: Path, preset_folder: Path):
+        Path("c.txt").write_text("numpy<3\n")
+        Path("base.txt").write_text("torch\n# not needed\n")
+        Path("all.txt").write_text("-r base.txt\n-c c.txt\nzstandard\n")
+        fnet_mlflow.save_model(preset_folder, "m", pip_requirements=Path("all.txt"))
+        assert Path("m/requirements.txt").read_text().splitlines() == [
+            "mlflow==3.17.2",
+            "torch",
+            "zstandard",
+            "-c constraints.txt",
+        ]
+        assert Path("m/constraints.txt").read_text() == "numpy<3"
+
+    @pytest.mark.parametrize("form", [dict, str, Path])
+    def test_a_conda_environment(self, registry: Path, preset_folder: Path, form: Any):
+        environment = {
+            "name": "mine",
+            "dependencies": ["python=3.11", {"pip": ["mlflow", "torch"]}],
+        }
+        Path("conda.yaml").write_text(yaml.safe_dump(environment))
+        given = environment if form is dict else form("conda.yaml")
+        fnet_mlflow.save_model(preset_folder, "m", conda_env=given)
+        assert yaml.safe_load(Path("m/conda.yaml").read_text()) == environment
+        assert Path("m/requirements.txt").read_text().splitlines() == ["mlflow", "torch"]
+
+    @pytest.mark.parametrize(
+        "extra", ["more.txt", Path("more.txt"), ["zstandard==0.23"], ["-r more.txt"]], ids=str
+    )
+    def test_requirements_added(self, registry: Path, preset_folder: Path, extra: Any):
         Path("more.txt").write_text("zstandard==0.23\n")
-        extra = "more.txt" if as_file else ["zstandard==0.23"]
         fnet_mlflow.save_model(preset_folder, "m", extra_pip_requirements=extra)
         stated = Path("m/requirements.txt").read_text().splitlines()
         assert stated == [*fnet_mlflow.get_default_pip_requirements(), "zstandard==0.23"]

@@ -96,6 +96,24 @@ def test_parameters(endpoint: str, encoder: TextEncoder):
     np.testing.assert_array_equal(vectors, encoder.encode(TEXTS, normalize=True))
 
 
+@pytest.mark.parametrize("form", ["inputs", "instances", "input"])
+def test_nuls_give_the_vector_that_they_give_here(endpoint: str, form: str, encoder: TextEncoder):
+    texts = ["\0", "a\0b", "a text\0"]
+    answer = ask(endpoint, {form: texts})
+    vectors = answer if form == "input" else answer["predictions"]
+    np.testing.assert_array_equal(np.array(vectors, np.float32), encoder.encode(texts))
+
+
+def test_a_refused_text_is_not_sent_back(endpoint: str):
+    content = {"inputs": ["x" * (65 << 20)]}
+    with pytest.raises(HTTPError) as caught:
+        ask(endpoint, content)
+    assert caught.value.code == 400
+    answer = caught.value.read()
+    assert b"Row 0 must be at most 64 MiB long. Received: 68,157,440 B" in answer
+    assert len(answer) < 3000
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from mlflow.models import Model
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -20,6 +21,7 @@ from fnet_mlflow.fnet_loader import SHIPPED
 from fnet_mlflow.requirements import SERVING
 from fnet_mlflow.version import FORMAT_VERSION
 from fnet_registry import TextEncoder
+from tests.programs import run_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -143,6 +145,53 @@ def test_nothing_shipped(
     np.testing.assert_array_equal(vectors, encoder.encode(["a text"]))
     with pytest.raises(RuntimeError, match="No module named 'fnet_mlflow'"):
         load(bare_python, registry, registry / "m")
+
+
+USE_OWN_CODE = """
+import sys, mlflow, fnet_mlflow
+load = {"native": fnet_mlflow.load_model, "pyfunc": mlflow.pyfunc.load_model}[sys.argv[1]]
+load(sys.argv[2])
+import cleaning, queries.stopwords
+print(cleaning.__file__, queries.stopwords.__file__)
+"""
+
+
+@pytest.fixture
+def model_with_own_code(registry: Path, preset_folder: Path) -> Path:
+    """A model that ships a user's module and package, which then lie nowhere else."""
+    (registry / "cleaning.py").write_text("")
+    (registry / "queries").mkdir()
+    for name in ("__init__.py", "stopwords.py"):
+        (registry / "queries" / name).write_text("")
+    fnet_mlflow.save_model(preset_folder, "m", code_paths=["cleaning.py", "queries"])
+    (registry / "cleaning.py").unlink()
+    shutil.rmtree(registry / "queries")
+    return registry / "m"
+
+
+@pytest.mark.parametrize("way", ["native", "pyfunc"])
+def test_a_users_code_can_be_imported_once_the_model_is_loaded(
+    model_with_own_code: Path, tmp_path: Path, way: str
+):
+    files = run_program(USE_OWN_CODE, way, str(model_with_own_code)).split()
+    assert all(str(model_with_own_code / "code") in file for file in files)
+
+
+def test_a_users_code_is_shipped_beside_the_packages(
+    model_with_own_code: Path, bare_python: Path, encoder: TextEncoder, tmp_path: Path
+):
+    code = model_with_own_code / "code"
+    assert Model.load(model_with_own_code).flavors["fnet"]["code"] == "code"
+    assert {"cleaning.py", "queries", "fnet_loader.py"} < {path.name for path in code.iterdir()}
+    assert "fnet-registry" not in (model_with_own_code / "requirements.txt").read_text()
+    files, vectors = load(bare_python, tmp_path, model_with_own_code)
+    assert all(str(code) in file for file in files)
+    np.testing.assert_array_equal(vectors, encoder.encode(["a text"]))
+
+
+def test_code_paths_that_are_no_list_are_refused(registry: Path, preset_folder: Path):
+    with pytest.raises(TypeError, match="`code_paths` must be a list.*Received: 'cleaning.py'"):
+        fnet_mlflow.save_model(preset_folder, "m", code_paths="cleaning.py")
 
 
 def test_a_wheel_stands_for_the_packages(
