@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fnet_registry.cli import COMMANDS, main
+from fnet_cli.main import COMMANDS, main
 from fnet_registry.presets.checkpoint import read_checkpoint
 from tests.programs import run_program
 
@@ -32,7 +32,7 @@ def test_wrong_arguments_exit_with_status_2(arguments: list[str]) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from fnet_registry.cli import main\n"
+        "import sys; from fnet_cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: print(sorted({'keras', 'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
     )

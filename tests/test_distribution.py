@@ -67,7 +67,7 @@ def test_the_wheel_registers_and_embeds_by_itself(
         **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
     }
-    program = "import sys; from fnet_registry.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = "import sys; from fnet_cli.main import main; sys.exit(main(sys.argv[1:]))"
     for arguments in (
         ["register", str(preset_folder), "--name", "fnet"],
         ["embed", "models:/fnet/1", "corpus.parquet", "out"],

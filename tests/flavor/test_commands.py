@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from fnet_registry.cli import main
+from fnet_cli.main import main
 from tests.flavor.test_loading import record_other_vectors
 
 

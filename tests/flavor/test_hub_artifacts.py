@@ -11,9 +11,9 @@ from mlflow.models import get_model_info
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 import fnet_mlflow
+from fnet_cli.main import main
 from fnet_mlflow.hub_models import split_uri
 from fnet_registry import TextEncoder
-from fnet_registry.cli import main
 from fnet_registry.errors import (
     DamagedFileError,
     HandleError,

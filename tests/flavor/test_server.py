@@ -13,8 +13,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 import fnet_mlflow
+from fnet_cli.main import main
 from fnet_registry import TextEncoder
-from fnet_registry.cli import main
 from fnet_registry.errors import DamagedFileError
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.config import FNetConfig

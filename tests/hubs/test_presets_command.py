@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fnet_registry.cli import main
+from fnet_cli.main import main
 from fnet_registry.presets.fetch import fetch
 from tests.hubs.conftest import Site
 

@@ -2,8 +2,8 @@
 
 import sys
 
+from fnet_cli.main import main
 from fnet_ray import lease
-from fnet_registry.cli import main
 
 lease.RENEW_SECONDS, lease.EXPIRE_SECONDS = 1.0, 6.0
 

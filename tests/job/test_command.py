@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fnet_registry.cli import main
+from fnet_cli.main import main
 from tests.job.corpora import TEXTS, write_json_lines
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]

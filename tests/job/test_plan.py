@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_registry.cli import main
+from fnet_cli.main import main
 from fnet_registry.errors import InputError
 from tests.job.corpora import write_parquet
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray.job
-from fnet_registry.cli import main
+from fnet_cli.main import main
 from fnet_registry.errors import InputError
 from tests.job.corpora import write_json_lines, write_parquet
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fnet_registry.cli import main
+from fnet_cli.main import main
 from fnet_registry.presets.card import ModelCard, read_card
 from fnet_registry.presets.fetch import fetch
 

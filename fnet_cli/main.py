@@ -3,11 +3,11 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Protocol
 
 from fnet_registry import __version__
 from fnet_registry.errors import FNetError
@@ -15,66 +15,94 @@ from fnet_registry.errors import FNetError
 USAGE_ERROR = 2
 
 
+class CommandModule(Protocol):
+    """What a command's module holds."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None:
+        """Declare the command's arguments."""
+        ...
+
+    def run(self, args: argparse.Namespace, /) -> int:
+        """Run the command; return its exit status."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Where a command lives.
+    """A command of `fnet`.
 
     Args:
-        module: Holds `add_arguments(parser)` and `run(args) -> int`.
+        load: Imports its module.
         help: One line for the list of commands.
-        extra: The extra of this project that it needs, or None.
-        needs: The import name that this extra brings.
+        extra: The extra of this project that it needs, and the import name that this brings.
     """
 
-    module: str
+    load: Callable[[], CommandModule]
     help: str
     extra: str | None = None
-    needs: str | None = None
+
+
+def _presets() -> CommandModule:
+    from fnet_registry.commands import presets
+
+    return presets
+
+
+def _inspect() -> CommandModule:
+    from fnet_registry.commands import inspect
+
+    return inspect
+
+
+def _convert() -> CommandModule:
+    from fnet_registry.commands import convert
+
+    return convert
+
+
+def _register() -> CommandModule:
+    from fnet_mlflow.commands import register
+
+    return register
+
+
+def _models() -> CommandModule:
+    from fnet_mlflow.commands import models
+
+    return models
+
+
+def _verify() -> CommandModule:
+    from fnet_mlflow.commands import verify
+
+    return verify
+
+
+def _embed() -> CommandModule:
+    from fnet_ray.commands import embed
+
+    return embed
+
+
+def _status() -> CommandModule:
+    from fnet_ray.commands import status
+
+    return status
 
 
 COMMANDS = {
-    "presets": Command(
-        module="fnet_registry.commands.presets",
-        help="list the built-in presets and what is in the cache",
-    ),
-    "inspect": Command(
-        module="fnet_registry.commands.inspect",
-        help="show what a preset is, without loading its weights",
-    ),
-    "convert": Command(
-        module="fnet_registry.commands.convert",
-        help="write a preset of any format as a KerasHub folder",
-    ),
+    "presets": Command(load=_presets, help="list the built-in presets and what is in the cache"),
+    "inspect": Command(load=_inspect, help="show what a preset is, without loading its weights"),
+    "convert": Command(load=_convert, help="write a preset of any format as a KerasHub folder"),
     "register": Command(
-        module="fnet_mlflow.commands.register",
-        help="register a preset as a model version in MLflow",
-        extra="mlflow",
-        needs="mlflow",
+        load=_register, help="register a preset as a model version in MLflow", extra="mlflow"
     ),
-    "models": Command(
-        module="fnet_mlflow.commands.models",
-        help="list the registered versions",
-        extra="mlflow",
-        needs="mlflow",
-    ),
+    "models": Command(load=_models, help="list the registered versions", extra="mlflow"),
     "verify": Command(
-        module="fnet_mlflow.commands.verify",
-        help="recompute a version's probe vectors on this machine",
-        extra="mlflow",
-        needs="mlflow",
+        load=_verify, help="recompute a version's probe vectors on this machine", extra="mlflow"
     ),
-    "embed": Command(
-        module="fnet_ray.commands.embed",
-        help="turn a corpus into embeddings",
-        extra="ray",
-        needs="ray",
-    ),
-    "status": Command(
-        module="fnet_ray.commands.status",
-        help="show how far an embedding job is",
-        extra="ray",
-        needs="ray",
-    ),
+    "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
+    "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
 }
 
 
@@ -110,14 +138,14 @@ def _run(
     parser: argparse.ArgumentParser,
     arguments: list[str],
 ) -> int:
-    if command.needs is not None and find_spec(command.needs) is None:
+    if command.extra is not None and find_spec(command.extra) is None:
         return _fail(
-            f"This command needs {command.needs}."
+            f"This command needs {command.extra}."
             f' Install it with: pip install "fnet-registry[{command.extra}]"'
         )
     logging.basicConfig(level=logging.WARNING, format="fnet: %(levelname)s: %(message)s")
     logging.getLogger("fnet_registry").setLevel(logging.INFO)
-    module = import_module(command.module)
+    module = command.load()
     module.add_arguments(subparser)
     parsed = parser.parse_args(arguments)
     try:
