@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
@@ -124,6 +125,23 @@ class FNetTokenizer:
         for row, text in enumerate(texts, start=first_row):
             _check_text(row, text)
         return self._processor.encode(list(texts), out_type=int, num_threads=num_threads)
+
+    def spans(self, text: str) -> np.ndarray:
+        """Where a text's tokens stand in it, as `tokenize` gives them.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Int64 of shape `(tokens, 2)`: each token's first character, and the one after its last.
+            The tokens follow one another without a gap.
+
+        Raises:
+            TextError: As from `tokenize`.
+        """
+        _check_text(0, text)
+        offsets = self._processor.encode(text, return_type="offset_mapping")["offsets"]
+        return np.array(offsets, np.int64).reshape(-1, 2)
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Ids to text.

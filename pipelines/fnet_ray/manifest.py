@@ -21,7 +21,9 @@ from fnet_ray.tokens import LongText
 from fnet_registry.errors import JobError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OWN_TEXT_FORMAT = 2
+"""From here on, a window's row holds its own characters."""
 NAME = "run/manifest.json"
 
 
@@ -142,6 +144,13 @@ class Manifest:
                     f"The output was begun with {name}={value!r}: go on with the same or choose "
                     f"another output. Received: {name}={asked[name]!r}"
                 )
+        rows = parameters.long_text == "split" and parameters.windows == "rows"
+        if rows and self.format_version < OWN_TEXT_FORMAT:
+            raise OutputError(
+                "The output was begun by an older fnet-registry, with the whole text in each "
+                "window's row: choose another output. "
+                f"Received: format {self.format_version}, now {OWN_TEXT_FORMAT}"
+            )
 
     def new_inputs(self, found: Sequence[InputFile], *, append: bool) -> list[InputFile]:
         """Return the inputs that no plan holds yet.

@@ -57,6 +57,7 @@ class Job:
         split = parameters.long_text == "split"
         return EncodeOptions(
             store=self.store,
+            column=parameters.column,
             batch_size=max(1, self.batch_tokens // length) if self.batch_tokens else None,
             num_threads=self.pool.threads,
             embedding_type=pa.list_(value, self.model.config.hidden_dim),
@@ -71,6 +72,7 @@ class Job:
         return CommitShard(
             store=self.store,
             carried=manifest.carried,
+            places=frozenset({"source_file", manifest.parameters.id_column or "source_file"}),
             metadata={
                 "fnet.model": manifest.model,
                 "fnet.digest": manifest.digest,
