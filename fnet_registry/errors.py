@@ -27,9 +27,14 @@ FNetError
 All but FetchError are also a ValueError: the caller gave something that cannot work.
 """
 
+from fnet_registry.redaction import without_secrets
+
 
 class FNetError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base of every error that this project raises on purpose; none names a credential."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(without_secrets(a) if isinstance(a, str) else a for a in args))
 
 
 class HandleError(FNetError, ValueError):

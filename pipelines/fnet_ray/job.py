@@ -8,7 +8,7 @@ from typing import Literal
 
 from fnet_ray.attempts import forget_attempts
 from fnet_ray.cluster import live_nodes, ray_cluster
-from fnet_ray.inputs import find_inputs
+from fnet_ray.inputs import find_inputs, opened_as
 from fnet_ray.lease import Lease
 from fnet_ray.live import Pulse
 from fnet_ray.manifest import Parameters
@@ -127,6 +127,7 @@ def embed(
                 pool=pool,
                 windowing=windowing,
                 batch_tokens=batch_tokens,
+                opened=opened_as(files),
             )
 
             def show(progress: Progress) -> None:

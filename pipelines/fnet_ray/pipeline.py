@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ class Job:
     pool: WorkerPool
     windowing: Windowing
     batch_tokens: int | None
+    opened: Mapping[str, str]
+    """What to open in the place of the inputs' paths, where that differs."""
 
     def read(self) -> ReadShard:
         """The first stage."""
@@ -93,7 +95,7 @@ def run_shards(job: Job, *, done: Container[int], board: Any) -> Iterator[Marker
     pending = [
         {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
         for plan in job.manifest.plans
-        for shard, pieces in plan.pieces()
+        for shard, pieces in plan.pieces(job.opened)
         if shard not in done
     ]
     if not pending:

@@ -6,9 +6,10 @@ numbers, so a plan of a hundred thousand shards is three integers, and small fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +39,7 @@ class Piece:
     source: str
     """The input file, as its user knows it."""
     data: str
+    """What is opened."""
     start: int
     rows: int
 
@@ -59,8 +61,14 @@ class Plan:
         count = -(-self.rows // self.shard_rows)
         return range(self.first_shard, self.first_shard + count)
 
-    def pieces(self) -> Iterator[tuple[int, list[Piece]]]:
-        """Yield every shard's number with where its rows are, in order."""
+    def pieces(
+        self, opened: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[tuple[int, list[Piece]]]:
+        """Yield every shard's number with where its rows are, in order.
+
+        Args:
+            opened: What to open in the place of a source's data, where that differs.
+        """
         sources = iter(self.sources)
         source, used = next(sources, None), 0
         for shard in self.shards:
@@ -69,9 +77,8 @@ class Plan:
             while wanted and source:
                 taken = min(wanted, source.rows - used)
                 if taken:
-                    pieces.append(
-                        Piece(source=source.file.path, data=source.data, start=used, rows=taken)
-                    )
+                    data = opened.get(source.data, source.data)
+                    pieces.append(Piece(source=source.file.path, data=data, start=used, rows=taken))
                 used += taken
                 wanted -= taken
                 if used == source.rows:
@@ -93,7 +100,7 @@ def open_parquet(path: str, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFi
     """
     import fsspec
 
-    if "://" not in path:
+    if "://" not in path and path.isprintable():  # Arrow takes no name that is not UTF-8
         return pq.ParquetFile(path, read_dictionary=dictionaries)
     fs, name = fsspec.url_to_fs(path)
     return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True, read_dictionary=dictionaries)
@@ -126,8 +133,13 @@ def _read_footer(path: str) -> Footer | str:
     try:
         with open_parquet(path) as file:
             return Footer(rows=file.metadata.num_rows, schema=file.schema_arrow)
-    except (pa.ArrowException, OSError) as error:
-        return str(error).splitlines()[0]
+    except Exception as error:  # the storages' clients have no error in common
+        return first_line(error)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the rest that Arrow's add to it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def carried_schema(

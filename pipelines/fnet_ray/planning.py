@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from fnet_ray.formats import Format
-from fnet_ray.inputs import InputFile
+from fnet_ray.inputs import InputFile, opened_as, reading
 from fnet_ray.manifest import Manifest, Parameters
 from fnet_ray.markers import EMBEDDINGS
 from fnet_ray.model import PinnedModel
@@ -102,7 +102,7 @@ def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
     first = next((file for file in files if file.format is Format.PARQUET), None)
     if first is None:
         return
-    footer = read_footers([first.path])[0]
+    footer = read_footers([first.opened])[0]
     if isinstance(footer, Footer):
         carried_schema(
             [(first, footer)],
@@ -202,7 +202,8 @@ def _open_all(
     files: Sequence[InputFile], staged: Mapping[str, str | InputError]
 ) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
     paths = [staged.get(file.path, file.path) for file in files]
-    footers = iter(read_footers([path for path in paths if isinstance(path, str)]))
+    opened = opened_as(files)
+    footers = iter(read_footers([opened.get(p, p) for p in paths if isinstance(p, str)]))
     for file, path in zip(files, paths, strict=True):
         if isinstance(path, InputError):
             yield file, "", path
@@ -246,7 +247,8 @@ def stage_files(
     @ray.remote(num_cpus=1, max_retries=3, scheduling_strategy=place)
     def stage_one(file: InputFile) -> str | InputError:
         try:
-            return store.path(stage(file, store, column=column, id_column=id_column))
+            with reading(file.path):
+                return store.path(stage(file, store, column=column, id_column=id_column))
         except InputError as error:
             return error
 

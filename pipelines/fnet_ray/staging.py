@@ -64,7 +64,7 @@ def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) 
 def _open(file: InputFile) -> io.BufferedReader:
     import fsspec
 
-    fs, name = fsspec.url_to_fs(file.path)
+    fs, name = fsspec.url_to_fs(file.opened)
     raw = fs.open(name, "rb")
     codec = compression(file.path)
     return io.BufferedReader(pa.CompressedInputStream(raw, codec) if codec else raw)

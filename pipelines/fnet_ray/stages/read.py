@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fnet_ray.ids import id_texts
+from fnet_ray.inputs import reading
 from fnet_ray.plan import Piece, open_texts
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_ray.rejects import PLACE, rejects_table, without
@@ -64,7 +65,7 @@ class ReadShard:
         )
 
     def _read(self, piece: Piece) -> pa.Table:
-        with open_texts(piece.data, self.column) as file:
+        with reading(piece.source), open_texts(piece.data, self.column) as file:
             wanted = {self.column, self.id_column, *self.carried.names, ROW, REJECT}
             columns = [name for name in file.schema_arrow.names if name in wanted]
             rows = read_rows(file, piece.start, piece.rows, columns)
