@@ -23,6 +23,7 @@ from fnet_registry.errors import InputError, OutputError
 logger = logging.getLogger(__name__)
 
 OUTPUT_COLUMNS = ("source_file", "source_row", "window", "embedding")
+WINDOW_COLUMNS = ("start", "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,8 @@ class Sources:
 def open_sources(
     files: Sequence[InputFile],
     store: Store,
+    parameters: Parameters,
     *,
-    column: str,
-    id_column: str | None,
-    keep: Sequence[str] | None,
     skip_damaged: bool = False,
     on_this_node: bool = False,
 ) -> Sources:
@@ -53,9 +52,7 @@ def open_sources(
     Args:
         files: The input files.
         store: Where files without footers are staged.
-        column: The column of texts.
-        id_column: The column that identifies rows, or None.
-        keep: The columns to carry along, or None for all.
+        parameters: The job's.
         skip_damaged: Whether to go on without files that cannot be read.
         on_this_node: Whether the store is a folder that other nodes do not see.
 
@@ -67,8 +64,8 @@ def open_sources(
     staged = stage_files(
         [file for file in files if file.format is not Format.PARQUET],
         store,
-        column=column,
-        id_column=id_column,
+        column=parameters.column,
+        id_column=parameters.id_column,
         on_this_node=on_this_node,
     )
     for file, data, found in _open_all(files, staged):
@@ -83,11 +80,12 @@ def open_sources(
             logger.warning("Going on without a file that cannot be read. %s", found)
         else:
             raise found
-    carried = carried_schema(footers, column=column, id_column=id_column, keep=keep)
-    clash = sorted(set(carried.names) & set(OUTPUT_COLUMNS))
+    carried = _carried(footers, parameters)
+    own = [*OUTPUT_COLUMNS, *(WINDOW_COLUMNS if parameters.window_rows else ())]
+    clash = sorted(set(carried.names) & set(own))
     if clash:
         raise InputError(
-            f"The output has columns of its own ({', '.join(OUTPUT_COLUMNS)}): leave an input "
+            f"The output has columns of its own ({', '.join(own)}): leave an input "
             f"column of such a name out with --keep. Received: {clash[0]}"
         )
     return Sources(sources=tuple(sources), carried=carried)
@@ -104,12 +102,16 @@ def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
         return
     footer = read_footers([first.opened])[0]
     if isinstance(footer, Footer):
-        carried_schema(
-            [(first, footer)],
-            column=parameters.column,
-            id_column=parameters.id_column,
-            keep=parameters.keep,
-        )
+        _carried([(first, footer)], parameters)
+
+
+def _carried(footers: Sequence[tuple[InputFile, Footer]], parameters: Parameters) -> pa.Schema:
+    return carried_schema(
+        footers,
+        column=parameters.column,
+        id_column=parameters.id_column,
+        keep=parameters.keep,
+    )
 
 
 def open_manifest(store: Store, model: PinnedModel, parameters: Parameters) -> Manifest:
@@ -167,9 +169,7 @@ def plan_inputs(
     found = open_sources(
         new,
         store,
-        column=parameters.column,
-        id_column=parameters.id_column,
-        keep=parameters.keep,
+        parameters,
         skip_damaged=skip_damaged,
     )
     if not found.rows:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,11 +24,16 @@ LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
 BATCH_ROWS = 8192
 
 
+def shard_request(shard: int, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Return the row that asks for a shard."""
+    return {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadShard:
     """Reads and tokenizes one shard.
 
-    Takes a row of `shard` and `pieces` (JSON). Gives a row of `shard` and the tables `rows` (the
+    Takes a row that `shard_request` made. Gives a row of `shard` and the tables `rows` (the
     carried columns of the good rows), `places` (where these come from), `windows` (their tokens)
     and `rejects`.
     """
