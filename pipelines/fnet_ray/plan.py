@@ -14,6 +14,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_ray.arrow_types import can_carry, plain_type
 from fnet_ray.ids import can_identify
 from fnet_ray.inputs import InputFile
 from fnet_ray.readers.rows import REJECT, ROW
@@ -180,6 +181,7 @@ def carried_schema(
             _check_ids(file, footer.schema.field(id_column))
         for field in _plain(footer.schema, column):
             if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
+                _check_carried(file, footer.schema.field(field.name))
                 known = merged.get(field.name)
                 if field.name == id_column and known and known.type != field.type:
                     merged[field.name] = pa.field(field.name, pa.string())
@@ -219,6 +221,14 @@ def _check_ids(file: InputFile, field: pa.Field) -> None:
         )
 
 
+def _check_carried(file: InputFile, field: pa.Field) -> None:
+    if not can_carry(field.type):
+        raise InputError(
+            f"The column {field.name!r} must be of a type whose rows can be selected, or be left "
+            f"out with --keep. Received: {field.type} in {file.path}"
+        )
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a column of this type can hold texts."""
     if pa.types.is_dictionary(kind):
@@ -232,10 +242,11 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(schema: pa.Schema, column: str) -> Iterator[pa.Field]:
-    """Yield a file's columns without their metadata, and the texts without a dictionary."""
+    """Yield a file's columns without metadata and views, and the texts without a dictionary."""
     for field in schema:
-        is_packed = field.name == column and pa.types.is_dictionary(field.type)
-        yield pa.field(field.name, field.type.value_type if is_packed else field.type)
+        kind = plain_type(field.type)
+        is_packed = field.name == column and pa.types.is_dictionary(kind)
+        yield pa.field(field.name, kind.value_type if is_packed else kind)
 
 
 def _merge(known: pa.Field | None, field: pa.Field, file: InputFile) -> pa.Field:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fnet_ray.arrow_types import as_plain
 from fnet_ray.ids import id_texts
 from fnet_ray.inputs import reading
 from fnet_ray.plan import Piece, open_texts
@@ -81,7 +82,8 @@ class ReadShard:
                 f"An input must not change while it is read; expected {piece.rows} rows from "
                 f"{piece.start} on. Received {rows.num_rows} in: {piece.source}"
             )
-        return rows
+        plain = {name: as_plain(rows[name]) for name in rows.column_names}
+        return pa.table(plain)
 
     def _carry(self, piece: Piece, raw: pa.Table) -> pa.Table:
         """Return the carried columns; one that this file lacks is null."""
