@@ -24,7 +24,6 @@ from fnet_ray.store import open_store
 from fnet_ray.tokens import Windows
 from fnet_ray.workers import WorkerPool, WorkerRequest, choose_workers, shard_rows
 from fnet_registry.encoding.packing import Tokens
-from fnet_registry.errors import InputError
 
 SAMPLE_PIECES, SAMPLE_ROWS = 16, 1024
 SAMPLE_SECONDS = 5.0
@@ -84,8 +83,6 @@ def preview(
             files, open_store(folder), parameters, skip_damaged=skip_damaged, on_this_node=True
         )
         rows = found.rows if parameters.limit is None else min(found.rows, parameters.limit)
-        if not rows:
-            raise InputError(f"The inputs must hold at least one row. Received: {len(files)} files")
         size = shard_rows(rows, pool, pinned.checkpoint.config, windowing.sequence_length)
         plan = Plan(sources=found.sources, rows=rows, shard_rows=size)
         shared = share_model(pinned, dtype=parameters.dtype)
@@ -105,9 +102,9 @@ def preview(
         files=len(files),
         rows=rows,
         shards=len(plan.shards),
-        tokens=round(rows * len(tokens.values) / sample.rows),
+        tokens=round(rows * len(tokens.values) / max(1, sample.rows)),
         truncated_share=float(tokens.truncated.mean()) if windows else 0.0,
-        rejected_share=sample.rejects / sample.rows,
+        rejected_share=sample.rejects / max(1, sample.rows),
         workers=pool.most,
         rows_per_second=rate * sample.rows / windows if windows else 0.0,
         seconds=rows * windows / sample.rows / rate if windows else None,
@@ -128,7 +125,7 @@ def _sample(plan: Plan, read: ReadShard, opened: Mapping[str, str]) -> _Sample:
     """Read rows from places that are spread over all inputs."""
     pieces = [piece for _, shard in plan.pieces(opened) for piece in shard]
     chosen = pieces[:: max(1, len(pieces) // SAMPLE_PIECES)]
-    most = -(-SAMPLE_ROWS // len(chosen))
+    most = -(-SAMPLE_ROWS // max(1, len(chosen)))
     chosen = [replace(piece, rows=min(piece.rows, most)) for piece in chosen]
     _, tables = unpack(read(pa.Table.from_pylist([shard_request(0, chosen)])))
     return _Sample(

@@ -58,8 +58,8 @@ class Plan:
 
     @property
     def shards(self) -> range:
-        """The shards' numbers."""
-        count = -(-self.rows // self.shard_rows)
+        """The shards' numbers; the first plan has one in any case, so that there is a file."""
+        count = max(-(-self.rows // self.shard_rows), 0 if self.first_shard else 1)
         return range(self.first_shard, self.first_shard + count)
 
     def pieces(

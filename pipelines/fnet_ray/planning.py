@@ -71,16 +71,19 @@ def open_sources(
     for file, data, found in _open_all(files, staged):
         if isinstance(found, Footer):
             sources.append(Source(file=file, data=data, rows=found.rows))
-            if found.rows:
-                footers.append((file, found))
-            else:
+            footers.append((file, found))
+            if not found.rows:
                 logger.warning("An input file holds no rows: %s", file.path)
         elif skip_damaged:
             sources.append(Source(file=file, data="", rows=0))
             logger.warning("Going on without a file that cannot be read. %s", found)
         else:
             raise found
-    carried = _carried(footers, parameters)
+    if not footers:
+        raise InputError(
+            f"At least one input must be readable. Received: {len(files)} damaged files"
+        )
+    carried = _carried([each for each in footers if each[1].rows] or footers, parameters)
     own = [*OUTPUT_COLUMNS, *(WINDOW_COLUMNS if parameters.window_rows else ())]
     clash = sorted(set(carried.names) & set(own))
     if clash:
@@ -172,9 +175,8 @@ def plan_inputs(
         parameters,
         skip_damaged=skip_damaged,
     )
-    if not found.rows:
-        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} files")
-    if begun and found.carried != manifest.carried:
+    carried = manifest.carried if begun and not found.rows else found.carried
+    if begun and carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
             f"({_describe(manifest.carried)}). Received: {_describe(found.carried)}"
@@ -189,7 +191,7 @@ def plan_inputs(
         shard_rows=shard_rows(rows, pool, model.checkpoint.config, length),
         first_shard=manifest.shards,
     )
-    manifest = replace(manifest, carried=found.carried, plans=(*manifest.plans, plan))
+    manifest = replace(manifest, carried=carried, plans=(*manifest.plans, plan))
     manifest.write(store)
     return manifest
 

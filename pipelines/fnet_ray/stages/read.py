@@ -50,8 +50,8 @@ class ReadShard:
         """Read the shard that the batch's one row names."""
         pieces = [Piece(**piece) for piece in json.loads(batch["pieces"][0].as_py())]
         read = [(piece, self._read(piece)) for piece in pieces]
-        rows = pa.concat_tables([self._carry(piece, raw) for piece, raw in read])
-        places = pa.concat_tables([self._places(piece, raw) for piece, raw in read])
+        rows = pa.concat_tables([self._carry(p, raw) for p, raw in read] or [self._no_rows()])
+        places = pa.concat_tables([PLACE.empty_table(), *(self._places(p, raw) for p, raw in read)])
 
         texts, unusable = self._texts([raw for _, raw in read])
         rejects = [rejects_table(places, unusable)]
@@ -94,6 +94,9 @@ class ReadShard:
             for field in self.carried
         ]
         return pa.table(columns, schema=self.carried) if columns else raw.select([])
+
+    def _no_rows(self) -> pa.Table:
+        return self.carried.empty_table()
 
     def _places(self, piece: Piece, raw: pa.Table) -> pa.Table:
         count = raw.num_rows
