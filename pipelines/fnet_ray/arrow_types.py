@@ -9,10 +9,6 @@ import pyarrow as pa
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the type without views of texts and bytes, however deep."""
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_binary_view(kind):
-        return pa.binary()
     if pa.types.is_struct(kind):
         return pa.struct([_plain_field(field) for field in kind.fields])
     if pa.types.is_map(kind):
@@ -24,9 +20,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     for is_list, make in _LISTS.items():
         if is_list(kind):
             return make(_plain_field(kind.value_field))
-    return kind
+    return _PLAIN.get(kind, kind)
 
 
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 _LISTS: dict[Callable[[pa.DataType], bool], Callable[[pa.Field], pa.DataType]] = {
     pa.types.is_list: pa.list_,
     pa.types.is_large_list: pa.large_list,

@@ -148,7 +148,7 @@ def _expand(pattern: str) -> Iterator[InputFile]:
 
 def _is_data(path: str, *, below: str) -> bool:
     parts = path.removeprefix(below).strip("/").split("/")
-    hidden = any(part.startswith((".", "_")) for part in parts)
+    hidden = any(part.startswith((".", "_")) and "=" not in part for part in parts)
     return not hidden and recognise(path, strict=False) is not None
 
 

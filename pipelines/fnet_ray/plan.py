@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from fnet_ray.arrow_types import can_carry, plain_type
 from fnet_ray.ids import can_identify
 from fnet_ray.inputs import InputFile
+from fnet_ray.partitions import partition_values
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_registry.errors import InputError
 
@@ -149,6 +150,7 @@ def carried_schema(
     column: str,
     id_column: str | None,
     keep: Sequence[str] | None,
+    partitions: Mapping[str, pa.DataType] = MappingProxyType({}),
 ) -> pa.Schema:
     """Return the input's columns that the output carries, with one type each for all files.
 
@@ -158,6 +160,7 @@ def carried_schema(
         id_column: The column that identifies rows, always carried, or None. Where files disagree
             on its type, it is text.
         keep: The columns to carry along, or None for all.
+        partitions: The types of the columns that the files' folders name.
 
     Raises:
         InputError: A file lacks a column, names it twice, holds no texts or ids, or disagrees with
@@ -168,20 +171,21 @@ def carried_schema(
     wanted = keep if keep is not None else [id_column] if id_column else []
     merged: dict[str, pa.Field] = {}
     for file, footer in footers:
-        carried = footer.schema.names if keep is None else keep
-        _check_once(file, footer.schema, {column, *carried})
+        schema = _with_partitions(footer.schema, file, partitions)
+        carried = schema.names if keep is None else keep
+        _check_once(file, schema, {column, *carried})
         _check_texts(file, footer.schema, column)
-        missing = [name for name in wanted if name not in footer.schema.names]
+        missing = [name for name in wanted if name not in schema.names]
         if missing:
             raise InputError(
                 f"Every input must have the columns asked for; {file.path} has no {missing[0]!r}. "
-                f"Received columns: {_names(footer.schema)}"
+                f"Received columns: {_names(schema)}"
             )
         if id_column is not None:
-            _check_ids(file, footer.schema.field(id_column))
-        for field in _plain(footer.schema, column):
+            _check_ids(file, schema.field(id_column))
+        for field in _plain(schema, column):
             if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
-                _check_carried(file, footer.schema.field(field.name))
+                _check_carried(file, schema.field(field.name))
                 known = merged.get(field.name)
                 if field.name == id_column and known and known.type != field.type:
                     merged[field.name] = pa.field(field.name, pa.string())
@@ -189,6 +193,15 @@ def carried_schema(
                     merged[field.name] = _merge(known, field, file)
     names = merged if keep is None else keep
     return pa.schema([_storable(merged[name]) for name in names if name in merged])
+
+
+def _with_partitions(
+    schema: pa.Schema, file: InputFile, partitions: Mapping[str, pa.DataType]
+) -> pa.Schema:
+    for name in partition_values(file.path):
+        if name in partitions and name not in schema.names:
+            schema = schema.append(pa.field(name, partitions[name]))
+    return schema
 
 
 def _check_once(file: InputFile, schema: pa.Schema, names: Set[str]) -> None:

@@ -14,6 +14,7 @@ from fnet_ray.inputs import InputFile, opened_as, reading
 from fnet_ray.manifest import Manifest, Parameters
 from fnet_ray.markers import EMBEDDINGS
 from fnet_ray.model import PinnedModel
+from fnet_ray.partitions import partition_types
 from fnet_ray.plan import Footer, Plan, Source, carried_schema, read_footers
 from fnet_ray.staging import stage
 from fnet_ray.store import Store
@@ -83,7 +84,7 @@ def open_sources(
         raise InputError(
             f"At least one input must be readable. Received: {len(files)} damaged files"
         )
-    carried = _carried([each for each in footers if each[1].rows] or footers, parameters)
+    carried = _carried([each for each in footers if each[1].rows] or footers, files, parameters)
     own = [*OUTPUT_COLUMNS, *(WINDOW_COLUMNS if parameters.window_rows else ())]
     clash = sorted(set(carried.names) & set(own))
     if clash:
@@ -105,12 +106,17 @@ def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
         return
     footer = read_footers([first.opened])[0]
     if isinstance(footer, Footer):
-        _carried([(first, footer)], parameters)
+        _carried([(first, footer)], files, parameters)
 
 
-def _carried(footers: Sequence[tuple[InputFile, Footer]], parameters: Parameters) -> pa.Schema:
+def _carried(
+    footers: Sequence[tuple[InputFile, Footer]],
+    files: Sequence[InputFile],
+    parameters: Parameters,
+) -> pa.Schema:
     return carried_schema(
         footers,
+        partitions=partition_types(file.path for file in files),
         column=parameters.column,
         id_column=parameters.id_column,
         keep=parameters.keep,

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from fnet_ray.arrow_types import as_plain
 from fnet_ray.ids import id_texts
 from fnet_ray.inputs import reading
+from fnet_ray.partitions import with_partitions
 from fnet_ray.plan import Piece, open_texts
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_ray.rejects import PLACE, rejects_table, without
@@ -82,8 +83,8 @@ class ReadShard:
                 f"An input must not change while it is read; expected {piece.rows} rows from "
                 f"{piece.start} on. Received {rows.num_rows} in: {piece.source}"
             )
-        plain = {name: as_plain(rows[name]) for name in rows.column_names}
-        return pa.table(plain)
+        plain = pa.table({name: as_plain(rows[name]) for name in rows.column_names})
+        return with_partitions(plain, piece.source, self.carried)
 
     def _carry(self, piece: Piece, raw: pa.Table) -> pa.Table:
         """Return the carried columns; one that this file lacks is null."""
