@@ -84,6 +84,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     check_no_credentials(text)
     scheme = urlsplit(text).scheme if "://" in text else "file"
     if scheme == "file":
+        _check_unicode(text)
         return LocalStore(root=Path(text.removeprefix("file://")).absolute())
     if scheme not in OBJECT_STORES:
         raise OutputError(
@@ -109,6 +110,14 @@ def check_no_credentials(url: str) -> None:
             "The credentials of an object store must come from the environment, such as "
             f"AWS_ACCESS_KEY_ID, not from its URL. Received: {scheme}://***@{rest.rpartition('@')[2]}"
         )
+
+
+def _check_unicode(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise OutputError(f"The output's path must be UTF-8. Received: {shown}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """The job's way from files of texts to files of embeddings that any reader opens."""
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import ANY
@@ -265,6 +267,48 @@ class TestMistakes:
         write_parquet(write_parquet_into / "mine.parquet", TEXTS)
         with pytest.raises(OutputError, match="files of another origin"):
             fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_json_lines])
+def test_a_name_that_is_not_utf_8_is_stored_with_its_bytes_as_digits(
+    write: Callable, tmp_path: Path, preset_folder: Path
+) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    name = b"a.parquet" if write is write_parquet else b"a.jsonl"
+    os.rename(write(tmp_path / "written", TEXTS), folder + b"/" + name)
+    for _ in range(2):
+        fnet_ray.embed(preset_folder, os.fsdecode(folder), tmp_path / "out")
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert set(found["source_file"].to_pylist()) == {f"{tmp_path}/caf\\xe9/{name.decode()}"}
+    assert fnet_ray.preview(preset_folder, os.fsdecode(folder)).rows == len(TEXTS)
+
+
+def test_an_output_whose_name_is_not_utf_8_is_refused(
+    corpus: Path, tmp_path: Path, preset_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    assert main(["embed", str(preset_folder), str(corpus), output]) == 2
+    errors = capsys.readouterr().err
+    assert errors.endswith("must be UTF-8. Received: " + f"{tmp_path}/caf\\xe9\n")
+    assert main(["status", output]) == 2
+
+
+@pytest.mark.parametrize("way", ["output", "inputs", "url"])
+def test_an_output_inside_the_inputs_is_none_of_them_by_any_way(
+    way: str, tmp_path: Path, preset_folder: Path
+) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    write_parquet(real / "a.parquet", TEXTS)
+    inputs, output = {
+        "output": (real, link / "out"),
+        "inputs": (link, real / "out"),
+        "url": (f"file://{real}", real / "out"),
+    }[way]
+    for _ in range(2):
+        assert fnet_ray.embed(preset_folder, inputs, output).rows == len(TEXTS)
 
 
 def test_damaged_files_can_be_left_out(

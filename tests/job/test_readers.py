@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from fnet_ray.inputs import find_inputs
-
 from fnet_ray.readers import delimited, json_lines
 from fnet_ray.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
 from fnet_ray.staging import stage

@@ -53,7 +53,7 @@ def _column_types(
     texts = {name: pa.string() for name in names}
     try:
         with open_file() as file:
-            known = {name: texts[name] for name in (column, id_column) if name in texts}
+            known = dict.fromkeys(texts.keys() & {column, id_column or column}, pa.string())
             reader = _reader(file, known, delimiter, [])
             for _ in reader:
                 pass
