@@ -1,6 +1,6 @@
 """FNet's SentencePiece tokenizer, with special pieces found by name and never made from text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ _ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportA
 
 CLS, SEP, PAD, MASK = SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>", "[MASK]")
 _LARGEST_TEXT = 64 << 20
+_PART = 1 << 18
 
 
 class FNetTokenizer:
@@ -126,22 +127,29 @@ class FNetTokenizer:
             _check_text(row, text)
         return self._processor.encode(list(texts), out_type=int, num_threads=num_threads)
 
-    def spans(self, text: str) -> np.ndarray:
-        """Where a text's tokens stand in it, as `tokenize` gives them.
+    def ends(self, text: str, ids: Sequence[int]) -> np.ndarray:
+        """Where a text's tokens end in it; each begins where the one before it ends.
 
         Args:
             text: The text.
+            ids: Its ids, as `tokenize` gives them.
 
         Returns:
-            Int64 of shape `(tokens, 2)`: each token's first character, and the one after its last.
-            The tokens follow one another without a gap.
-
-        Raises:
-            TextError: As from `tokenize`.
+            Int64 of shape `(tokens,)`: the character after each token's last.
         """
-        _check_text(0, text)
-        offsets = self._processor.encode(text, return_type="offset_mapping")["offsets"]
-        return np.array(offsets, np.int64).reshape(-1, 2)
+        # Part by part, for SentencePiece's record of a token takes some 300 bytes.
+        found, ends = self._ends(text, list(_parts(text)))
+        if not np.array_equal(found, ids):  # tokens of this vocabulary may cross a space
+            _, ends = self._ends(text, [(0, len(text))])
+        return ends
+
+    def _ends(self, text: str, parts: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+        found, ends = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        for start, stop in parts:
+            record = self._processor.encode(text[start:stop], return_type="offset_mapping")
+            found.append(np.array(record["ids"], np.int32))
+            ends.append(np.array([start + end for _, end in record["offsets"]], np.int64))
+        return np.concatenate(found), np.concatenate(ends)
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Ids to text.
@@ -152,6 +160,16 @@ class FNetTokenizer:
         for index in ids:
             self.id_to_token(index)
         return self._processor.decode(list(ids))
+
+
+def _parts(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where to cut a text, before a space each."""
+    start = 0
+    while start < len(text):
+        space = text.find(" ", start + _PART)
+        stop = len(text) if space < 0 else space
+        yield start, stop
+        start = stop
 
 
 def check_is_list(texts: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
-from fnet_ray.attempts import forget_attempts
 from fnet_ray.cluster import live_nodes, ray_cluster
 from fnet_ray.inputs import find_inputs, opened_as
 from fnet_ray.lease import Lease
@@ -112,7 +111,6 @@ def embed(
 
             check_complete(manifest, tally)
             remove_leftovers(store)
-            forget_attempts(store)
             report = make_report(store, manifest, tally)
             report.write(store)
             tracker.finish(report)

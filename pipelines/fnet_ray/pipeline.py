@@ -57,7 +57,6 @@ class Job:
         length = self.model.encoding.sequence_length
         value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
         return EncodeOptions(
-            store=self.store,
             column=parameters.column,
             batch_size=max(1, self.batch_tokens // length) if self.batch_tokens else None,
             num_threads=self.pool.threads,

@@ -135,7 +135,7 @@ def make_windows(
     counts = [len(cut) for cut in cuts]
     document = np.repeat(np.arange(len(cuts), dtype=np.int64), counts)
     number = np.concatenate([np.empty(0, np.int32), *map(_numbers, counts)])
-    spans = [_spans(texts[i], cut, tokenizer) for i, cut in zip(kept, cuts, strict=True)]
+    spans = [_spans(texts[i], ids[i], cut, tokenizer) for i, cut in zip(kept, cuts, strict=True)]
     span = np.concatenate([np.empty((0, 2), np.int64), *spans])
     return Windows(tokens, document, number, span), too_long
 
@@ -144,11 +144,10 @@ def _numbers(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.int32)
 
 
-def _spans(text: str, cut: list[slice], tokenizer: FNetTokenizer) -> np.ndarray:
+def _spans(text: str, ids: list[int], cut: list[slice], tokenizer: FNetTokenizer) -> np.ndarray:
     """Return the characters of each window of a text."""
     if len(cut) == 1:
         return np.array([[0, len(text)]])
-    places = tokenizer.spans(text)
-    span = np.array([[places[part.start, 0], places[part.stop - 1, 1]] for part in cut])
-    span[0, 0], span[-1, 1] = 0, len(text)
-    return span
+    edges = np.concatenate([[0], tokenizer.ends(text, ids)])
+    edges[-1] = len(text)
+    return edges[np.array([[part.start, part.stop] for part in cut])]

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fnet_ray.attempts import Attempt
 from fnet_ray.isolation import IsolatingEncoder
 from fnet_ray.live import Notes
 from fnet_ray.model import SharedModel
 from fnet_ray.rejects import rejects_table, without
 from fnet_ray.stages.message import pack, unpack
-from fnet_ray.store import Store
 from fnet_ray.tokens import Windows
 from fnet_ray.worker import Worker, describe_worker
 from fnet_registry.encoding.packing import Tokens
@@ -29,7 +27,6 @@ logger = logging.getLogger(__name__)
 class EncodeOptions:
     """What an encoding worker needs to know besides the model."""
 
-    store: Store
     column: str
     """The column of texts."""
     batch_size: int | None
@@ -104,10 +101,7 @@ class EncodeShard:
     def _encode(self, shard: int, tokens: Tokens) -> tuple[np.ndarray, dict[int, str]]:
         import torch
 
-        attempt = Attempt(self._options.store, shard)
         try:
-            if attempt.is_suspect:
-                return attempt.encode(self._isolating, tokens)
             return self._isolating(tokens)
         except torch.AcceleratorError:
             # The device is unusable for this process from here on; Ray starts another.

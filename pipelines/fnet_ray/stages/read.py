@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fnet_ray.arrow_types import as_plain
+from fnet_ray.guarded import guarded_tokenizer
 from fnet_ray.ids import id_texts
 from fnet_ray.inputs import reading
 from fnet_ray.partitions import with_partitions
@@ -19,7 +20,7 @@ from fnet_ray.plan import Piece, open_texts
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_ray.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.message import pack
-from fnet_ray.tokens import Windowing, load_tokenizer, make_windows
+from fnet_ray.tokens import Windowing
 from fnet_registry.errors import InputError
 
 LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
@@ -58,9 +59,8 @@ class ReadShard:
         rejects = [rejects_table(places, unusable)]
         rows, places = without(rows, unusable), without(places, unusable)
 
-        tokenizer = load_tokenizer(self.tokenizer_proto)
-        windows, too_long = make_windows(texts, self.windowing, tokenizer)
-        reasons = {row: self._too_long(length) for row, length in too_long.items()}
+        tokenizer = guarded_tokenizer(self.tokenizer_proto)
+        windows, reasons = tokenizer.make_windows(texts, self.windowing)
         rejects.append(rejects_table(places, reasons))
         rows, places = without(rows, reasons), without(places, reasons)
         return pack(
@@ -131,9 +131,6 @@ class ReadShard:
 
     def _is_refused(self, text: str) -> bool:
         return (self.reject_empty and not text) or _is_too_large(text)
-
-    def _too_long(self, length: int) -> str:
-        return f"{length} tokens, more than {self.windowing.sequence_length}"
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field, piece: Piece) -> pa.ChunkedArray:
