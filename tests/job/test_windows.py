@@ -18,7 +18,7 @@ from fnet_ray.store import open_store
 from fnet_ray.tokens import Windowing, Windows, make_windows
 from fnet_registry import TextEncoder
 from fnet_registry.encoding.packing import pack_texts
-from fnet_registry.errors import OutputError
+from fnet_registry.errors import InputError, OutputError
 from tests.job.corpora import write_parquet
 
 LONG = " ".join(f"word{i}" for i in range(60))
@@ -98,6 +98,21 @@ def test_a_windows_row_holds_its_own_characters_and_its_documents_values(tmp_pat
     assert (kinds["id"], kinds["tags"]) == ("string", "list<element: string>")
     assert kinds["title"] == kinds["label"] == "dictionary<values=string, indices=int32, ordered=0>"
     assert kinds["blob"] == "dictionary<values=binary, indices=int32, ordered=0>"
+
+
+def test_a_long_list_is_not_repeated_for_each_window() -> None:
+    count = 2000
+    windows = Windows(
+        tokens=pack_texts([[1]] * count, 8, cls_token_id=4, sep_token_id=5),
+        document=np.zeros(count, np.int64),
+        number=np.arange(count, dtype=np.int32),
+        span=np.zeros((count, 2), np.int64),
+    )
+    rows = pa.table({"text": ["a"], "tokens": [[0] * 100_000]})
+    with pytest.raises(InputError, match=r"list<item: int64> must be small .* with --keep"):
+        window_rows(rows, windows, np.ones(count, bool), "text")
+    rows = pa.table({"text": ["a"], "tokens": [[0] * 100]})
+    assert window_rows(rows, windows, np.ones(count, bool), "text").num_rows == count
 
 
 @pytest.mark.xdist_group("ray")

@@ -19,8 +19,12 @@ from fnet_ray.stages.message import pack, unpack
 from fnet_ray.tokens import Windows
 from fnet_ray.worker import Worker, describe_worker
 from fnet_registry.encoding.packing import Tokens
+from fnet_registry.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+
+LARGEST_REPEATED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +177,24 @@ def _cut(texts: pa.ChunkedArray, document: np.ndarray, span: np.ndarray) -> pa.A
 
 
 def _repeat(values: pa.ChunkedArray, document: np.ndarray) -> pa.ChunkedArray:
-    packed = values.dictionary_encode() if _is_flat_bytes(values.type) else values
-    return packed.take(pa.array(document)).unify_dictionaries()
+    if _is_flat_bytes(values.type):
+        values = values.dictionary_encode()
+    elif pa.types.is_nested(values.type):
+        _check_size(values, document)
+    return values.take(pa.array(document)).unify_dictionaries()
+
+
+def _check_size(values: pa.ChunkedArray, document: np.ndarray) -> None:
+    """Refuse to repeat what neither Arrow nor Parquet can store once."""
+    rows, counts = np.unique(document, return_counts=True)
+    many = counts > 1
+    sizes = [values.slice(int(row), 1).nbytes for row in rows[many]]
+    size = int(np.dot(sizes, counts[many])) if sizes else 0
+    if size > LARGEST_REPEATED:
+        raise InputError(
+            f"A column of {values.type} must be small where each window repeats it: leave it out "
+            f"with --keep. Received: {size:,} bytes of it in one shard"
+        )
 
 
 def _is_flat_bytes(kind: pa.DataType) -> bool:
