@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fnet_registry import __version__
 from fnet_registry.errors import FNetError
+from fnet_registry.redaction import without_secrets
 
 USAGE_ERROR = 2
 
@@ -106,6 +107,13 @@ COMMANDS = {
 }
 
 
+class _Formatter(logging.Formatter):
+    """Shows no credentials, whoever logs them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `fnet`.
 
@@ -143,7 +151,9 @@ def _run(
             f"This command needs {command.extra}."
             f' Install it with: pip install "fnet-registry[{command.extra}]"'
         )
-    logging.basicConfig(level=logging.WARNING, format="fnet: %(levelname)s: %(message)s")
+    console = logging.StreamHandler()
+    console.setFormatter(_Formatter("fnet: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[console])
     logging.getLogger("fnet_registry").setLevel(logging.INFO)
     module = command.load()
     module.add_arguments(subparser)
@@ -171,6 +181,6 @@ def _sentence(text: str) -> str:
 
 
 def _fail(message: str) -> int:
-    first_line = message.partition("\n")[0]
+    first_line = without_secrets(message).partition("\n")[0]
     print(f"fnet: error: {first_line}", file=sys.stderr)
     return USAGE_ERROR

@@ -28,11 +28,13 @@ FNetError
 All but FetchError are also a ValueError: the caller gave something that cannot work.
 """
 
+from fnet_registry.redaction import without_secrets
+
 _LONGEST_MESSAGE = 2000
 
 
 class FNetError(Exception):
-    """Base of every error that this project raises on purpose.
+    """Base of every error that this project raises on purpose; none names a credential.
 
     Args:
         message: What was expected, an example, and what was received, of whatever length: the
@@ -40,7 +42,7 @@ class FNetError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(shortened(message))
+        super().__init__(shortened(without_secrets(message)))
 
 
 def shown(value: object) -> str:

@@ -1,10 +1,11 @@
 """FNet's SentencePiece tokenizer, with special pieces found by name and never made from text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
@@ -19,6 +20,7 @@ _ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportA
 
 CLS, SEP, PAD, MASK = SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>", "[MASK]")
 _LARGEST_TEXT = 64 << 20
+_PART = 1 << 18
 
 
 class FNetTokenizer:
@@ -128,6 +130,30 @@ class FNetTokenizer:
         ends = [text.rstrip("\0") for text in texts]
         return self._processor.encode(ends, out_type=int, num_threads=num_threads)
 
+    def ends(self, text: str, ids: Sequence[int]) -> np.ndarray:
+        """Where a text's tokens end in it; each begins where the one before it ends.
+
+        Args:
+            text: The text.
+            ids: Its ids, as `tokenize` gives them.
+
+        Returns:
+            Int64 of shape `(tokens,)`: the character after each token's last.
+        """
+        # Part by part, for SentencePiece's record of a token takes some 300 bytes.
+        found, ends = self._ends(text, list(_parts(text)))
+        if not np.array_equal(found, ids):  # tokens of this vocabulary may cross a space
+            _, ends = self._ends(text, [(0, len(text))])
+        return ends
+
+    def _ends(self, text: str, parts: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+        found, ends = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        for start, stop in parts:
+            record = self._processor.encode(text[start:stop], return_type="offset_mapping")
+            found.append(np.array(record["ids"], np.int32))
+            ends.append(np.array([start + end for _, end in record["offsets"]], np.int64))
+        return np.concatenate(found), np.concatenate(ends)
+
     def detokenize(self, ids: Sequence[int]) -> str:
         """Ids to text, as the model itself decodes them: control pieces leave no trace.
 
@@ -142,6 +168,16 @@ class FNetTokenizer:
     def _decoder(self) -> sentencepiece.SentencePieceProcessor:
         """The model with its specials typed as they came, which shows those that are text."""
         return sentencepiece.SentencePieceProcessor(model_proto=self.proto)
+
+
+def _parts(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where to cut a text, before a space each."""
+    start = 0
+    while start < len(text):
+        space = text.find(" ", start + _PART)
+        stop = len(text) if space < 0 else space
+        yield start, stop
+        start = stop
 
 
 def check_is_list(texts: Sequence[str]) -> None:

@@ -144,7 +144,7 @@ def _present(file: pq.ParquetFile, wanted: Set[str]) -> list[str]:
 
 def _check(piece: Piece) -> None:
     if piece.size is not None and piece.version is not None:
-        check_unchanged(piece.source, size=piece.size, version=piece.version)
+        check_unchanged(piece.data, piece.source, size=piece.size, version=piece.version)
 
 
 def invalid_values(column: pa.ChunkedArray) -> list[int]:

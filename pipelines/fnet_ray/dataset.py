@@ -39,7 +39,8 @@ def encode(
         dataset: Any dataset with a column of texts.
         model: As in `embed`; resolved and pinned now.
         column: The column of texts.
-        output_column: The column to add, a fixed-size list of `D` float32.
+        output_column: The column to add, an Arrow tensor of `D` float32: arrays of shape
+            `(rows, D)` in batches of numpy, and fixed-size lists in what `write_parquet` writes.
         dtype: Compute dtype, by default the model's own choice.
         long_text: `truncate` to the model's sequence length, or `error`.
         workers: How many workers encode, and what each holds; by default what the cluster has.
@@ -55,6 +56,8 @@ def encode(
     import ray
     from ray.data import ActorPoolStrategy
 
+    from fnet_ray.embedded import EmbeddedDataset
+
     if not ray.is_initialized():
         ray.init()
     pool = choose_workers(workers or WorkerRequest(), live_nodes())
@@ -65,7 +68,7 @@ def encode(
         windowing=Windowing(sequence_length=shared.encoding.sequence_length, long_text=long_text),
         tokenizer_proto=shared.tokenizer_proto,
     )
-    return dataset.map_batches(
+    embedded = dataset.map_batches(
         tokenize, batch_size=BATCH_ROWS, batch_format="pyarrow", num_cpus=0.5
     ).map_batches(
         EncodeTokens,
@@ -76,6 +79,7 @@ def encode(
         num_gpus=pool.gpus or None,
         compute=ActorPoolStrategy(min_size=pool.least if workers else 1, max_size=pool.most),
     )
+    return EmbeddedDataset.of(embedded, output_column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,8 @@ class EncodeTokens:
         """
         self._worker.check_versions(self._driver)
         vectors = self._encoder.encode_tokens(tokens_of(batch[TOKENS]))
-        kind = pa.list_(pa.float32(), self._encoder.dim)
+        lists = as_embeddings(vectors, pa.list_(pa.float32(), self._encoder.dim))
+        tensors = pa.fixed_shape_tensor(pa.float32(), [self._encoder.dim])
         return batch.drop_columns([TOKENS]).append_column(
-            self._column, as_embeddings(vectors, kind)
+            self._column, pa.ExtensionArray.from_storage(tensors, lists)
         )

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Unpack
+
+import pyarrow as pa
 
 from fnet_ray.cluster import live_nodes, ray_cluster
-from fnet_ray.damage import read_piece
-from fnet_ray.inputs import find_inputs
-from fnet_ray.model import PinnedModel, SharedModel, resolve_model, share_model
+from fnet_ray.inputs import find_inputs, opened_as
+from fnet_ray.manifest import Parameters
+from fnet_ray.model import SharedModel, resolve_model, share_model
+from fnet_ray.options import Options
 from fnet_ray.plan import Plan
 from fnet_ray.planning import open_sources
-from fnet_ray.stages.read import decode_texts
+from fnet_ray.stages.message import unpack
+from fnet_ray.stages.read import ReadShard, shard_request
 from fnet_ray.store import open_store
+from fnet_ray.tokens import Windows
 from fnet_ray.workers import WorkerPool, WorkerRequest, choose_workers, shard_rows
-from fnet_registry.encoding.packing import Tokens, pack_texts
-from fnet_registry.encoding.tokenizer import FNetTokenizer
-from fnet_registry.errors import InputError
+from fnet_registry.encoding.packing import Tokens
 
 SAMPLE_PIECES, SAMPLE_ROWS = 16, 1024
 SAMPLE_SECONDS = 5.0
@@ -38,7 +42,9 @@ class Preview:
     tokens: int
     """Without padding."""
     truncated_share: float
-    """Texts longer than the model's sequence length, of all."""
+    """Windows that would lose tokens, of all."""
+    rejected_share: float
+    """Rows that have no text, or one that is refused, of all."""
     workers: int
     rows_per_second: float
     seconds: float | None
@@ -50,13 +56,9 @@ def preview(
     inputs: Path | Sequence[Path],
     *,
     output: Path | None = None,
-    column: str = "text",
-    id_column: str | None = None,
-    keep: Sequence[str] | None = None,
-    limit: int | None = None,
-    dtype: str | None = None,
     skip_damaged: bool = False,
     workers: WorkerRequest | None = None,
+    **options: Unpack[Options],
 ) -> Preview:
     """Find out what `embed` would do, by counting rows and encoding a sample on one worker.
 
@@ -64,70 +66,72 @@ def preview(
         model: As in `embed`.
         inputs: As in `embed`.
         output: As in `embed`.
-        column: As in `embed`.
-        id_column: As in `embed`.
-        keep: As in `embed`.
-        limit: As in `embed`.
-        dtype: As in `embed`.
         skip_damaged: As in `embed`.
         workers: As in `embed`.
+        **options: As in `embed`.
 
     Raises:
         FNetError: As in `embed`.
     """
+    parameters = Parameters(**options)
     files = find_inputs(inputs, output=None if output is None else open_store(output).url)
     pinned = resolve_model(model)
+    windowing = parameters.windowing(pinned.encoding.sequence_length)
     with tempfile.TemporaryDirectory(prefix="fnet-plan-") as folder, ray_cluster():
         pool = choose_workers(workers or WorkerRequest(), live_nodes())
         found = open_sources(
-            files,
-            open_store(folder),
-            column=column,
-            id_column=id_column,
-            keep=keep,
-            skip_damaged=skip_damaged,
-            on_this_node=True,
+            files, open_store(folder), parameters, skip_damaged=skip_damaged, on_this_node=True
         )
-        rows = found.rows if limit is None else min(found.rows, limit)
-        length = pinned.encoding.sequence_length
-        size = shard_rows(rows, pool, pinned.checkpoint.config, length)
+        rows = found.rows if parameters.limit is None else min(found.rows, parameters.limit)
+        size = shard_rows(rows, pool, pinned.checkpoint.config, windowing.sequence_length)
         plan = Plan(sources=found.sources, rows=rows, shard_rows=size)
-        if not rows:
-            raise InputError(f"The inputs must hold at least one row. Received: {len(files)} files")
-        sample = _tokenize(_sample(plan, column), pinned)
-        rate = _measure(share_model(pinned, dtype=dtype), sample, pool) if sample else 0.0
+        shared = share_model(pinned, dtype=parameters.dtype)
+        read = ReadShard(
+            column=parameters.column,
+            id_column=None,
+            carried=pa.schema([]),
+            reject_empty=parameters.reject_empty,
+            windowing=windowing,
+            tokenizer_proto=shared.tokenizer_proto,
+        )
+        sample = _sample(plan, read, opened_as(files))
+        tokens, windows = sample.tokens, len(sample.tokens)
+        rate = _measure(shared, tokens, pool) * pool.most if windows else 0.0
     return Preview(
         model=pinned.uri,
         files=len(files),
         rows=rows,
         shards=len(plan.shards),
-        tokens=round(rows * float(sample.lengths.mean())) if sample else 0,
-        truncated_share=float(sample.truncated.mean()) if sample else 0.0,
+        tokens=round(rows * len(tokens.values) / max(1, sample.rows)),
+        truncated_share=float(tokens.truncated.mean()) if windows else 0.0,
+        rejected_share=sample.rejects / max(1, sample.rows),
         workers=pool.most,
-        rows_per_second=rate * pool.most,
-        seconds=rows / (rate * pool.most) if sample else None,
+        rows_per_second=rate * sample.rows / windows if windows else 0.0,
+        seconds=rows * windows / sample.rows / rate if windows else None,
     )
 
 
-def _sample(plan: Plan, column: str) -> list[str]:
-    """Return texts from places that are spread over all inputs."""
-    pieces = [piece for _, shard in plan.pieces() for piece in shard]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """Some rows, as the job would read them."""
+
+    rows: int
+    rejects: int
+    tokens: Tokens
+    """Their windows."""
+
+
+def _sample(plan: Plan, read: ReadShard, opened: Mapping[str, str]) -> _Sample:
+    """Read rows from places that are spread over all inputs."""
+    pieces = [piece for _, shard in plan.pieces(opened) for piece in shard]
     chosen = pieces[:: max(1, len(pieces) // SAMPLE_PIECES)]
-    texts: list[str] = []
-    for piece in chosen:
-        count = min(piece.rows, -(-SAMPLE_ROWS // len(chosen)))
-        rows = read_piece(replace(piece, rows=count), column, set(), places=set())
-        texts += [text for text in decode_texts(rows[column]) if isinstance(text, str)]
-    return texts
-
-
-def _tokenize(texts: list[str], model: PinnedModel) -> Tokens:
-    tokenizer = FNetTokenizer(model.checkpoint.tokenizer_proto or b"")
-    return pack_texts(
-        tokenizer.tokenize(texts),
-        model.encoding.sequence_length,
-        cls_token_id=tokenizer.cls_token_id,
-        sep_token_id=tokenizer.sep_token_id,
+    most = -(-SAMPLE_ROWS // max(1, len(chosen)))
+    chosen = [replace(piece, rows=min(piece.rows, most)) for piece in chosen]
+    _, tables = unpack(read(pa.Table.from_pylist([shard_request(0, chosen)])))
+    return _Sample(
+        rows=sum(piece.rows for piece in chosen),
+        rejects=tables["rejects"].num_rows,
+        tokens=Windows.from_table(tables["windows"]).tokens,
     )
 
 

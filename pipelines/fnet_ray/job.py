@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Unpack
 
-from fnet_ray.attempts import forget_attempts
 from fnet_ray.audit import finish_commits
 from fnet_ray.cluster import live_nodes, ray_cluster
-from fnet_ray.inputs import find_inputs
+from fnet_ray.inputs import find_inputs, opened_as
 from fnet_ray.lease import Lease
 from fnet_ray.live import Pulse
 from fnet_ray.manifest import Parameters
 from fnet_ray.markers import remove_leftovers
 from fnet_ray.model import resolve_model, share_model
+from fnet_ray.options import Options
 from fnet_ray.pipeline import Job, run_shards
 from fnet_ray.planning import check_first, mend_staged, open_manifest, plan_inputs
 from fnet_ray.progress import Progress, Tally
 from fnet_ray.rejects import RejectLimit
 from fnet_ray.report import Report, check_complete, make_report
 from fnet_ray.store import open_store
-from fnet_ray.tokens import LongText, Windowing
 from fnet_ray.tracking import tracked
 from fnet_ray.workers import WorkerRequest, choose_workers
 
@@ -33,16 +32,6 @@ def embed(
     inputs: Path | Sequence[Path],
     output: Path,
     *,
-    column: str = "text",
-    id_column: str | None = None,
-    keep: Sequence[str] | None = None,
-    limit: int | None = None,
-    dtype: str | None = None,
-    embedding_dtype: Literal["float32", "float16"] = "float32",
-    long_text: LongText = "truncate",
-    overlap: int = 0,
-    windows: Literal["rows", "mean"] = "rows",
-    reject_empty: bool = False,
     skip_damaged: bool = False,
     max_rejects: str | None = None,
     batch_tokens: int | None = None,
@@ -50,6 +39,7 @@ def embed(
     append: bool = False,
     tracking: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
+    **options: Unpack[Options],
 ) -> Report:
     """Turn files of texts into Parquet files of embeddings; the same call again goes on.
 
@@ -64,19 +54,6 @@ def embed(
         inputs: Files, folders and globs of Parquet, JSON lines, CSV, TSV and plain text, local or
             `s3://…`, `gs://…`.
         output: A folder, local or `s3://…`, `gs://…`.
-        column: The column of texts; plain text files have just this one.
-        id_column: A column that identifies rows. Without one, the output tells rows by the
-            columns `source_file` and `source_row`.
-        keep: The input columns to carry along, by default all.
-        limit: The number of rows to embed, from the first on.
-        dtype: Compute dtype, `float32` or `bfloat16`; by default the model's own choice.
-        embedding_dtype: What vectors are stored as.
-        long_text: `truncate` to the model's sequence length, `split` into windows, or `error`
-            (the row is rejected).
-        overlap: Tokens that neighbouring windows share.
-        windows: Under `split`, one row for each window, numbered in the column `window`, or
-            the `mean` of a text's windows.
-        reject_empty: Whether a text of no characters is rejected.
         skip_damaged: Whether to leave out files that cannot be opened. Where a part of one cannot
             be read, its rows are rejected in any case.
         max_rejects: A number of rows or a share such as `1%`; more rejects stop the job.
@@ -86,6 +63,7 @@ def embed(
         tracking: Whether to log an MLflow run, with metrics while the job runs.
         on_progress: Called with the figures whenever a shard is done, and about once a second
             from a thread of its own; what it raises stops the job.
+        **options: What shapes the output, see `Options`.
 
     Returns:
         What was done. Counts are of the whole output.
@@ -94,26 +72,13 @@ def embed(
         FNetError: An input, the model or the output cannot be used; the message says how.
         mlflow.MlflowException: The registry knows no such model.
     """
-    parameters = Parameters(
-        column=column,
-        id_column=id_column,
-        keep=None if keep is None else tuple(dict.fromkeys(keep)),
-        limit=limit,
-        dtype=dtype,
-        embedding_dtype=embedding_dtype,
-        long_text=long_text,
-        overlap=overlap,
-        windows=windows,
-        reject_empty=reject_empty,
-    )
+    parameters = Parameters(**options)
     allowed = None if max_rejects is None else RejectLimit.parse(max_rejects)
     store = open_store(output)
     files = find_inputs(inputs, output=store.url)
     check_first(files, parameters)
     pinned = resolve_model(model)
-    windowing = Windowing(
-        sequence_length=pinned.encoding.sequence_length, long_text=long_text, overlap=overlap
-    )
+    windowing = parameters.windowing(pinned.encoding.sequence_length)
     with Lease(store) as lease, ray_cluster():
         pool = choose_workers(workers or WorkerRequest(), live_nodes())
         manifest = open_manifest(store, pinned, parameters)
@@ -122,15 +87,16 @@ def embed(
         )
         tally = Tally.of(manifest, finish_commits(store, manifest))
         if len(tally.done_shards) < manifest.shards:
-            mend_staged(manifest, store)
+            mend_staged(manifest, files, store)
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
             job = Job(
                 manifest=manifest,
-                model=share_model(pinned, dtype=dtype),
+                model=share_model(pinned, dtype=parameters.dtype),
                 store=store,
                 pool=pool,
                 windowing=windowing,
                 batch_tokens=batch_tokens,
+                opened=opened_as(files),
             )
 
             def show(progress: Progress) -> None:
@@ -150,7 +116,6 @@ def embed(
             lease.check()
             check_complete(manifest, tally)
             remove_leftovers(store)
-            forget_attempts(store)
             report = make_report(store, manifest, tally)
             report.write(store)
             tracker.finish(report)

@@ -17,11 +17,13 @@ from fnet_ray.formats import Format
 from fnet_ray.inputs import InputFile
 from fnet_ray.plan import Plan, Source
 from fnet_ray.store import Store
-from fnet_ray.tokens import LongText
+from fnet_ray.tokens import LongText, Windowing
 from fnet_registry.errors import FNetError, JobError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OWN_TEXT_FORMAT = 2
+"""From here on, a window's row holds its own characters."""
 NAME = "run/manifest.json"
 
 
@@ -31,7 +33,7 @@ class Parameters:
 
     column: str = "text"
     id_column: str | None = None
-    keep: tuple[str, ...] | None = None
+    keep: Sequence[str] | None = None
     limit: int | None = None
     dtype: str | None = None
     embedding_dtype: Literal["float32", "float16"] = "float32"
@@ -43,6 +45,19 @@ class Parameters:
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise JobError(f"The limit must be at least 1 row. Received: {self.limit}")
+        if self.keep is not None:
+            object.__setattr__(self, "keep", tuple(dict.fromkeys(self.keep)))
+
+    @property
+    def window_rows(self) -> bool:
+        """Whether the output has a row for each window, rather than for each text."""
+        return self.long_text == "split" and self.windows == "rows"
+
+    def windowing(self, sequence_length: int) -> Windowing:
+        """Return how texts meet a model's length."""
+        return Windowing(
+            sequence_length=sequence_length, long_text=self.long_text, overlap=self.overlap
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +140,12 @@ class Manifest:
                 f"The run folder must be of format {FORMAT_VERSION} or older (a newer "
                 f"fnet-registry reads it). Received: {values['format_version']} in {store.url}"
             )
-        keep = values["parameters"]["keep"]
-        parameters = {**values["parameters"], "keep": None if keep is None else tuple(keep)}
         schema = base64.b64decode(values.pop("arrow_schema"))
         return cls(
             model=values["model"],
             digest=values["digest"],
             encoding=values["encoding"],
-            parameters=Parameters(**parameters),
+            parameters=Parameters(**values["parameters"]),
             carried=pa.ipc.read_schema(pa.py_buffer(schema)),
             plans=tuple(
                 Plan(**{**plan, "sources": _sources_from_parquet(store.read(plan["sources"]))})
@@ -160,6 +173,12 @@ class Manifest:
                     f"The output was begun with {name}={value!r}: go on with the same or choose "
                     f"another output. Received: {name}={asked[name]!r}"
                 )
+        if parameters.window_rows and self.format_version < OWN_TEXT_FORMAT:
+            raise OutputError(
+                "The output was begun by an older fnet-registry, with the whole text in each "
+                "window's row: choose another output. "
+                f"Received: format {self.format_version}, now {OWN_TEXT_FORMAT}"
+            )
 
     def new_inputs(self, found: Sequence[InputFile], *, append: bool) -> list[InputFile]:
         """Return the inputs that no plan holds yet.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from fnet_ray.markers import Marker
 from fnet_ray.model import SharedModel
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.encode import EncodeOptions, EncodeShard
-from fnet_ray.stages.read import ReadShard
+from fnet_ray.stages.read import ReadShard, shard_request
 from fnet_ray.store import Store
 from fnet_ray.tokens import Windowing
 from fnet_ray.worker import describe_worker
@@ -36,6 +36,8 @@ class Job:
     pool: WorkerPool
     windowing: Windowing
     batch_tokens: int | None
+    opened: Mapping[str, str]
+    """What to open in the place of the inputs' paths, where that differs."""
 
     def read(self) -> ReadShard:
         """The first stage."""
@@ -54,14 +56,13 @@ class Job:
         parameters = self.manifest.parameters
         length = self.model.encoding.sequence_length
         value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
-        split = parameters.long_text == "split"
         return EncodeOptions(
-            store=self.store,
+            column=parameters.column,
             batch_size=max(1, self.batch_tokens // length) if self.batch_tokens else None,
             num_threads=self.pool.threads,
             embedding_type=pa.list_(value, self.model.config.hidden_dim),
-            mean_windows=split and parameters.windows == "mean",
-            number_windows=split and parameters.windows == "rows",
+            mean_windows=parameters.long_text == "split" and parameters.windows == "mean",
+            number_windows=parameters.window_rows,
             with_source=parameters.id_column is None,
         )
 
@@ -71,6 +72,7 @@ class Job:
         return CommitShard(
             store=self.store,
             carried=manifest.carried,
+            places=frozenset({"source_file", manifest.parameters.id_column or "source_file"}),
             metadata={
                 "fnet.model": manifest.model,
                 "fnet.digest": manifest.digest,
@@ -89,9 +91,9 @@ def run_shards(job: Job, *, done: Container[int], board: Any) -> Iterator[Marker
         board: The actor that the workers tell how far they are with a shard.
     """
     pending = [
-        {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
+        shard_request(shard, pieces)
         for plan in job.manifest.plans
-        for shard, pieces in plan.pieces()
+        for shard, pieces in plan.pieces(job.opened)
         if shard not in done
     ]
     if not pending:

@@ -6,15 +6,18 @@ numbers, so a plan of a hundred thousand shards is three integers, and small fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_ray.arrow_types import can_carry, plain_type
 from fnet_ray.ids import can_identify
 from fnet_ray.inputs import InputFile
+from fnet_ray.partitions import partition_values
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_registry.errors import InputError
 
@@ -30,13 +33,13 @@ class Source:
     """Path or URL of the Parquet file; empty for a damaged file that is left out."""
     rows: int
 
-    def piece(self, start: int, rows: int) -> Piece:
-        """Return a run of this source's rows."""
+    def piece(self, start: int, rows: int, opened: Mapping[str, str]) -> Piece:
+        """Return a run of this source's rows; `opened` is as in `Plan.pieces`."""
         file = self.file
         is_staged = self.data != file.path
         return Piece(
             source=file.path,
-            data=self.data,
+            data=opened.get(self.data, self.data),
             start=start,
             rows=rows,
             size=None if is_staged else file.size,
@@ -51,6 +54,7 @@ class Piece:
     source: str
     """The input file, as its user knows it."""
     data: str
+    """What is opened."""
     start: int
     rows: int
     size: int | None = None
@@ -72,12 +76,18 @@ class Plan:
 
     @property
     def shards(self) -> range:
-        """The shards' numbers."""
-        count = -(-self.rows // self.shard_rows)
+        """The shards' numbers; the first plan has one in any case, so that there is a file."""
+        count = max(-(-self.rows // self.shard_rows), 0 if self.first_shard else 1)
         return range(self.first_shard, self.first_shard + count)
 
-    def pieces(self) -> Iterator[tuple[int, list[Piece]]]:
-        """Yield every shard's number with where its rows are, in order."""
+    def pieces(
+        self, opened: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[tuple[int, list[Piece]]]:
+        """Yield every shard's number with where its rows are, in order.
+
+        Args:
+            opened: What to open in the place of a source's data, where that differs.
+        """
         sources = iter(self.sources)
         source, used = next(sources, None), 0
         for shard in self.shards:
@@ -86,7 +96,7 @@ class Plan:
             while wanted and source:
                 taken = min(wanted, source.rows - used)
                 if taken:
-                    pieces.append(source.piece(used, taken))
+                    pieces.append(source.piece(used, taken, opened))
                 used += taken
                 wanted -= taken
                 if used == source.rows:
@@ -108,7 +118,7 @@ def open_parquet(path: str, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFi
     """
     import fsspec
 
-    if "://" not in path:
+    if "://" not in path and path.isprintable():  # Arrow takes no name that is not UTF-8
         return pq.ParquetFile(path, read_dictionary=dictionaries)
     fs, name = fsspec.url_to_fs(path)
     return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True, read_dictionary=dictionaries)
@@ -144,7 +154,7 @@ def _read_footer(path: str) -> Footer | str:
             if rows != sum(groups) or min(groups, default=0) < 0:
                 return f"its footer names {rows} rows, and {sum(groups)} in its row groups"
             return Footer(rows=rows, schema=file.schema_arrow)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except Exception as error:  # the storages' clients have no error in common
         return first_line(error)
 
 
@@ -165,6 +175,7 @@ def carried_schema(
     column: str,
     id_column: str | None,
     keep: Sequence[str] | None,
+    partitions: Mapping[str, pa.DataType] = MappingProxyType({}),
 ) -> pa.Schema:
     """Return the input's columns that the output carries, with one type each for all files.
 
@@ -174,6 +185,7 @@ def carried_schema(
         id_column: The column that identifies rows, always carried, or None. Where files disagree
             on its type, it is text.
         keep: The columns to carry along, or None for all.
+        partitions: The types of the columns that the files' folders name.
 
     Raises:
         InputError: A file lacks a column, names it twice, holds no texts or ids, or disagrees with
@@ -184,19 +196,21 @@ def carried_schema(
     wanted = keep if keep is not None else [id_column] if id_column else []
     merged: dict[str, pa.Field] = {}
     for file, footer in footers:
-        carried = footer.schema.names if keep is None else keep
-        _check_once(file, footer.schema, {column, *carried})
+        schema = _with_partitions(footer.schema, file, partitions)
+        carried = schema.names if keep is None else keep
+        _check_once(file, schema, {column, *carried})
         _check_texts(file, footer.schema, column)
-        missing = [name for name in wanted if name not in footer.schema.names]
+        missing = [name for name in wanted if name not in schema.names]
         if missing:
             raise InputError(
                 f"Every input must have the columns asked for; {file.path} has no {missing[0]!r}. "
-                f"Received columns: {_names(footer.schema)}"
+                f"Received columns: {_names(schema)}"
             )
         if id_column is not None:
-            _check_ids(file, footer.schema.field(id_column))
-        for field in _plain(footer.schema, column):
+            _check_ids(file, schema.field(id_column))
+        for field in _plain(schema, column):
             if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
+                _check_carried(file, schema.field(field.name))
                 known = merged.get(field.name)
                 if field.name == id_column and known and known.type != field.type:
                     merged[field.name] = pa.field(field.name, pa.string())
@@ -204,6 +218,15 @@ def carried_schema(
                     merged[field.name] = _merge(known, field, file)
     names = merged if keep is None else keep
     return pa.schema([_storable(merged[name]) for name in names if name in merged])
+
+
+def _with_partitions(
+    schema: pa.Schema, file: InputFile, partitions: Mapping[str, pa.DataType]
+) -> pa.Schema:
+    for name in partition_values(file.path):
+        if name in partitions and name not in schema.names:
+            schema = schema.append(pa.field(name, partitions[name]))
+    return schema
 
 
 def _check_once(file: InputFile, schema: pa.Schema, names: Set[str]) -> None:
@@ -236,6 +259,14 @@ def _check_ids(file: InputFile, field: pa.Field) -> None:
         )
 
 
+def _check_carried(file: InputFile, field: pa.Field) -> None:
+    if not can_carry(field.type):
+        raise InputError(
+            f"The column {field.name!r} must be of a type whose rows can be selected, or be left "
+            f"out with --keep. Received: {field.type} in {file.path}"
+        )
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a column of this type can hold texts."""
     if pa.types.is_dictionary(kind):
@@ -249,10 +280,11 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(schema: pa.Schema, column: str) -> Iterator[pa.Field]:
-    """Yield a file's columns without their metadata, and the texts without a dictionary."""
+    """Yield a file's columns without metadata and views, and the texts without a dictionary."""
     for field in schema:
-        is_packed = field.name == column and pa.types.is_dictionary(field.type)
-        yield pa.field(field.name, field.type.value_type if is_packed else field.type)
+        kind = plain_type(field.type)
+        is_packed = field.name == column and pa.types.is_dictionary(kind)
+        yield pa.field(field.name, kind.value_type if is_packed else kind)
 
 
 def _merge(known: pa.Field | None, field: pa.Field, file: InputFile) -> pa.Field:

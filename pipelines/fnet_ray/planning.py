@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from fnet_ray.failures import own_error
 from fnet_ray.formats import Format
-from fnet_ray.inputs import InputFile, unreadable
+from fnet_ray.inputs import InputFile, opened_as, unreadable
 from fnet_ray.manifest import Manifest, Parameters
 from fnet_ray.markers import EMBEDDINGS
 from fnet_ray.model import PinnedModel
+from fnet_ray.partitions import partition_types
 from fnet_ray.plan import Footer, Plan, Source, carried_schema, read_footers
 from fnet_ray.staging import stage
 from fnet_ray.store import Store
@@ -24,6 +25,7 @@ from fnet_registry.errors import InputError, OutputError
 logger = logging.getLogger(__name__)
 
 OUTPUT_COLUMNS = ("source_file", "source_row", "window", "embedding")
+WINDOW_COLUMNS = ("start", "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +44,8 @@ class Sources:
 def open_sources(
     files: Sequence[InputFile],
     store: Store,
+    parameters: Parameters,
     *,
-    column: str,
-    id_column: str | None,
-    keep: Sequence[str] | None,
     skip_damaged: bool = False,
     on_this_node: bool = False,
 ) -> Sources:
@@ -54,9 +54,7 @@ def open_sources(
     Args:
         files: The input files.
         store: Where files without footers are staged.
-        column: The column of texts.
-        id_column: The column that identifies rows, or None.
-        keep: The columns to carry along, or None for all.
+        parameters: The job's.
         skip_damaged: Whether to go on without files that cannot be read.
         on_this_node: Whether the store is a folder that other nodes do not see.
 
@@ -68,27 +66,31 @@ def open_sources(
     staged = stage_files(
         [file for file in files if file.format is not Format.PARQUET],
         store,
-        column=column,
-        id_column=id_column,
+        column=parameters.column,
+        id_column=parameters.id_column,
         on_this_node=on_this_node,
     )
     for file, data, found in _open_all(files, staged):
         if isinstance(found, Footer):
             sources.append(Source(file=file, data=data, rows=found.rows))
-            if found.rows:
-                footers.append((file, found))
-            else:
+            footers.append((file, found))
+            if not found.rows:
                 logger.warning("An input file holds no rows: %s", file.path)
         elif skip_damaged:
             sources.append(Source(file=file, data="", rows=0))
             logger.warning("Going on without a file that cannot be read. %s", found)
         else:
             raise found
-    carried = carried_schema(footers, column=column, id_column=id_column, keep=keep)
-    clash = sorted(set(carried.names) & set(OUTPUT_COLUMNS))
+    if not footers:
+        raise InputError(
+            f"At least one input must be readable. Received: {len(files)} damaged files"
+        )
+    carried = _carried([each for each in footers if each[1].rows] or footers, files, parameters)
+    own = [*OUTPUT_COLUMNS, *(WINDOW_COLUMNS if parameters.window_rows else ())]
+    clash = sorted(set(carried.names) & set(own))
     if clash:
         raise InputError(
-            f"The output has columns of its own ({', '.join(OUTPUT_COLUMNS)}): leave an input "
+            f"The output has columns of its own ({', '.join(own)}): leave an input "
             f"column of such a name out with --keep. Received: {clash[0]}"
         )
     return Sources(sources=tuple(sources), carried=carried)
@@ -103,14 +105,23 @@ def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
     first = next((file for file in files if file.format is Format.PARQUET), None)
     if first is None:
         return
-    footer = read_footers([first.path])[0]
+    footer = read_footers([first.opened])[0]
     if isinstance(footer, Footer):
-        carried_schema(
-            [(first, footer)],
-            column=parameters.column,
-            id_column=parameters.id_column,
-            keep=parameters.keep,
-        )
+        _carried([(first, footer)], files, parameters)
+
+
+def _carried(
+    footers: Sequence[tuple[InputFile, Footer]],
+    files: Sequence[InputFile],
+    parameters: Parameters,
+) -> pa.Schema:
+    return carried_schema(
+        footers,
+        partitions=partition_types(file.path for file in files),
+        column=parameters.column,
+        id_column=parameters.id_column,
+        keep=parameters.keep,
+    )
 
 
 def open_manifest(store: Store, model: PinnedModel, parameters: Parameters) -> Manifest:
@@ -168,14 +179,11 @@ def plan_inputs(
     found = open_sources(
         new,
         store,
-        column=parameters.column,
-        id_column=parameters.id_column,
-        keep=parameters.keep,
+        parameters,
         skip_damaged=skip_damaged,
     )
-    if not found.rows:
-        raise InputError(f"The inputs must hold at least one row. Received: {len(new)} files")
-    if begun and found.carried != manifest.carried:
+    carried = manifest.carried if begun and not found.rows else found.carried
+    if begun and carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
             f"({_describe(manifest.carried)}). Received: {_describe(found.carried)}"
@@ -190,13 +198,18 @@ def plan_inputs(
         shard_rows=shard_rows(rows, pool, model.checkpoint.config, length),
         first_shard=manifest.shards,
     )
-    manifest = replace(manifest, carried=found.carried, plans=(*manifest.plans, plan))
+    manifest = replace(manifest, carried=carried, plans=(*manifest.plans, plan))
     manifest.write(store)
     return manifest
 
 
-def mend_staged(manifest: Manifest, store: Store) -> None:
+def mend_staged(manifest: Manifest, files: Sequence[InputFile], store: Store) -> None:
     """Stage inputs anew whose staged copies are gone or damaged.
+
+    Args:
+        manifest: The job's manifest.
+        files: The input files as they are now.
+        store: The output.
 
     Raises:
         InputError: Such an input cannot be read any more, or changed.
@@ -204,8 +217,9 @@ def mend_staged(manifest: Manifest, store: Store) -> None:
     sources = (source for plan in manifest.plans for source in plan.sources)
     staged = [source for source in sources if source.data not in ("", source.file.path)]
     footers = read_footers([source.data for source in staged])
+    now = {file.path: file for file in files}
     lost = [
-        source.file
+        replace(source.file, opened=now[source.file.path].opened)
         for source, footer in zip(staged, footers, strict=True)
         if not (isinstance(footer, Footer) and footer.rows == source.rows)
     ]
@@ -224,7 +238,8 @@ def _open_all(
     files: Sequence[InputFile], staged: Mapping[str, str | InputError]
 ) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
     paths = [staged.get(file.path, file.path) for file in files]
-    footers = iter(read_footers([path for path in paths if isinstance(path, str)]))
+    opened = opened_as(files)
+    footers = iter(read_footers([opened.get(p, p) for p in paths if isinstance(p, str)]))
     for file, path in zip(files, paths, strict=True):
         if isinstance(path, InputError):
             yield file, "", path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import io
@@ -17,12 +18,20 @@ from fnet_ray.plan import Footer, first_line, read_footers
 from fnet_ray.readers import delimited, json_lines, text_lines
 from fnet_ray.readers.rows import Rows, UnreadableFileError
 from fnet_ray.store import Store
+from fnet_registry.errors import FNetError
 
 _READERS = {
     Format.TEXT: text_lines.read,
     Format.JSON_LINES: json_lines.read,
     Format.CSV: delimited.read_csv,
     Format.TSV: delimited.read_tsv,
+}
+
+_ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
 }
 
 
@@ -54,7 +63,7 @@ def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) 
     with store.create(name) as target, pq.ParquetWriter(target, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-        check_unchanged(file.path, size=file.size, version=file.version)
+        check_unchanged(file.opened, file.path, size=file.size, version=file.version)
     return name
 
 
@@ -74,14 +83,40 @@ def _read(file: InputFile, column: str, id_column: str | None) -> Rows:
 def _of_the_file(file: InputFile) -> Iterator[None]:
     try:
         yield
-    except (UnreadableFileError, pa.ArrowException, OSError, EOFError) as error:
-        raise unreadable(file, first_line(error)) from error
+    except (FNetError, MemoryError):
+        raise
+    except UnicodeDecodeError as error:  # of a header: of other lines, the rows are rejects
+        raise unreadable(file, f"{_not_utf_8('LATIN1')} or the like") from error
+    except Exception as error:  # the storages' clients have no error in common
+        raise unreadable(file, first_line(error)) from None
 
 
 def _open(file: InputFile) -> io.BufferedReader:
     import fsspec
 
-    fs, name = fsspec.url_to_fs(file.path)
+    fs, name = fsspec.url_to_fs(file.opened)
     raw = fs.open(name, "rb")
     codec = compression(file.path)
-    return io.BufferedReader(pa.CompressedInputStream(raw, codec) if codec else raw)
+    data = io.BufferedReader(pa.CompressedInputStream(raw, codec) if codec else raw)
+    try:
+        _skip_mark(data)
+    except BaseException:
+        data.close()
+        raise
+    return data
+
+
+def _skip_mark(data: io.BufferedReader) -> None:
+    """Skip UTF-8's byte-order mark; refuse what is no UTF-8 by its first bytes."""
+    start = data.peek(4)[:4]
+    if start.startswith(codecs.BOM_UTF8):
+        data.read(len(codecs.BOM_UTF8))
+    name = next((name for mark, name in _ENCODINGS.items() if start.startswith(mark)), None)
+    if name is None and b"\0" in start:
+        name = "UTF-16"
+    if name is not None:
+        raise UnreadableFileError(_not_utf_8(name))
+
+
+def _not_utf_8(name: str) -> str:
+    return f"expected UTF-8, as `iconv -f {name} -t UTF-8` writes it, not {name}"

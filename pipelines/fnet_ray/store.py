@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
-from fnet_registry.errors import OutputError
+from fnet_registry.errors import JobError, OutputError
 
 # Only these offer a conditional write, on which a claim between machines rests.
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs")
@@ -84,9 +84,11 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     Raises:
         OutputError: No such kind of storage.
     """
-    text = os.fspath(url)
+    text = os.fsdecode(url)
+    check_no_credentials(text)
     scheme = urlsplit(text).scheme if "://" in text else "file"
     if scheme == "file":
+        _check_unicode(text)
         return LocalStore(root=Path(text.removeprefix("file://")).absolute())
     if scheme not in OBJECT_STORES:
         raise OutputError(
@@ -98,6 +100,28 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     # A listing that was remembered would hide what other drivers and workers wrote.
     fs, root = fsspec.url_to_fs(text, use_listings_cache=False)
     return ObjectStore(fs=fs, root=root.rstrip("/"), scheme=scheme)
+
+
+def check_no_credentials(url: str) -> None:
+    """Refuse an object store's URL with credentials in it: its client would not read them.
+
+    Raises:
+        JobError: It holds some.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme in OBJECT_STORES and set(":@") & set(rest.partition("/")[0]):
+        raise JobError(
+            "The credentials of an object store must come from the environment, such as "
+            f"AWS_ACCESS_KEY_ID, not from its URL. Received: {scheme}://***@{rest.rpartition('@')[2]}"
+        )
+
+
+def _check_unicode(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise OutputError(f"The output's path must be UTF-8. Received: {shown}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

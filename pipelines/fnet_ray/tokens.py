@@ -39,12 +39,14 @@ class Windowing:
         """A window's tokens without `[CLS]` and `[SEP]`."""
         return self.sequence_length - SPECIALS
 
-    def cut(self, ids: list[int]) -> list[list[int]]:
-        """Return a text's windows; only `split` gives more than one."""
-        if self.long_text != "split" or len(ids) <= self.room:
-            return [ids]
+    def cut(self, count: int) -> list[slice]:
+        """Return which of a text's `count` tokens each window holds; only `split` cuts."""
+        if self.long_text != "split" or count <= self.room:
+            return [slice(0, count)]
         step = self.room - self.overlap
-        return [ids[start : start + self.room] for start in range(0, len(ids) - self.overlap, step)]
+        return [
+            slice(at, min(at + self.room, count)) for at in range(0, count - self.overlap, step)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,14 @@ class Windows:
         tokens: The packed windows.
         document: Int64 of shape `(windows,)`: the text that each window is of.
         number: Int32 of shape `(windows,)`: the window's number within its text.
+        span: Int64 of shape `(windows, 2)`: the window's first character within its text, and the
+            one after its last. The windows of a text cover all of it.
     """
 
     tokens: Tokens
     document: np.ndarray
     number: np.ndarray
+    span: np.ndarray
 
     def to_table(self) -> pa.Table:
         """Return the windows as Arrow columns, over the same memory."""
@@ -68,6 +73,8 @@ class Windows:
             {
                 "document": self.document,
                 "number": self.number,
+                "start": self.span[:, 0],
+                "end": self.span[:, 1],
                 "ids": ids,
                 "truncated": self.tokens.truncated,
             }
@@ -78,7 +85,10 @@ class Windows:
         """Read what `to_table` gave."""
         truncated = table["truncated"].to_numpy()
         tokens = tokens_of(table["ids"], truncated)
-        return cls(tokens, table["document"].to_numpy(), table["number"].to_numpy())
+        document, number, start, end = (
+            table[name].to_numpy() for name in ("document", "number", "start", "end")
+        )
+        return cls(tokens, document, number, np.stack([start, end], axis=1))
 
 
 def tokens_of(ids: pa.ChunkedArray, truncated: np.ndarray | None = None) -> Tokens:
@@ -114,15 +124,30 @@ def make_windows(
     too_long: dict[int, int] = {}
     if windowing.long_text == "error":
         too_long = {i: len(t) + SPECIALS for i, t in enumerate(ids) if len(t) > windowing.room}
-    cut = [windowing.cut(text) for i, text in enumerate(ids) if i not in too_long]
+    kept = [i for i in range(len(texts)) if i not in too_long]
+    cuts = [windowing.cut(len(ids[i])) for i in kept]
     tokens = pack_texts(
-        [window for windows in cut for window in windows],
+        [ids[i][part] for i, cut in zip(kept, cuts, strict=True) for part in cut],
         windowing.sequence_length,
         cls_token_id=tokenizer.cls_token_id,
         sep_token_id=tokenizer.sep_token_id,
     )
-    counts = [len(windows) for windows in cut]
-    document = np.repeat(np.arange(len(cut), dtype=np.int64), counts)
-    numbers = [np.arange(count, dtype=np.int32) for count in counts]
-    number = np.concatenate(numbers) if numbers else np.empty(0, np.int32)
-    return Windows(tokens, document, number), too_long
+    counts = [len(cut) for cut in cuts]
+    document = np.repeat(np.arange(len(cuts), dtype=np.int64), counts)
+    number = np.concatenate([np.empty(0, np.int32), *map(_numbers, counts)])
+    spans = [_spans(texts[i], ids[i], cut, tokenizer) for i, cut in zip(kept, cuts, strict=True)]
+    span = np.concatenate([np.empty((0, 2), np.int64), *spans])
+    return Windows(tokens, document, number, span), too_long
+
+
+def _numbers(count: int) -> np.ndarray:
+    return np.arange(count, dtype=np.int32)
+
+
+def _spans(text: str, ids: list[int], cut: list[slice], tokenizer: FNetTokenizer) -> np.ndarray:
+    """Return the characters of each window of a text."""
+    if len(cut) == 1:
+        return np.array([[0, len(text)]])
+    edges = np.concatenate([[0], tokenizer.ends(text, ids)])
+    edges[-1] = len(text)
+    return edges[np.array([[part.start, part.stop] for part in cut])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from fnet_ray.progress import Progress
 from fnet_ray.report import Report
 from fnet_ray.store import Store
 from fnet_registry.errors import LeaseError
+from fnet_registry.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class RunTracker:
             )
         except mlflow.MlflowException as error:
             # A tracking server that is away for a while is no reason to stop a job of days.
-            logger.warning("Metrics could not be logged: %s", error)
+            logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
 
 
 @contextmanager
@@ -124,6 +126,9 @@ def tracked(
     import mlflow
 
     nested = mlflow.active_run() is not None
+    if without_secrets(mlflow.get_tracking_uri()) != mlflow.get_tracking_uri():
+        # At its end, a run prints where it is, credentials included.
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     with mlflow.start_run(run_id=manifest.tracking_run, nested=nested) as run:
         if manifest.tracking_run is None:
             manifest = replace(manifest, tracking_run=run.info.run_id)

@@ -32,6 +32,28 @@ def test_loads_from_presets_of_every_format(preset: str, data_folder: Path) -> N
     assert FNetTokenizer.from_preset(data_folder / preset).vocabulary_size() == 1000
 
 
+def test_says_where_tokens_end(tokenizer: FNetTokenizer) -> None:
+    text = "  one two\n "
+    [ids] = tokenizer.tokenize([text])
+    ends = tokenizer.ends(text, ids)
+    places = zip([0, *ends], ends, strict=False)
+    pieces = [tokenizer.id_to_token(index).strip("▁") for index in ids]
+    assert [text[start:end].strip() for start, end in places] == pieces
+
+
+@pytest.mark.parametrize("text", ["", "one two  three \n x", "naïve — 東京 🚀 ﬁne e\u0301 x " * 3])
+def test_says_it_for_a_long_text_as_for_a_short_one(
+    text: str, tokenizer: FNetTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokens() -> list[str]:
+        ends = tokenizer.ends(text, tokenizer.tokenize([text])[0])
+        return [text[start:end].strip() for start, end in zip([0, *ends], ends, strict=False)]
+
+    whole = tokens()
+    monkeypatch.setattr("fnet_registry.encoding.tokenizer._PART", 1)
+    assert tokens() == whole
+
+
 def test_finds_the_specials_by_piece(tokenizer: FNetTokenizer) -> None:
     assert tokenizer.pad_token_id == 3
     assert tokenizer.cls_token_id == 4

@@ -1,49 +1,21 @@
-"""Encoders that some rows are poison to, for workers to load in the place of a real one's."""
+"""Makes SentencePiece raise over one text and die over another, where it is `sitecustomize`."""
 
 import os
 import signal
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
+import sentencepiece
 
-from fnet_ray.model import SharedModel
-from fnet_registry.encoding.packing import Tokens
+_encode = sentencepiece.SentencePieceProcessor.encode
 
 
-class PoisonedEncoder:
-    """A real encoder that raises, or dies, over one text."""
-
-    def __init__(self, encoder: Any, *, raises: list[int], kills: list[int]) -> None:
-        self._encoder = encoder
-        self._raises, self._kills = raises, kills
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
-
-    def encode_tokens(self, tokens: Tokens) -> np.ndarray:
-        texts = [tokens[row : row + 1].values[1:-1].tolist() for row in range(len(tokens))]
-        if self._kills in texts:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self._raises in texts:
-            raise RuntimeError("poison")
-        return self._encoder.encode_tokens(tokens)
+def encode(self: Any, texts: Any, *args: Any, **options: Any) -> Any:
+    """Encode other texts as ever."""
+    if "it kills" in texts:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "it raises" in texts:
+        raise RuntimeError("poison")
+    return _encode(self, texts, *args, **options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoisonedModel(SharedModel):
-    """A model whose encoder fails over some rows."""
-
-    raises: list[int]
-    kills: list[int]
-
-    @classmethod
-    def of(cls, model: SharedModel, *, raises: str, kills: str) -> Self:
-        """Make two texts poison."""
-        values = {field.name: getattr(model, field.name) for field in fields(model)}
-        ids = model.tokenizer().tokenize([raises, kills])
-        return cls(**values, raises=ids[0], kills=ids[1])
-
-    def encoder(self, *, num_threads: int | None) -> Any:
-        encoder = SharedModel.encoder(self, num_threads=num_threads)
-        return PoisonedEncoder(encoder, raises=self.raises, kills=self.kills)
+sentencepiece.SentencePieceProcessor.encode = encode

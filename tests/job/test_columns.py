@@ -57,6 +57,13 @@ def test_ids_of_a_nested_type_are_refused(kind: pa.DataType) -> None:
         carried({"id": kind}, id_column="id")
 
 
+def test_a_column_whose_rows_cannot_be_selected_is_named() -> None:
+    kind = pa.list_view(pa.string_view())
+    with pytest.raises(InputError, match=r"'n' must be of a type .* --keep\. Received: list_view"):
+        carried({"n": kind})
+    assert carried({"n": kind}, keep=["text"]).names == ["text"]
+
+
 @pytest.mark.parametrize("kind", [pa.binary(16), pa.binary(), pa.uuid()], ids=str)
 def test_ids_of_bytes_are_written_as_hex(kind: pa.DataType) -> None:
     carried({"id": kind}, id_column="id")
@@ -72,6 +79,27 @@ def test_a_column_that_is_there_twice_is_refused(doubled: str, keep: list[str] |
     footer = Footer(rows=1, schema=schema)
     with pytest.raises(InputError, match=f"Received '{doubled}' twice in: 0\\.parquet"):
         carried_schema([(input_file(0), footer)], column="text", id_column=None, keep=keep)
+
+
+VALUES = {
+    "string_view": pa.array(["a", None, "longer than twelve"], pa.string_view()),
+    "binary_view": pa.array([b"a", None, b"longer than twelve"], pa.binary_view()),
+    "list_view": pa.array([[1], None, [2, 3]], pa.list_view(pa.int64())),
+    "list of views": pa.array([["a"], None, ["b", "c"]], pa.list_(pa.string_view())),
+    "large list of views": pa.array([["a"], None, []], pa.large_list(pa.binary_view())),
+    "struct of views": pa.array([{"x": "a"}, None, {}], pa.struct([("x", pa.string_view())])),
+    "map of views": pa.array([[("k", "v")], None, []], pa.map_(pa.string(), pa.string_view())),
+    "dictionary": pa.array(["a", None, "a"]).dictionary_encode(),
+    "large_string": pa.array(["a", None, "b"], pa.large_string()),
+    "decimal": pa.array([1, None, 2]).cast(pa.decimal128(30, 2)),
+    "decimal256": pa.array([1, None, 2]).cast(pa.decimal256(60, 2)),
+    "uuid": pa.array([b"1" * 16, None, b"2" * 16], pa.uuid()),
+    "json": pa.array(["{}", None, "[]"], pa.json_()),
+    "duration": pa.array([1, None, 2], pa.duration("ns")),
+    "time": pa.array([1, None, 2], pa.time32("ms")),
+    "half": pa.array([1, None, 2]).cast(pa.float16()),
+}
+"""A column of three values of each type that is not of every day."""
 
 
 class TestReading:
@@ -108,6 +136,30 @@ class TestReading:
     ) -> None:
         with pytest.raises(InputError, match=r"'n' must fit .* --keep\. Received: .*a\.parquet"):
             read(pa.table({"text": ["a"], "n": values}), pa.schema([("n", shared)]))
+
+    @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+    def test_a_column_of_any_type_is_carried(self, read: Callable, values: pa.Array) -> None:
+        schema = carried({"n": values.type})
+        table = pa.table({"text": ["a", None, "b"], "n": values})
+        _, tables = unpack(read(table, schema))
+        kept = pa.array(values.to_pylist(), schema.field("n").type).take(pa.array([0, 2]))
+        assert tables["rows"]["n"].to_pylist() == kept.to_pylist()
+        assert "view" not in str(schema.field("n").type).replace("list_view", "")
+
+    @pytest.mark.parametrize(
+        "kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
+    )
+    def test_texts_and_ids_of_any_type_of_text(self, read: Callable, kind: pa.DataType) -> None:
+        values = pa.array(["a", None, "longer than twelve"], kind)
+        schema = carried({"id": kind}, text=kind, id_column="id")
+        _, tables = unpack(read(pa.table({"text": values, "id": values}), schema, "id"))
+        assert tables["rows"]["text"].to_pylist() == ["a", "longer than twelve"]
+        assert tables["places"]["id"].to_pylist() == ["a", "longer than twelve"]
+
+    def test_views_that_are_not_utf_8_are_rejects(self, read: Callable) -> None:
+        texts = pa.array([b"good", b"\xff" * 20], pa.binary_view()).view(pa.string_view())
+        _, tables = unpack(read(pa.table({"text": texts}), carried({}, text=texts.type)))
+        assert tables["rejects"]["reason"].to_pylist() == ["not UTF-8"]
 
     @pytest.mark.parametrize("index", [pa.int8(), pa.int32(), pa.int64()], ids=str)
     def test_a_dictionary_may_hold_texts_that_are_not_utf_8(

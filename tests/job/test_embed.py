@@ -1,7 +1,11 @@
 """The job's way from files of texts to files of embeddings that any reader opens."""
 
 import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import duckdb
 import numpy as np
@@ -12,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_cli.main import main
 from fnet_registry import EncodingConfig, TextEncoder
 from fnet_registry.errors import InputError, OutputError
 from tests.job.corpora import TEXTS, WRITERS, write_json_lines, write_parquet
@@ -149,6 +154,57 @@ class TestReaders:
         assert ray.data.read_parquet(str(output)).count() == len(TEXTS)
 
 
+class TestNoRows:
+    """A day without rows is a day that is done."""
+
+    @pytest.mark.parametrize("name", ["corpus.parquet", "corpus.csv"])
+    @pytest.mark.parametrize("options", [{}, {"long_text": "split"}, {"windows": "mean"}], ids=str)
+    def test_the_output_is_empty_and_finished(
+        self,
+        name: str,
+        options: dict,
+        tmp_path: Path,
+        preset_folder: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        corpus, output = WRITERS[name](tmp_path / name, []), tmp_path / "out"
+
+        report = fnet_ray.embed(preset_folder, corpus, output, id_column="id", **options)
+
+        assert (report.rows, report.embedded, report.rejected) == (0, 0, 0)
+        found = pq.read_table(output / "embeddings")
+        assert found.num_rows == 0
+        assert found.schema.field("embedding").type == pa.list_(pa.float32(), 32)
+        assert {"id", "label", "text"} < set(found.column_names)
+        assert len(pd.read_parquet(output / "embeddings")) == 0
+        assert fnet_ray.embed(preset_folder, corpus, output, id_column="id", **options) == replace(
+            report, seconds=ANY, rows_per_second=ANY
+        )
+        assert main(["status", str(output)]) == 0
+        assert "finished: 0 of 0 rows (100%)" in capsys.readouterr().out
+
+    def test_days_with_and_without_rows_may_be_appended(
+        self, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        days = tmp_path / "days"
+        days.mkdir()
+        for number, texts in enumerate([[], ["a text"], [], ["another"]]):
+            write_parquet(days / f"{number}.parquet", texts)
+            report = fnet_ray.embed(preset_folder, days, tmp_path / "out", append=True)
+        assert (report.rows, report.embedded) == (2, 2)
+        found = pq.read_table(tmp_path / "out" / "embeddings")
+        assert found["text"].to_pylist() == ["a text", "another"]
+
+    def test_a_plan_of_no_rows(
+        self, tmp_path: Path, preset_folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        corpus = write_parquet(tmp_path / "corpus.parquet", [])
+        assert (
+            main(["embed", str(preset_folder), str(corpus), str(tmp_path / "out"), "--plan"]) == 0
+        )
+        assert capsys.readouterr().out.startswith("0 rows in 1 files, 1 shards\nabout 0 tokens")
+
+
 class TestMistakes:
     """A user's mistake is named before any work starts."""
 
@@ -185,13 +241,12 @@ class TestMistakes:
         with pytest.raises(InputError, match=r"cannot be read.* Received: .*corpus\.parquet"):
             fnet_ray.embed(preset_folder, tmp_path / "corpus.parquet", tmp_path / "out")
 
-    @pytest.mark.parametrize("keep", [None, ["id"]], ids=["all", "one"])
-    def test_files_without_rows(
-        self, keep: list[str] | None, tmp_path: Path, preset_folder: Path
-    ) -> None:
-        corpus = write_parquet(tmp_path / "corpus.parquet", [])
-        with pytest.raises(InputError, match="at least one row"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", keep=keep)
+    def test_no_file_that_can_be_read(self, tmp_path: Path, preset_folder: Path) -> None:
+        (tmp_path / "corpus.parquet").write_bytes(b"PAR1")
+        with pytest.raises(InputError, match=r"must be readable\. Received: 1 damaged files"):
+            fnet_ray.embed(
+                preset_folder, tmp_path / "corpus.parquet", tmp_path / "out", skip_damaged=True
+            )
 
     def test_columns_of_two_types(self, tmp_path: Path, preset_folder: Path) -> None:
         write_parquet(tmp_path / "a.parquet", TEXTS)
@@ -212,6 +267,48 @@ class TestMistakes:
         write_parquet(write_parquet_into / "mine.parquet", TEXTS)
         with pytest.raises(OutputError, match="files of another origin"):
             fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_json_lines])
+def test_a_name_that_is_not_utf_8_is_stored_with_its_bytes_as_digits(
+    write: Callable, tmp_path: Path, preset_folder: Path
+) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    name = b"a.parquet" if write is write_parquet else b"a.jsonl"
+    os.rename(write(tmp_path / "written", TEXTS), folder + b"/" + name)
+    for _ in range(2):
+        fnet_ray.embed(preset_folder, os.fsdecode(folder), tmp_path / "out")
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert set(found["source_file"].to_pylist()) == {f"{tmp_path}/caf\\xe9/{name.decode()}"}
+    assert fnet_ray.preview(preset_folder, os.fsdecode(folder)).rows == len(TEXTS)
+
+
+def test_an_output_whose_name_is_not_utf_8_is_refused(
+    corpus: Path, tmp_path: Path, preset_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    assert main(["embed", str(preset_folder), str(corpus), output]) == 2
+    errors = capsys.readouterr().err
+    assert errors.endswith("must be UTF-8. Received: " + f"{tmp_path}/caf\\xe9\n")
+    assert main(["status", output]) == 2
+
+
+@pytest.mark.parametrize("way", ["output", "inputs", "url"])
+def test_an_output_inside_the_inputs_is_none_of_them_by_any_way(
+    way: str, tmp_path: Path, preset_folder: Path
+) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    write_parquet(real / "a.parquet", TEXTS)
+    inputs, output = {
+        "output": (real, link / "out"),
+        "inputs": (link, real / "out"),
+        "url": (f"file://{real}", real / "out"),
+    }[way]
+    for _ in range(2):
+        assert fnet_ray.embed(preset_folder, inputs, output).rows == len(TEXTS)
 
 
 def test_damaged_files_can_be_left_out(

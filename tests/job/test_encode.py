@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
@@ -27,6 +28,48 @@ def test_a_dataset_gains_a_column_of_vectors(
 
     assert list(found["n"]) == list(range(1, len(TEXTS) + 1))
     np.testing.assert_array_equal(np.stack(list(found["embedding"])), encoder.encode(TEXTS))
+
+
+class TestVectors:
+    """What the column is, wherever it is looked at."""
+
+    @pytest.fixture
+    def dataset(self, preset_folder: Path):
+        import ray.data
+
+        table = pa.table({"n": range(len(TEXTS)), "text": TEXTS})
+        return fnet_ray.encode(ray.data.from_arrow(table), preset_folder)
+
+    @pytest.mark.parametrize("format", ["default", "numpy"])
+    def test_batches(self, format: str, dataset, encoder: TextEncoder) -> None:  # noqa: A002
+        [batch] = dataset.iter_batches(batch_size=len(TEXTS), batch_format=format)
+        assert batch["embedding"].dtype == np.float32
+        order = np.argsort(batch["n"])
+        np.testing.assert_array_equal(batch["embedding"][order], encoder.encode(TEXTS))
+
+    def test_batches_of_what_is_materialized_and_cut(self, dataset) -> None:
+        kept = dataset.materialize().limit(4)
+        [batch] = kept.iter_batches(batch_size=None)
+        assert (batch["embedding"].dtype, batch["embedding"].shape) == (np.float32, (4, 32))
+
+    def test_rows_and_frames(self, dataset, encoder: TextEncoder) -> None:
+        [row] = dataset.sort("n").take(1)
+        np.testing.assert_array_equal(row["embedding"], encoder.encode(TEXTS[:1])[0])
+        frame = dataset.to_pandas().sort_values("n")
+        np.testing.assert_array_equal(np.stack(list(frame["embedding"])), encoder.encode(TEXTS))
+
+    def test_tensors(self, dataset) -> None:
+        vectors = dataset.select_columns(["embedding"])
+        [batch] = vectors.iter_torch_batches(batch_size=len(TEXTS))
+        assert tuple(batch["embedding"].shape) == (len(TEXTS), 32)
+
+    def test_files_hold_lists(self, dataset, encoder: TextEncoder, tmp_path: Path) -> None:
+        dataset.write_parquet(str(tmp_path / "out"))
+        for file in (tmp_path / "out").iterdir():
+            kind = pq.read_schema(file).field("embedding").type
+            assert kind == pa.list_(pa.float32(), encoder.dim)
+        found = pq.read_table(tmp_path / "out").sort_by("n")
+        np.testing.assert_array_equal(found["embedding"].to_pylist(), encoder.encode(TEXTS))
 
 
 @pytest.mark.parametrize("column", ["text", "n"])

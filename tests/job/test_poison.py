@@ -1,5 +1,10 @@
-"""Rows that the encoder cannot bear end up as rejects, whatever they do to it."""
+"""Rows that the tokenizer or the encoder cannot bear end up as rejects, whatever they do to it."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,23 +12,104 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray.job
+from fnet_ray.guarded import GuardedTokenizer
 from fnet_ray.isolation import IsolatingEncoder
 from fnet_ray.model import PinnedModel
+from fnet_ray.tokens import Windowing
 from fnet_registry import TextEncoder
+from fnet_registry.errors import JobError
 from tests.job.corpora import write_parquet
-from tests.job.poison import PoisonedModel
+from tests.job.poisoned import PoisonedModel
+
+FNET = Path(sys.executable).with_name("fnet")
 
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers load an encoder that raises over one text and dies over another."""
+    """Workers load an encoder that raises over one text."""
     share = fnet_ray.job.share_model
 
     def share_poisoned(model: PinnedModel, *, dtype: str | None) -> PoisonedModel:
-        shared = share(model, dtype=dtype)
-        return PoisonedModel.of(shared, raises="it raises", kills="it kills")
+        return PoisonedModel.of(share(model, dtype=dtype), raises="it raises")
 
     monkeypatch.setattr(fnet_ray.job, "share_model", share_poisoned)
+
+
+@pytest.fixture
+def poisonous_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SentencePiece that some texts are too much for, in every process that is started."""
+    (tmp_path / "path").mkdir()
+    shutil.copy(Path(__file__).with_name("poison.py"), tmp_path / "path" / "sitecustomize.py")
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"), prepend=os.pathsep)
+
+
+class TestTokenizer:
+    """Texts meet native code in a process of their own."""
+
+    @pytest.fixture
+    def guarded(self, encoder: TextEncoder) -> GuardedTokenizer:
+        return GuardedTokenizer(encoder.tokenizer.proto)
+
+    @pytest.mark.usefixtures("poisonous_library")
+    @pytest.mark.parametrize("bad", [[0], [3, 4, 19], list(range(20))], ids=str)
+    def test_texts_that_kill_their_process_are_refused(
+        self, bad: list[int], guarded: GuardedTokenizer, encoder: TextEncoder
+    ) -> None:
+        texts = ["it kills" if row in bad else f"text {row}" for row in range(20)]
+        windows, refused = guarded.make_windows(texts, Windowing(sequence_length=64))
+        assert refused == dict.fromkeys(bad, "the tokenizer died over this text (-9)")
+        good = [text for text in texts if text != "it kills"]
+        np.testing.assert_array_equal(windows.tokens.values, encoder.tokenize(good).values)
+
+    @pytest.mark.usefixtures("poisonous_library")
+    def test_a_text_that_makes_it_raise_is_refused(self, guarded: GuardedTokenizer) -> None:
+        texts = ["good", "it raises", "a long text " * 30]
+        windowing = Windowing(sequence_length=64, long_text="error")
+        windows, refused = guarded.make_windows(texts, windowing)
+        assert refused[1] == "the tokenizer failed with RuntimeError: poison"
+        assert refused[2].endswith("tokens, more than 64")
+        assert len(windows.tokens) == 1
+
+    def test_it_may_be_killed_from_outside(self, guarded: GuardedTokenizer) -> None:
+        windowing = Windowing(sequence_length=64)
+        guarded.make_windows(["a"], windowing)
+        assert guarded._child
+        guarded._child.kill()
+        guarded._child.wait()
+        windows, refused = guarded.make_windows(["a", "b"], windowing)
+        assert (len(windows.tokens), refused) == (2, {})
+
+    def test_it_ends_with_its_user(self, encoder: TextEncoder) -> None:
+        guarded = GuardedTokenizer(encoder.tokenizer.proto)
+        guarded.make_windows(["a"], Windowing(sequence_length=64))
+        child = guarded._child
+        del guarded
+        assert child is not None
+        assert child.wait() == -signal.SIGKILL
+
+    def test_one_that_does_not_start_refuses_no_texts(self) -> None:
+        with pytest.raises(JobError, match="must start. Received: exit status 1"):
+            GuardedTokenizer(b"no model").make_windows(["a"], Windowing(sequence_length=64))
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.usefixtures("poisonous_library")
+def test_a_text_that_kills_its_process_is_alone_in_the_rejects(
+    registry: str, tmp_path: Path
+) -> None:
+    texts = [f"text {i}" for i in range(50)]
+    texts[7] = texts[8] = "it kills"
+    corpus = write_parquet(tmp_path / "corpus.parquet", texts)
+
+    command = [FNET, "embed", registry, corpus, tmp_path / "out", "--id-column", "id"]
+    subprocess.run(command, check=True, timeout=150)
+
+    rejects = pq.read_table(tmp_path / "out" / "rejects")
+    assert rejects["id"].to_pylist() == ["row-7", "row-8"]
+    assert set(rejects["reason"].to_pylist()) == {"the tokenizer died over this text (-9)"}
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert found["text"].to_pylist() == [text for text in texts if text != "it kills"]
 
 
 @pytest.mark.xdist_group("ray")
@@ -46,24 +132,6 @@ def test_a_row_that_makes_the_encoder_raise_is_alone_in_the_rejects(
         np.array(found["embedding"].to_pylist(), np.float32),
         encoder.encode(found["text"].to_pylist()),
     )
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ray")
-@pytest.mark.usefixtures("ray_session", "poisoned")
-def test_a_row_that_kills_its_process_is_found_by_counting_attempts(
-    tmp_path: Path, preset_folder: Path
-) -> None:
-    texts = [f"text {i}" for i in range(20)]
-    texts[5] = "it kills"
-    corpus = write_parquet(tmp_path / "corpus.parquet", texts)
-
-    report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", batch_tokens=4 * 64)
-
-    assert (report.embedded, report.rejected) == (19, 1)
-    [reject] = pq.read_table(tmp_path / "out" / "rejects").to_pylist()
-    assert reject["source_row"] == 5
-    assert reject["reason"] == "the worker died 2 times while it encoded this"
 
 
 def test_a_vector_that_is_not_finite_is_set_aside(encoder: TextEncoder) -> None:

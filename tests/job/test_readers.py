@@ -2,13 +2,20 @@
 
 import io
 import json
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from fnet_ray.inputs import find_inputs
 from fnet_ray.readers import delimited, json_lines
-from fnet_ray.readers.rows import BATCH_ROWS, Opener, UnreadableFileError
+from fnet_ray.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
+from fnet_ray.staging import stage
+from fnet_ray.store import open_store
+from fnet_registry.errors import InputError
 
 
 def opener(data: bytes) -> Opener:
@@ -58,6 +65,15 @@ class TestJsonLines:
         found = read_json_lines(*[{"field": {"a": 1}}] * BATCH_ROWS, {"field": {"b": "x"}})["field"]
         assert found[0].as_py() == {"a": 1, "b": None}
         assert found[-1].as_py() == {"a": None, "b": "x"}
+
+    @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"'], ids=["surrogate", "bytes"])
+    def test_a_row_that_is_no_unicode_keeps_what_can_be_read(self, text: bytes) -> None:
+        data = b'{"id": 7, "text": %s}\n{"id": 8, "text": "a"}\n' % text
+        schema, batches = json_lines.read(opener(data), "text", "id")
+        found = pa.Table.from_batches(batches, schema)
+        assert found["id"].to_pylist() == [7, 8]
+        assert found["text"].to_pylist() == [None, "a"]
+        assert found[REJECT][0].as_py().startswith("not U")
 
     def test_nothing_but_nulls(self) -> None:
         assert read_json_lines({"field": None})["field"].type == pa.null()
@@ -109,7 +125,60 @@ class TestDelimited:
         with pytest.raises(UnreadableFileError, match="each column once in its header, not 'k'"):
             read_csv("k,k,text\n1,2,a\n")
 
+    def test_a_text_that_is_no_utf_8_is_left_to_its_row(self) -> None:
+        data = b"text,n,id\ncaf\xe9,1,a\ngood,2,b\n"
+        schema, batches = delimited.read_csv(opener(data), "text", "id")
+        found = pa.Table.from_batches(batches, schema)
+        assert found["text"].cast(pa.binary()).to_pylist() == [b"caf\xe9", b"good"]
+        assert found["n"].to_pylist() == [1, 2]
+
     def test_bytes_that_are_no_text_beside_numbers_stay_bytes(self) -> None:
         data = b"text,n,name\na,1,\xff\n"
         schema, batches = delimited.read_csv(opener(data), "text", None)
         assert pa.Table.from_batches(batches, schema)["name"].to_pylist() == [b"\xff"]
+
+
+class TestEncodings:
+    """Files are UTF-8, with its mark or without; what else they are is said."""
+
+    @pytest.fixture
+    def staged(self, tmp_path: Path) -> Callable[[str, bytes], pa.Table]:
+        def staged(name: str, data: bytes) -> pa.Table:
+            (tmp_path / name).write_bytes(data)
+            [file] = find_inputs(tmp_path / name)
+            store = open_store(tmp_path / "out")
+            return pq.read_table(store.path(stage(file, store, column="text", id_column=None)))
+
+        return staged
+
+    TEXTS: ClassVar = {
+        "a.csv": "text,n\ncafé,1\n",
+        "a.tsv": "text\tn\ncafé\t1\n",
+        "a.jsonl": '{"text": "café"}\n',
+        "a.txt": "café\n",
+    }
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    @pytest.mark.parametrize("name", TEXTS)
+    def test_a_byte_order_mark_is_no_text(self, name: str, encoding: str, staged: Callable) -> None:
+        assert staged(name, self.TEXTS[name].encode(encoding))["text"].to_pylist() == ["café"]
+
+    @pytest.mark.parametrize(
+        ("encoding", "said"),
+        [
+            ("utf-16", "UTF-16"),
+            ("utf-16-be", "UTF-16"),
+            ("utf-16-le", "UTF-16"),
+            ("utf-32", "UTF-32"),
+        ],
+    )
+    @pytest.mark.parametrize("name", TEXTS)
+    def test_another_encoding_is_named(
+        self, name: str, encoding: str, said: str, staged: Callable
+    ) -> None:
+        with pytest.raises(InputError, match=rf"expected UTF-8, .* not {said}\. .*{name}"):
+            staged(name, self.TEXTS[name].encode(encoding))
+
+    def test_a_header_in_latin_1(self, staged: Callable) -> None:
+        with pytest.raises(InputError, match=r"expected UTF-8, .* not LATIN1.*a\.csv"):
+            staged("a.csv", "text,né\na,1\n".encode("latin-1"))

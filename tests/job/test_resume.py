@@ -154,13 +154,6 @@ class TestRefused:
         assert report.rows == 7
         assert pq.read_table(output / "embeddings")["text"].to_pylist()[-1] == "one more"
 
-    def test_an_appended_file_without_rows(
-        self, output: Path, corpus: Path, tmp_path: Path, preset_folder: Path
-    ) -> None:
-        empty = write_parquet(tmp_path / "empty.parquet", [])
-        with pytest.raises(InputError, match="must hold at least one row"):
-            fnet_ray.embed(preset_folder, [corpus, empty], output, append=True)
-
     def test_an_appended_file_beyond_the_limit(
         self, corpus: Path, tmp_path: Path, preset_folder: Path
     ) -> None:

@@ -1,6 +1,7 @@
 """Texts longer than the model's sequence length, split into windows."""
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 import fnet_ray
 from fnet_ray.stages.commit import CommitShard
-from fnet_ray.stages.encode import repeat_rows
+from fnet_ray.stages.encode import window_rows
 from fnet_ray.store import open_store
 from fnet_ray.tokens import Windowing, Windows, make_windows
 from fnet_registry import TextEncoder
+from fnet_registry.encoding.packing import pack_texts
+from fnet_registry.errors import InputError, OutputError
 from tests.job.corpora import write_parquet
 
 LONG = " ".join(f"word{i}" for i in range(60))
@@ -29,7 +32,7 @@ def test_windows_cover_every_token_and_share_the_overlap(
     windowing = Windowing(sequence_length=length, long_text="split", overlap=overlap)
     ids = list(range(count))
 
-    windows = windowing.cut(ids)
+    windows = [ids[part] for part in windowing.cut(count)]
 
     assert all(len(window) <= windowing.room for window in windows)
     assert [i for n, w in enumerate(windows) for i in (w if n == 0 else w[overlap:])] == ids
@@ -53,25 +56,63 @@ def test_windows_travel_through_arrow_unchanged(encoder: TextEncoder) -> None:
     np.testing.assert_array_equal(again.tokens.offsets, windows.tokens.offsets)
     np.testing.assert_array_equal(again.document, windows.document)
     np.testing.assert_array_equal(again.number, windows.number)
+    np.testing.assert_array_equal(again.span, windows.span)
 
 
-def test_repeated_rows_are_read_as_they_were(tmp_path: Path) -> None:
+def test_a_windows_row_holds_its_own_characters_and_its_documents_values(tmp_path: Path) -> None:
     rows = pa.table(
         {
-            "text": pa.chunked_array([["one", None], ["two", "one"]]),
-            "label": pa.array(["x", "y", "x", None]).dictionary_encode(),
-            "tags": [["a"], [], None, ["b", "c"]],
-            "score": [0.5, None, 1.5, 2.5],
+            "id": ["a", "b"],
+            "text": ["one two", "three"],
+            "title": ["x" * 100, None],
+            "blob": [b"y" * 100, b""],
+            "label": pa.array(["x", "y"]).dictionary_encode(),
+            "tags": [["a"], None],
+            "score": [0.5, None],
         }
     )
-    document = np.array([0, 0, 1, 2, 2, 3])
-    commit = CommitShard(store=open_store(tmp_path), carried=rows.schema, metadata={"a": "b"})
-    data, count = commit._file(7, repeat_rows(rows, document))
+    windows = Windows(
+        tokens=pack_texts([[1], [2], [3]], 8, cls_token_id=4, sep_token_id=5),
+        document=np.array([0, 0, 1]),
+        number=np.array([0, 1, 0], np.int32),
+        span=np.array([[0, 3], [3, 7], [0, 5]]),
+    )
+    commit = CommitShard(
+        store=open_store(tmp_path),
+        carried=rows.schema,
+        places=frozenset({"id", "source_file"}),
+        metadata={"a": "b"},
+    )
+
+    data, count = commit._file(7, window_rows(rows, windows, np.ones(3, bool), "text"))
+
     found = pq.read_table(pa.BufferReader(data))
-    assert count == 6
-    assert found.schema.remove_metadata() == rows.schema
-    assert found.to_pylist() == rows.take(pa.array(document)).to_pylist()
+    assert count == 3
+    assert found["text"].to_pylist() == ["one", " two", "three"]
+    assert found["start"].to_pylist() == [0, 3, 0]
+    assert found["end"].to_pylist() == [3, 7, 5]
+    others = [name for name in rows.column_names if name != "text"]
+    assert found.select(others).to_pylist() == rows.select(others).take([0, 0, 1]).to_pylist()
     assert found.schema.metadata == {b"a": b"b", b"fnet.shard": b"7"}
+    kinds = {name: str(found.schema.field(name).type) for name in others}
+    assert (kinds["id"], kinds["tags"]) == ("string", "list<element: string>")
+    assert kinds["title"] == kinds["label"] == "dictionary<values=string, indices=int32, ordered=0>"
+    assert kinds["blob"] == "dictionary<values=binary, indices=int32, ordered=0>"
+
+
+def test_a_long_list_is_not_repeated_for_each_window() -> None:
+    count = 2000
+    windows = Windows(
+        tokens=pack_texts([[1]] * count, 8, cls_token_id=4, sep_token_id=5),
+        document=np.zeros(count, np.int64),
+        number=np.arange(count, dtype=np.int32),
+        span=np.zeros((count, 2), np.int64),
+    )
+    rows = pa.table({"text": ["a"], "tokens": [[0] * 100_000]})
+    with pytest.raises(InputError, match=r"list<item: int64> must be small .* with --keep"):
+        window_rows(rows, windows, np.ones(count, bool), "text")
+    rows = pa.table({"text": ["a"], "tokens": [[0] * 100]})
+    assert window_rows(rows, windows, np.ones(count, bool), "text").num_rows == count
 
 
 @pytest.mark.xdist_group("ray")
@@ -90,20 +131,49 @@ class TestJob:
         assert set(found["id"].to_pylist()[1:]) == {"row-1"}
         assert found["window"].to_pylist() == [0, *range(found.num_rows - 1)]
 
-    def test_a_text_is_stored_once_however_many_windows_it_has(
+    def test_the_windows_of_a_text_are_together_the_text(
         self, tmp_path: Path, preset_folder: Path
     ) -> None:
-        texts = ["a word " * 80_000, "short", None]
+        texts = [f"  {LONG} naïve — 東京 🚀 ﬁne\n" * 3, "short ", "", None]
         corpus = write_parquet(tmp_path / "corpus.parquet", texts)
-        report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", long_text="split")
+        fnet_ray.embed(preset_folder, corpus, tmp_path / "out", long_text="split")
+        found = pq.read_table(tmp_path / "out" / "embeddings").to_pylist()
+        for row, text in enumerate(texts[:3]):
+            windows = [w for w in found if w["source_row"] == row]
+            assert "".join(w["text"] for w in windows) == text
+            assert all(w["text"] == text[w["start"] : w["end"]] for w in windows)
+
+    def test_windows_take_memory_in_proportion_to_the_texts(
+        self, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        text = "a word " * 80_000
+        rows = {"text": [text, "short", None], "body": [text, "short", None], "n": [1, 2, 3]}
+        pq.write_table(pa.table(rows), tmp_path / "corpus.parquet")
+        report = fnet_ray.embed(
+            preset_folder, tmp_path / "corpus.parquet", tmp_path / "out", long_text="split"
+        )
         assert report.embedded == 2
         [file] = (tmp_path / "out" / "embeddings").glob("*.parquet")
-        windows = pq.read_metadata(file).num_rows
-        assert windows * len(texts[0]) > 2**31
-        assert file.stat().st_size < windows * 32 * 4 + 2**20
-        assert pq.read_schema(file).field("text").type == pa.string()
-        last = next(pq.ParquetFile(file).iter_batches(1, columns=["text", "window"]))
-        assert last.to_pylist() == [{"text": texts[0], "window": 0}]
+        found = pq.read_table(file)
+        assert found.num_rows * len(text) > 2**31
+        assert found.drop_columns("embedding").nbytes < 4 * len(text)
+        assert found["body"][found.num_rows - 2].as_py() == text
+        assert file.stat().st_size < found.num_rows * 32 * 4 + 2**20
+
+    def test_an_output_whose_windows_carry_whole_texts_is_not_gone_on_with(
+        self, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        corpus = write_parquet(tmp_path / "corpus.parquet", [LONG])
+        options = {"long_text": "split", "windows": "mean"}
+        for name, asked in {"rows": {"long_text": "split"}, "mean": options}.items():
+            fnet_ray.embed(preset_folder, corpus, tmp_path / name, **asked)
+            manifest = tmp_path / name / "run" / "manifest.json"
+            values = json.loads(manifest.read_text())
+            manifest.write_text(json.dumps({**values, "format_version": 1}))
+        with pytest.raises(OutputError, match="whole text in each window.* another output"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "rows", long_text="split")
+        assert fnet_ray.read_status(tmp_path / "rows").state == "finished"
+        assert fnet_ray.embed(preset_folder, corpus, tmp_path / "mean", **options).embedded == 1
 
     def test_mean_has_one_row_for_each_text(
         self, tmp_path: Path, preset_folder: Path, encoder: TextEncoder

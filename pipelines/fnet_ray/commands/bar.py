@@ -60,7 +60,7 @@ class ProgressBar:
 
 def describe(progress: Progress) -> str:
     """Return the figures as one line."""
-    share = progress.encoded / progress.rows
+    share = progress.encoded / progress.rows if progress.rows else 1.0
     left = progress.seconds_left
     return (
         f"{progress.encoded:,} of {progress.rows:,} rows ({share:.0%}), "

@@ -7,10 +7,11 @@ import logging
 import os
 import signal
 import sys
-from typing import NoReturn, get_args
+from typing import NoReturn, cast, get_args
 
 from fnet_ray.commands.bar import ProgressBar, duration
 from fnet_ray.forecast import Preview
+from fnet_ray.options import Options
 from fnet_ray.report import Report
 from fnet_ray.tokens import LongText
 from fnet_ray.workers import WorkerRequest, parse_workers
@@ -100,37 +101,23 @@ def run(args: argparse.Namespace) -> int:
         gpus_per_worker=args.gpus_per_worker,
         cpus_per_worker=args.cpus_per_worker,
     )
+    options = cast("Options", {name: getattr(args, name) for name in Options.__annotations__})
     if args.plan:
-        _print_preview(
-            preview(
-                args.model,
-                args.inputs,
-                output=args.output,
-                column=args.column,
-                id_column=args.id_column,
-                keep=args.keep,
-                limit=args.limit,
-                dtype=args.dtype,
-                skip_damaged=args.skip_damaged,
-                workers=workers,
-            )
+        found = preview(
+            args.model,
+            args.inputs,
+            output=args.output,
+            skip_damaged=args.skip_damaged,
+            workers=workers,
+            **options,
         )
+        _print_preview(found)
         return 0
     with ProgressBar() as bar:
         report = embed(
             args.model,
             args.inputs,
             args.output,
-            column=args.column,
-            id_column=args.id_column,
-            keep=args.keep,
-            limit=args.limit,
-            dtype=args.dtype,
-            embedding_dtype=args.embedding_dtype,
-            long_text=args.long_text,
-            overlap=args.overlap,
-            windows=args.windows,
-            reject_empty=args.reject_empty,
             skip_damaged=args.skip_damaged,
             max_rejects=args.max_rejects,
             batch_tokens=args.batch_tokens,
@@ -138,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
             append=args.append,
             tracking=not args.no_tracking,
             on_progress=bar,
+            **options,
         )
     _print_report(report)
     return PARTLY if report.damaged else 0
@@ -146,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
 def _print_preview(found: Preview) -> None:
     print(f"{found.rows:,} rows in {found.files:,} files, {found.shards:,} shards")
     print(f"about {found.tokens:,} tokens; {found.truncated_share:.1%} of the texts would be cut")
+    if found.rejected_share:
+        print(f"{found.rejected_share:.1%} of the rows would be rejected")
     if found.seconds is None:
         return
     print(

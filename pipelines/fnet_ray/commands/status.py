@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(status: Status) -> None:
     by = f" ({status.holder})" if status.holder else ""
-    share = status.done / status.rows
+    share = status.done / status.rows if status.rows else 1.0
     print(f"{status.state}{by}: {status.done:,} of {status.rows:,} rows ({share:.0%})")
     print(f"{status.shards_done:,} of {status.shards:,} shards, {status.rejected:,} rows rejected")
     print(f"with {status.model}")

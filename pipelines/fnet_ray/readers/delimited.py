@@ -53,13 +53,13 @@ def _column_types(
     texts = {name: pa.string() for name in names}
     try:
         with open_file() as file:
-            known = dict.fromkeys([name for name in (column, id_column) if name], pa.string())
+            known = dict.fromkeys(texts.keys() & {column, id_column or column}, pa.string())
             reader = _reader(file, known, delimiter, [])
             for _ in reader:
                 pass
     except pa.ArrowInvalid:
         return texts  # a file that is damaged, rather than mixed, fails again when it is read
-    found = {field.name: field.type for field in reader.schema}
+    found = {field.name: field.type for field in reader.schema} | known
     return found | {name: texts[name] for name in _lossy(open_file, found, delimiter)}
 
 
@@ -76,7 +76,8 @@ def _lossy(open_file: Opener, types: dict[str, pa.DataType], delimiter: str) -> 
         ):
             for name in numbers.keys() - lossy:
                 pattern = pc.MatchSubstringOptions(numbers[name])
-                if pc.call_function("match_substring_regex", [batch[name]], pattern).true_count:
+                written = batch[name].view(pa.string())
+                if pc.call_function("match_substring_regex", [written], pattern).true_count:
                     lossy.add(name)
     return lossy
 
@@ -93,7 +94,11 @@ def _batches(
             numbers = pa.array(itertools.islice(free, batch.num_rows), pa.int64())
             number = numbers[-1].as_py() + 1 if batch.num_rows else number
             reasons = pa.nulls(batch.num_rows, pa.string())
-            yield pa.RecordBatch.from_arrays([*batch.columns, numbers, reasons], schema=schema)
+            columns = [
+                values.view(field.type) if pa.types.is_string(field.type) else values
+                for values, field in zip(batch.columns, schema, strict=False)
+            ]
+            yield pa.RecordBatch.from_arrays([*columns, numbers, reasons], schema=schema)
     rejects = [{ROW: _position(row), REJECT: _why(row)} for row in skipped]
     yield from pa.Table.from_pylist(rejects, schema=schema).to_batches()
 
@@ -106,6 +111,8 @@ def _reader(
     *,
     only: Sequence[str] = (),
 ) -> pyarrow.csv.CSVStreamingReader:
+    # Texts are read as bytes, for one that is not UTF-8 would be the end of the file.
+    types = {n: pa.binary() if pa.types.is_string(kind) else kind for n, kind in types.items()}
     return pyarrow.csv.open_csv(
         file,
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=8 << 20),

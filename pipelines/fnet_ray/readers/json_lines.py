@@ -67,15 +67,22 @@ def _parse(open_file: Opener) -> Iterator[list[_Row]]:
 
 
 def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
+    wrong = None
     try:
-        values = json.loads(line)
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        text, wrong = line.decode(errors="surrogateescape"), f"not UTF-8: {error}"
+    try:
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return {}, f"not JSON: {error}"
+        return {}, wrong or f"not JSON: {error}"
     if not isinstance(values, dict):
         return {}, f"not a JSON object: {_shorten(values)}"
-    if b"\\ud" in line.lower() and not _is_unicode(values):
-        return {}, "not Unicode: it holds half a surrogate pair"
-    return values, None
+    if wrong is None and b"\\ud" in line.lower() and not _is_unicode(values):
+        wrong = "not Unicode: it holds half a surrogate pair"
+    if wrong is None:
+        return values, None
+    return {name: value for name, value in values.items() if _is_unicode({name: value})}, wrong
 
 
 def _is_unicode(values: dict[str, Any]) -> bool:

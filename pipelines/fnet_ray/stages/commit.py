@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -23,6 +23,8 @@ class CommitShard:
 
     store: Store
     carried: pa.Schema
+    places: Set[str]
+    """The columns that tell where a row comes from: readers see them as plain texts."""
     metadata: Mapping[str, str]
     """What every data file says of itself: model, digest, encoding, run."""
 
@@ -55,7 +57,7 @@ class CommitShard:
         return to_parquet(table, pa.schema(fields, metadata)), table.num_rows
 
     def _as_read(self, field: pa.Field) -> pa.Field:
-        if not pa.types.is_dictionary(field.type):
+        if field.name not in self.places or not pa.types.is_dictionary(field.type):
             return field
         carried = field.name in self.carried.names
         kind = self.carried.field(field.name).type if carried else field.type.value_type
@@ -70,7 +72,7 @@ def to_parquet(table: pa.Table, schema: pa.Schema) -> bytes:
 
     Args:
         table: The table; texts that repeat may be dictionaries, which are stored as such.
-        schema: What a reader of the file is to see: there, they are plain texts.
+        schema: What a reader of the file is to see: there, some of them are plain texts.
     """
     plain = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     sink = pa.BufferOutputStream()

@@ -11,25 +11,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fnet_ray.attempts import Attempt
 from fnet_ray.isolation import IsolatingEncoder
 from fnet_ray.live import Notes
 from fnet_ray.model import SharedModel
 from fnet_ray.rejects import count_damaged, rejects_table, without
 from fnet_ray.stages.message import pack, unpack
-from fnet_ray.store import Store
 from fnet_ray.tokens import Windows
 from fnet_ray.worker import Worker, describe_worker
 from fnet_registry.encoding.packing import Tokens
+from fnet_registry.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+
+LARGEST_REPEATED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
     """What an encoding worker needs to know besides the model."""
 
-    store: Store
+    column: str
+    """The column of texts."""
     batch_size: int | None
     num_threads: int | None
     embedding_type: pa.DataType
@@ -103,10 +106,7 @@ class EncodeShard:
     def _encode(self, shard: int, tokens: Tokens) -> tuple[np.ndarray, dict[int, str]]:
         import torch
 
-        attempt = Attempt(self._options.store, shard)
         try:
-            if attempt.is_suspect:
-                return attempt.encode(self._isolating, tokens)
             return self._isolating(tokens)
         except torch.AcceleratorError:
             # The device is unusable for this process from here on; Ray starts another.
@@ -141,8 +141,7 @@ class EncodeShard:
             kept = ~np.isin(windows.document, list(rejected))
             document, vectors = windows.document[kept], vectors[kept]
             if options.number_windows:
-                table = repeat_rows(rows, document)
-                table = table.append_column("window", pa.array(windows.number[kept]))
+                table = window_rows(rows, windows, kept, options.column)
             else:
                 table = rows.take(pa.array(document))
         return table.append_column(
@@ -151,26 +150,64 @@ class EncodeShard:
         )
 
 
-def repeat_rows(rows: pa.Table, document: np.ndarray) -> pa.Table:
-    """Repeat a document's row for each of its windows.
+def window_rows(rows: pa.Table, windows: Windows, kept: np.ndarray, column: str) -> pa.Table:
+    """Return a row for each window, with its own characters as text and its document's values.
 
-    Texts come as dictionaries, which hold each once: written out, they would grow with the square
-    of a text's length, and Arrow's offsets wrap around at 2 GiB.
+    Other texts and bytes come as dictionaries, which hold each value once: written out, they would
+    grow with the square of a text's length.
 
     Args:
         rows: One row for each document.
-        document: Int64 of shape `(windows,)`, the document of each window.
+        windows: The windows.
+        kept: Bool of shape `(windows,)`: those to return.
+        column: The column of texts, where it is carried.
     """
-    indices = pa.array(document)
-    columns = [
-        column.dictionary_encode() if _is_text(column.type) else column for column in rows.columns
-    ]
-    repeated = [column.take(indices).unify_dictionaries() for column in columns]
-    return pa.table(dict(zip(rows.column_names, repeated, strict=True)))
+    document, span = windows.document[kept], windows.span[kept]
+    table = {
+        name: _cut(values, document, span) if name == column else _repeat(values, document)
+        for name, values in zip(rows.column_names, rows.columns, strict=True)
+    }
+    places = {"window": windows.number[kept], "start": span[:, 0], "end": span[:, 1]}
+    return pa.table({**table, **places})
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+def _cut(texts: pa.ChunkedArray, document: np.ndarray, span: np.ndarray) -> pa.Array:
+    whole = texts.to_pylist()
+    cut = [whole[row][start:end] for row, (start, end) in zip(document, span, strict=True)]
+    return pa.array(cut, texts.type)
+
+
+def _repeat(values: pa.ChunkedArray, document: np.ndarray) -> pa.ChunkedArray:
+    if _is_flat_bytes(values.type):
+        values = values.dictionary_encode()
+    elif pa.types.is_nested(values.type):
+        _check_size(values, document)
+    return values.take(pa.array(document)).unify_dictionaries()
+
+
+def _check_size(values: pa.ChunkedArray, document: np.ndarray) -> None:
+    """Refuse to repeat what neither Arrow nor Parquet can store once."""
+    rows, counts = np.unique(document, return_counts=True)
+    many = counts > 1
+    sizes = [values.slice(int(row), 1).nbytes for row in rows[many]]
+    size = int(np.dot(sizes, counts[many])) if sizes else 0
+    if size > LARGEST_REPEATED:
+        raise InputError(
+            f"A column of {values.type} must be small where each window repeats it: leave it out "
+            f"with --keep. Received: {size:,} bytes of it in one shard"
+        )
+
+
+def _is_flat_bytes(kind: pa.DataType) -> bool:
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+        )
+    )
 
 
 def as_embeddings(vectors: np.ndarray, kind: pa.DataType) -> pa.FixedSizeListArray:

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fnet_ray.arrow_types import as_plain
 from fnet_ray.damage import invalid_values, read_piece
+from fnet_ray.guarded import guarded_tokenizer
 from fnet_ray.ids import id_texts
+from fnet_ray.inputs import reading
+from fnet_ray.partitions import with_partitions
 from fnet_ray.plan import Piece
 from fnet_ray.readers.rows import REJECT, ROW
 from fnet_ray.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.message import pack
-from fnet_ray.tokens import Windowing, load_tokenizer, make_windows
+from fnet_ray.tokens import Windowing
 from fnet_registry.errors import InputError
 
 LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
+
+
+def shard_request(shard: int, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Return the row that asks for a shard."""
+    return {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadShard:
     """Reads and tokenizes one shard.
 
-    Takes a row of `shard` and `pieces` (JSON). Gives a row of `shard` and the tables `rows` (the
+    Takes a row that `shard_request` made. Gives a row of `shard` and the tables `rows` (the
     carried columns of the good rows), `places` (where these come from), `windows` (their tokens)
     and `rejects`.
     """
@@ -42,17 +52,16 @@ class ReadShard:
         """Read the shard that the batch's one row names."""
         pieces = [Piece(**piece) for piece in json.loads(batch["pieces"][0].as_py())]
         read = [(piece, self._read(piece)) for piece in pieces]
-        rows = pa.concat_tables([self._carry(piece, raw) for piece, raw in read])
-        places = pa.concat_tables([self._places(piece, raw) for piece, raw in read])
+        rows = pa.concat_tables([self._carry(p, raw) for p, raw in read] or [self._no_rows()])
+        places = pa.concat_tables([PLACE.empty_table(), *(self._places(p, raw) for p, raw in read)])
 
         invalid = self._invalid(rows)
         texts, unusable = self._texts([raw for _, raw in read], invalid)
         rejects = [rejects_table(places, unusable)]
         rows, places = without(rows, unusable), without(places, unusable)
 
-        tokenizer = load_tokenizer(self.tokenizer_proto)
-        windows, too_long = make_windows(texts, self.windowing, tokenizer)
-        reasons = {row: self._too_long(length) for row, length in too_long.items()}
+        tokenizer = guarded_tokenizer(self.tokenizer_proto)
+        windows, reasons = tokenizer.make_windows(texts, self.windowing)
         rejects.append(rejects_table(places, reasons))
         rows, places = without(rows, reasons), without(places, reasons)
         return pack(
@@ -68,7 +77,10 @@ class ReadShard:
     def _read(self, piece: Piece) -> pa.Table:
         places = {ROW} | ({self.id_column} if self.id_column else set())
         others = places | {REJECT, *self.carried.names}
-        return read_piece(piece, self.column, others, places=places)
+        with reading(piece.source):
+            rows = read_piece(piece, self.column, others, places=places)
+        plain = pa.table({name: as_plain(rows[name]) for name in rows.column_names})
+        return with_partitions(plain, piece.source, self.carried)
 
     def _carry(self, piece: Piece, raw: pa.Table) -> pa.Table:
         """Return the carried columns; one that this file lacks is null."""
@@ -79,6 +91,9 @@ class ReadShard:
             for field in self.carried
         ]
         return pa.table(columns, schema=self.carried) if columns else raw.select([])
+
+    def _no_rows(self) -> pa.Table:
+        return self.carried.empty_table()
 
     def _places(self, piece: Piece, raw: pa.Table) -> pa.Table:
         count = raw.num_rows
@@ -137,9 +152,6 @@ class ReadShard:
 
     def _is_refused(self, text: str) -> bool:
         return (self.reject_empty and not text) or _is_too_large(text)
-
-    def _too_long(self, length: int) -> str:
-        return f"{length} tokens, more than {self.windowing.sequence_length}"
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field, piece: Piece) -> pa.ChunkedArray:

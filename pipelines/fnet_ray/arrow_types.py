@@ -1,0 +1,56 @@
+"""Types of columns: views, which Arrow can neither select from nor compare, become plain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type without views of texts and bytes, however deep."""
+    if pa.types.is_struct(kind):
+        return pa.struct([_plain_field(field) for field in kind.fields])
+    if pa.types.is_map(kind):
+        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type), kind.keys_sorted)
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, plain_type(kind.value_type), kind.ordered)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
+    for is_list, make in _LISTS.items():
+        if is_list(kind):
+            return make(_plain_field(kind.value_field))
+    return _PLAIN.get(kind, kind)
+
+
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+_LISTS: dict[Callable[[pa.DataType], bool], Callable[[pa.Field], pa.DataType]] = {
+    pa.types.is_list: pa.list_,
+    pa.types.is_large_list: pa.large_list,
+    pa.types.is_list_view: pa.list_view,
+    pa.types.is_large_list_view: pa.large_list_view,
+}
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(plain_type(field.type))
+
+
+def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Bring a column to its plain type; texts that are not UTF-8 stay as they are."""
+    kind = plain_type(column.type)
+    if kind == column.type:
+        return column
+    if pa.types.is_string_view(column.type):
+        texts = [chunk.cast(pa.binary()).view(pa.string()) for chunk in column.chunks]
+        return pa.chunked_array(texts, pa.string())
+    return column.cast(kind)
+
+
+def can_carry(kind: pa.DataType) -> bool:
+    """Return whether rows of this type can be selected, once they are plain."""
+    try:
+        as_plain(pa.chunked_array([pa.nulls(1, kind)])).take(pa.array([0]))
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return False
+    return True
