@@ -27,6 +27,8 @@ FNetError
 All but FetchError are also a ValueError: the caller gave something that cannot work.
 """
 
+from fnet_registry.shown import one_line
+
 
 class FNetError(Exception):
     """Base of every error that this project raises on purpose."""
@@ -37,7 +39,14 @@ class HandleError(FNetError, ValueError):
 
 
 class PresetError(FNetError, ValueError):
-    """A folder that holds no usable FNet preset."""
+    """A folder that holds no usable FNet preset.
+
+    Args:
+        message: What is wrong; it is kept as one line, for much of it may come from the folder.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ConfigError(PresetError):
