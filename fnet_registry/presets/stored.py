@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -41,6 +42,8 @@ def read_tensors(
     stored: Mapping[str, StoredTensor],
     layout: Mapping[str, StoredName],
     ignored: Iterable[str] = (),
+    *,
+    held: int,
 ) -> dict[str, np.ndarray]:
     """Reads every tensor of a checkpoint, after all of them were checked by their declarations.
 
@@ -49,6 +52,7 @@ def read_tensors(
         stored: The file's tensors by the file's own names.
         layout: For each canonical name, where the file should hold it.
         ignored: Names in the file that are known and not the backbone's.
+        held: Bytes of the files, more than which the tensors cannot have.
 
     Returns:
         Canonical name to array, of the shapes of `tensor_shapes(config)`.
@@ -60,6 +64,7 @@ def read_tensors(
     _check_names(stored, layout, ignored)
     for name, place in layout.items():
         _check_declaration(place, stored[place.name], shapes[name])
+    _check_bytes([stored[place.name] for place in layout.values()], held)
     return {name: _read(stored[place.name], place) for name, place in layout.items()}
 
 
@@ -97,8 +102,20 @@ def _check_declaration(
         )
 
 
+def _check_bytes(tensors: Iterable[StoredTensor], held: int) -> None:
+    """Refuses tensors that share their bytes: a small file could fill any memory with copies."""
+    declared = sum(prod(tensor.shape) * np.dtype(tensor.dtype).itemsize for tensor in tensors)
+    if declared > held:
+        raise WeightsError(
+            f"The tensors declare {declared:,} bytes. Received: {held:,} in the weights files"
+        )
+
+
 def _read(tensor: StoredTensor, place: StoredName) -> np.ndarray:
-    values = tensor.read()
+    try:
+        values = tensor.read()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"Tensor `{place.name}` must be readable. Received: {error}") from None
     if not _all_finite(values):
         raise WeightsError(f"Tensor `{place.name}` must be finite. Received: NaN or infinity in it")
     return values.T if place.transposed else values
