@@ -29,36 +29,19 @@ All but FetchError are also a ValueError: the caller gave something that cannot 
 """
 
 from fnet_registry.redaction import without_secrets
-
-_LONGEST_MESSAGE = 2000
+from fnet_registry.shown import one_line
 
 
 class FNetError(Exception):
-    """Base of every error that this project raises on purpose; none names a credential.
+    """Base of every error that this project raises on purpose.
 
     Args:
-        message: What was expected, an example, and what was received, of whatever length: the
-            middle of a long one is left out.
+        message: What was expected, an example, and what was received. It is kept as one line of
+            bounded length that names no credential, for much of it may come from others.
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(shortened(without_secrets(message)))
-
-
-def shown(value: object) -> str:
-    """A value as a message repeats it: numbers of thousands of digits have no `repr`."""
-    try:
-        return repr(value)
-    except ValueError:
-        return f"a value of type {type(value).__name__}"
-
-
-def shortened(message: str) -> str:
-    """A message that repeats no more of what was received than anyone reads."""
-    if len(message) <= _LONGEST_MESSAGE:
-        return message
-    half = _LONGEST_MESSAGE // 2
-    return f"{message[:half]} … {len(message) - 2 * half:,} characters … {message[-half:]}"
+        super().__init__(one_line(without_secrets(message)))
 
 
 class HandleError(FNetError, ValueError):

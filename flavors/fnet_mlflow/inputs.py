@@ -15,7 +15,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from fnet_registry.errors import TextError, shortened, shown
+from fnet_registry.errors import TextError
+from fnet_registry.shown import one_line, shown
 
 TEXT_COLUMNS = ("text", "input")
 """Names a text column may have; `input` is what an OpenAI-style request calls it."""
@@ -25,7 +26,7 @@ class RequestError(TextError, MlflowException):
     """A request that cannot be embedded; a model server answers it with status 400."""
 
     def __init__(self, message: str):
-        self._said = shortened(message)
+        self._said = one_line(message)
         MlflowException.__init__(self, self._said, error_code=INVALID_PARAMETER_VALUE)
 
     @property

@@ -11,11 +11,12 @@ from fnet_mlflow.content import content_digest
 from fnet_mlflow.provenance import Provenance, read_provenance
 from fnet_mlflow.settings import digested_settings
 from fnet_registry.encoding.config import EncodingConfig, complete_encoding
-from fnet_registry.errors import ModelError, shortened, shown
+from fnet_registry.errors import ModelError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import PresetFolder
 from fnet_registry.presets.handle import Handle
+from fnet_registry.shown import one_line, shown
 
 if TYPE_CHECKING:
     from fnet_registry.encoding.encoder import TextEncoder
@@ -84,7 +85,7 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
             raise TypeError(
                 "A TextEncoder has its encoding already; set it there, for example "
                 "TextEncoder.from_preset('f_net_base_en', pooling='cls'). "
-                f"Received: {shortened(shown(chosen))}"
+                f"Received: {one_line(shown(chosen))}"
             )
         _check_untrained(model)
         return Source(checkpoint=model.checkpoint, encoding=model.config)

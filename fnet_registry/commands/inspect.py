@@ -12,6 +12,7 @@ from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import PresetFolder
 from fnet_registry.presets.handle import LocalHandle, parse_handle
 from fnet_registry.presets.tensors import parameter_count
+from fnet_registry.shown import one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +81,10 @@ def _written_by(folder: PresetFolder) -> str:
         key.removesuffix("_version"): value
         for document in documents
         for key, value in document.items()
-        if key.endswith("_version") and value
+        if key.endswith("_version") and isinstance(value, str)
     }
-    return ", ".join(f"{tool} {version}" for tool, version in versions.items()) or "unknown"
+    named = ", ".join(f"{tool} {version}" for tool, version in versions.items() if version)
+    return one_line(named) or "unknown"
 
 
 def _shown(value: Any) -> str:
@@ -92,6 +94,4 @@ def _shown(value: Any) -> str:
         return "".join(f"\n  {name:<40}{entry}" for name, entry in value.items())
     if isinstance(value, int):
         return f"{value:,}"
-    first_line = str(value).partition("\n")[0]
-    # A JSON document may hold lone surrogates, which no terminal takes.
-    return first_line.encode(errors="backslashreplace").decode()
+    return one_line(str(value).partition("\n")[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from fnet_registry.errors import ConfigError, DamagedFileError
+from fnet_registry.errors import DamagedFileError, PresetError
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.hub import offline
@@ -79,7 +79,7 @@ def cached_presets(*, check: bool = False) -> Iterator[CachedPreset]:
 
 
 def _is_fnet(entry: CacheEntry) -> bool:
-    with suppress(ConfigError):  # another model's folder need not have a config that we can read
+    with suppress(PresetError):  # another model's folder need not have a config that we can read
         config = read_json(entry.path / "config.json")
         return config.get("model_type") == "fnet" or config.get("class_name") == "FNetBackbone"
     return False

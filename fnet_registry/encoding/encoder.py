@@ -22,10 +22,11 @@ from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
-from fnet_registry.errors import ConfigError, TextError, TokenizerError, shown
+from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.inputs import check_length
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
+from fnet_registry.shown import shown
 
 if TYPE_CHECKING:
     from fnet_registry.backbone import FNetBackbone

@@ -10,10 +10,11 @@ import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
-from fnet_registry.errors import PresetError, TextError, TokenizerError, shown
-from fnet_registry.presets.checkpoint import read_checkpoint
+from fnet_registry.errors import TextError, TokenizerError
+from fnet_registry.presets.checkpoint import read_checkpoint, read_vocabulary
 from fnet_registry.presets.handle import Handle
 from fnet_registry.presets.writing import write_tokenizer
+from fnet_registry.shown import shown
 
 # Protobuf makes its classes at run time, where a type checker does not see them.
 _ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
@@ -37,7 +38,7 @@ class FNetTokenizer:
     """
 
     def __init__(self, proto: bytes | str | Path) -> None:
-        self.proto = proto if isinstance(proto, bytes) else _read_model(Path(proto))
+        self.proto = proto if isinstance(proto, bytes) else read_vocabulary(Path(proto))
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(_with_inert_specials(self.proto))
@@ -204,13 +205,6 @@ def _check_text(row: int, text: Any) -> None:
         ) from None
     if size > _LARGEST_TEXT:
         raise TextError(f"Row {row} must be at most 64 MiB long. Received: {size:,} B")
-
-
-def _read_model(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PresetError(f"`{path}` must be a SentencePiece model. Received: {error}") from None
 
 
 def _with_inert_specials(proto: bytes) -> bytes:

@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from fnet_registry.errors import ConfigError
+from fnet_registry.errors import ConfigError, WeightsError
 from fnet_registry.presets import kerashub, transformers
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.files import read_file
+from fnet_registry.presets.folder import check_files, is_weights
 from fnet_registry.presets.stored import StoredName, StoredTensor, read_tensors
+from fnet_registry.presets.tensors import parameter_count
 
 _VOCABULARY_FILES = (kerashub.VOCABULARY_FILE, transformers.VOCABULARY_FILE)
-_LARGEST_VOCABULARY_FILE = 64 << 20
+# SentencePiece takes some forty times the bytes of its file.
+_LARGEST_VOCABULARY = 16 << 20
+_LARGEST_REMAINDER = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +115,15 @@ def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: An
     known = preset_format(folder)
     saved, dtype = known.parse_config(read_json(folder / kerashub.CONFIG_FILE))
     config = replace(saved, **overrides)
+    sizes = check_files(folder, weights=weights)
     arrays: dict[str, np.ndarray] = {}
     if weights:
+        held = _held(config, sizes)
         stored = known.describe_weights(folder)
         layout = known.layout(config, stored)
         if not saved.pooler or "pooler.kernel" not in layout:
             config = _without_pooler(config, asked_for=overrides.get("pooler"))
-        arrays = read_tensors(config, stored, layout)
+        arrays = read_tensors(config, stored, layout, held=held)
     return Checkpoint(
         config=config, arrays=arrays, tokenizer_proto=_read_vocabulary(folder), dtype=dtype
     )
@@ -128,10 +135,30 @@ def _without_pooler(config: FNetConfig, *, asked_for: bool | None) -> FNetConfig
     return replace(config, pooler=False)
 
 
+def _held(config: FNetConfig, sizes: Mapping[str, int]) -> int:
+    """Bytes of all weights files, each of which must be about as large as the model."""
+    weights = {name: size for name, size in sizes.items() if is_weights(name)}
+    model = 4 * parameter_count(config)
+    for name, size in weights.items():
+        # A Transformers file may hold a head, which is at most as large as the model.
+        largest = (1 if name.endswith(".h5") else 2) * model + _LARGEST_REMAINDER
+        if size > largest:
+            raise WeightsError(
+                f"`{name}` must hold the configuration's model, so be at most {largest:,} B."
+                f" Received: {size:,} B"
+            )
+    return sum(weights.values())
+
+
 def _read_vocabulary(folder: Path) -> bytes | None:
-    path = next((folder / name for name in _VOCABULARY_FILES if (folder / name).is_file()), None)
-    if path is None:
-        return None
-    if path.stat().st_size > _LARGEST_VOCABULARY_FILE:
-        raise ConfigError(f"`{path}` must be at most 64 MiB. Received: {path.stat().st_size:,} B")
-    return path.read_bytes()
+    path = next((folder / name for name in _VOCABULARY_FILES if (folder / name).exists()), None)
+    return None if path is None else read_vocabulary(path)
+
+
+def read_vocabulary(path: Path) -> bytes:
+    """Reads a SentencePiece model's file.
+
+    Raises:
+        PresetError: If it is no regular file or far larger than any vocabulary.
+    """
+    return read_file(path, _LARGEST_VOCABULARY, "a SentencePiece model")

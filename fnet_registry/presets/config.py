@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from fnet_registry.errors import ConfigError
+from fnet_registry.shown import shown
 
 # Far above any FNet in use; a bound keeps a hostile file from declaring terabytes, or so many
 # layers that their names alone fill the memory.
 _LARGEST = 1 << 24
 _MOST_LAYERS = 1024
+_MOST_PARAMETERS = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,8 @@ class FNetConfig:
         pooler: Whether there is a pooler; KerasHub's always has one.
 
     Raises:
-        ConfigError: If a size is not a positive integer, the dropout is no probability, or
-            `pooler` is neither True nor False.
+        ConfigError: If a size is not a positive integer, the sizes make a model far larger than
+            any, the dropout is no probability, or `pooler` is neither True nor False.
     """
 
     vocabulary_size: int
@@ -45,21 +47,32 @@ class FNetConfig:
             size = getattr(self, name)
             if isinstance(size, bool) or not isinstance(size, int):
                 raise ConfigError(
-                    f"`{name}` must be a positive integer, for example 512. Received: {size!r}"
+                    f"`{name}` must be a positive integer, for example 512. Received: {shown(size)}"
                 )
             largest = _MOST_LAYERS if name == "num_layers" else _LARGEST
             if not 0 < size <= largest:
                 raise ConfigError(
-                    f"`{name}` must lie between 1 and {largest:,}. Received: {size!r}"
+                    f"`{name}` must lie between 1 and {largest:,}. Received: {shown(size)}"
                 )
         rate = self.dropout
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
             raise ConfigError(
-                f"`dropout` must be a number in [0, 1), for example 0.1. Received: {rate!r}"
+                f"`dropout` must be a number in [0, 1), for example 0.1. Received: {shown(rate)}"
             )
         object.__setattr__(self, "dropout", float(rate))
         if not isinstance(self.pooler, bool):
-            raise ConfigError(f"`pooler` must be True or False. Received: {self.pooler!r}")
+            raise ConfigError(f"`pooler` must be True or False. Received: {shown(self.pooler)}")
+        self._check_parameters()
+
+    def _check_parameters(self) -> None:
+        rows = self.vocabulary_size + self.max_sequence_length + self.num_segments
+        kernels = 2 * self.hidden_dim + 2 * self.num_layers * self.intermediate_dim
+        parameters = self.hidden_dim * (rows + kernels)
+        if parameters > _MOST_PARAMETERS:
+            raise ConfigError(
+                f"An FNet must have at most {_MOST_PARAMETERS:,} parameters."
+                f" Received: sizes that make {parameters:,}"
+            )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

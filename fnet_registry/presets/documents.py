@@ -1,10 +1,12 @@
 """JSON documents of a preset, read with a bound on what they may cost."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from fnet_registry.errors import ConfigError
+from fnet_registry.presets.files import read_file
 
 _LARGEST_BYTES = 8 << 20
 
@@ -16,22 +18,14 @@ def read_json(path: Path) -> dict[str, Any]:
         path: The file.
 
     Raises:
-        ConfigError: If the file is missing, too large, not JSON, or not an object.
+        PresetError: If the file is missing, no regular file, too large, not JSON, or not an object.
     """
+    if not os.path.exists(path):
+        raise ConfigError(f"A preset folder must hold `{path.name}`. Received: {path.parent}")
+    content = read_file(path, _LARGEST_BYTES, "a JSON object")
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_BYTES:
-            raise ConfigError(
-                f"`{path}` must be a JSON object of at most 8 MiB. Received: {size:,} B"
-            )
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ConfigError(
-            f"A preset folder must hold `{path.name}`. Received: {path.parent}"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"`{path}` must be a JSON object. Received: {error}") from None
     if not isinstance(document, dict):
         raise ConfigError(f"`{path}` must be a JSON object. Received: {type(document).__name__}")

@@ -2,9 +2,10 @@
 
 import logging
 import os
+from pathlib import Path
 
 from fnet_registry.errors import HubUnavailableError
-from fnet_registry.presets.folder import PresetFolder, select_files
+from fnet_registry.presets.folder import PresetFolder, list_files, select_files
 from fnet_registry.presets.handle import BuiltInHandle, Handle, LocalHandle, parse_handle
 from fnet_registry.presets.hub import offline as offline_cache
 from fnet_registry.presets.hub.cache import HubHandle, entry_of, remember_revision
@@ -43,7 +44,7 @@ def fetch(
 
     Raises:
         HandleError: The handle cannot be read.
-        PresetError: A file of a local folder leads out of it.
+        PresetError: A file of a local folder leads out of it or is no regular file.
         FetchError: The hub did not deliver; its subclasses tell why, and the way out.
     """
     handle = parse_handle(handle)
@@ -72,19 +73,21 @@ def _fetch_online(handle: HubHandle, session: HubSession, *, weights: bool) -> P
 
 
 def _open_local(handle: LocalHandle, *, weights: bool) -> PresetFolder:
-    root = handle.path
-    names = [
-        entry.relative_to(root).as_posix()
-        for folder in (root, root / "assets" / "tokenizer")
-        if folder.is_dir()
-        for entry in folder.iterdir()
-        if not entry.is_dir()
-    ]
-    files = select_files(names, weights=weights)
-    folder = PresetFolder(path=root, handle=handle, files=files, root=root, verified=False)
+    path = handle.path
+    files = select_files(list_files(path), weights=weights)
+    folder = PresetFolder(
+        path=path, handle=handle, files=files, root=_links_root(path), verified=False
+    )
     for name in files:
         folder.file(name)
     return folder
+
+
+def _links_root(path: Path) -> Path:
+    """The folder itself, or the whole repository where it is a snapshot in a hub's cache."""
+    repository = path.parent.parent
+    is_snapshot = path.parent.name == "snapshots" and repository.name.startswith("models--")
+    return repository if is_snapshot else path
 
 
 def _is_offline() -> bool:

@@ -1,6 +1,7 @@
 """A preset's folder on disk: which files count, where they may lead, and their digests."""
 
 import hashlib
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fnet_registry.errors import PresetError
+from fnet_registry.presets.files import check_file
 from fnet_registry.presets.handle import Handle
 
 DESCRIPTION_FILES = (
@@ -38,6 +40,9 @@ WEIGHTS_LAYOUTS = (
     ),
 )
 """By family (KerasHub, Transformers), the ways to store weights, the preferred first."""
+
+_LARGEST_DESCRIPTION = 64 << 20
+_LARGEST_WEIGHTS = 16 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ class PresetFolder:
 
         Raises:
             PresetError: The name is not one that a preset may hold (say, an index names `../x`),
-                the preset does not hold it, or it leads out of the folder.
+                the preset does not hold it, it leads out of the folder, or it is no regular file.
         """
         if not is_known(name):
             raise PresetError(
@@ -79,14 +84,8 @@ class PresetFolder:
             )
         if name not in self.files:
             raise PresetError(f"Expected the preset to hold {name}. Received: {self.handle}")
-        path = self.path / name
-        target = path.resolve()
-        if not target.is_relative_to(self.root.resolve()):
-            raise PresetError(
-                f"Expected {name} inside the folder, but it is a link that leads out of it; "
-                f"'cp -rL' copies a folder with its links followed. Received: {path} -> {target}"
-            )
-        return path
+        _check(self.path, name, self.root.resolve())
+        return self.path / name
 
     @cached_property
     def digests(self) -> Mapping[str, str]:
@@ -104,6 +103,50 @@ def is_known(name: str) -> bool:
 def is_weights(name: str) -> bool:
     """Whether the name is one of a weights file or of an index of them."""
     return any(layout.fullmatch(name) for family in WEIGHTS_LAYOUTS for layout in family)
+
+
+def list_files(folder: Path) -> list[str]:
+    """Lists the known names that a folder holds, whatever stands under them."""
+    described = (name for name in DESCRIPTION_FILES if os.path.lexists(folder / name))
+    return [*described, *filter(is_weights, os.listdir(folder))]
+
+
+def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
+    """Refuses a folder of which a known file leads out of it or is no regular file.
+
+    Links may lead out of it together, to where its configuration lies: in a hub client's cache all
+    of a snapshot's files are links to one folder.
+
+    Args:
+        folder: A folder that holds a `config.json`.
+        weights: Whether the weights matter too.
+
+    Returns:
+        Size in bytes by name.
+
+    Raises:
+        PresetError: If a file is not as it should be.
+    """
+    config = folder / "config.json"
+    check_file(config)
+    roots = (folder.resolve(), config.resolve().parent)
+    names = select_files(list_files(folder), weights=weights)
+    return {name: _check(folder, name, *roots) for name in names}
+
+
+def _check(folder: Path, name: str, *roots: Path) -> int:
+    path = folder / name
+    size = check_file(path)
+    largest = _LARGEST_WEIGHTS if is_weights(name) else _LARGEST_DESCRIPTION
+    if size > largest:
+        raise PresetError(f"`{path}` must be at most {largest >> 20:,} MiB. Received: {size:,} B")
+    target = path.resolve()
+    if not any(map(target.is_relative_to, roots)):
+        raise PresetError(
+            f"Expected {name} inside the folder, but it is a link that leads out of it; "
+            f"'cp -rL' copies a folder with its links followed. Received: {path} -> {target}"
+        )
+    return size
 
 
 def select_files(names: Collection[str], *, weights: bool = True) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.hdf5 import describe_hdf5
 from fnet_registry.presets.shards import shard_paths
 from fnet_registry.presets.stored import StoredName, StoredTensor
+from fnet_registry.shown import shown
 
 CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
@@ -61,11 +62,11 @@ def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     if document.get("class_name") != BACKBONE_CLASS:
         raise ConfigError(
             f"The preset must be of the class `{BACKBONE_CLASS}`."
-            f" Received: {document.get('class_name')!r}"
+            f" Received: {shown(document.get('class_name'))}"
         )
     values = document.get("config")
     if not isinstance(values, dict):
-        raise ConfigError(f"`config` must be a JSON object. Received: {values!r}")
+        raise ConfigError(f"`config` must be a JSON object. Received: {shown(values)}")
     values = {**values, "pooler": document.get(POOLER_KEY, True)}
     return FNetConfig.from_mapping(values), _policy_name(values.get("dtype"))
 
@@ -79,7 +80,7 @@ def _policy_name(dtype: Any) -> str:
         if dtype.get("class_name") != "DTypePolicy" or not isinstance(dtype_name, str):
             raise ConfigError(
                 "`dtype` must be a plain `DTypePolicy`, for example `mixed_bfloat16`; quantised"
-                f" presets are not supported. Received: {dtype.get('class_name')!r}"
+                f" presets are not supported. Received: {shown(dtype.get('class_name'))}"
             )
         dtype = dtype_name
     check_policy(dtype)
@@ -99,7 +100,7 @@ def check_policy(name: Any) -> None:
     if name not in known:
         raise ConfigError(
             f"`dtype` must be one of {', '.join(known)}; quantised presets are not supported."
-            f" Received: {name!r}"
+            f" Received: {shown(name)}"
         )
 
 

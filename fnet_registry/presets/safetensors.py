@@ -11,6 +11,8 @@ from safetensors import SafetensorError, safe_open
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.stored import StoredTensor
 
+# A tensor takes some 120 bytes in it.
+_LARGEST_HEADER = 4 << 20
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -29,6 +31,7 @@ def describe_safetensors(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     tensors: dict[str, StoredTensor] = {}
     for path in paths:
         try:
+            _check_header(path)
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118  (not a mapping)
                     described = file.get_slice(name)
@@ -41,6 +44,17 @@ def describe_safetensors(paths: Iterable[Path]) -> dict[str, StoredTensor]:
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"`{path}` must be a safetensors file. Received: {error}") from None
     return tensors
+
+
+def _check_header(path: Path) -> None:
+    """Refuses a header that would take many times the memory of the tensors that it describes."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > _LARGEST_HEADER:
+        raise WeightsError(
+            f"`{path}` must be a safetensors file, with a header of at most {_LARGEST_HEADER:,} B."
+            f" Received: {size:,} B"
+        )
 
 
 def _read(path: Path, name: str) -> np.ndarray:

@@ -6,6 +6,10 @@ from typing import Any
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.folder import is_weights
+from fnet_registry.shown import shown
+
+_MOST_SHARDS = 1024
 
 
 def shard_paths(index_file: Path) -> list[Path]:
@@ -28,10 +32,14 @@ def _shard_names(index: Mapping[str, Any]) -> list[str]:
     for entry in weight_map.values():
         # KerasHub lists several files where one layer's tensors lie in several.
         for name in entry if isinstance(entry, list) else [entry]:
-            if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+            if not isinstance(name, str) or not is_weights(name):
                 raise WeightsError(
                     "A weights index must name files beside it, for example"
-                    f" `model_00000.weights.h5`. Received: {name!r}"
+                    f" `model_00000.weights.h5`. Received: {shown(name)}"
                 )
             names.add(name)
+    if len(names) > _MOST_SHARDS:
+        raise WeightsError(
+            f"A weights index must name at most {_MOST_SHARDS:,} files. Received: {len(names):,}"
+        )
     return sorted(names)

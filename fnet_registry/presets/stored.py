@@ -1,7 +1,8 @@
 """Tensors as they lie in a file: described first, checked against the configuration, then read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -40,6 +41,8 @@ def read_tensors(
     config: FNetConfig,
     stored: Mapping[str, StoredTensor],
     layout: Mapping[str, StoredName],
+    *,
+    held: int,
 ) -> dict[str, np.ndarray]:
     """Reads every tensor of a checkpoint, after all of them were checked by their declarations.
 
@@ -48,6 +51,7 @@ def read_tensors(
         stored: The file's tensors by the file's own names.
         layout: For each canonical name, where the file should hold it; a pooler that the
             configuration leaves out is not read.
+        held: Bytes of the files, more than which the tensors cannot have.
 
     Returns:
         Canonical name to array, of the shapes of `tensor_shapes(config)`.
@@ -59,6 +63,7 @@ def read_tensors(
     _check_names(stored, layout)
     for name, shape in shapes.items():
         _check_declaration(layout[name], stored[layout[name].name], shape)
+    _check_bytes([stored[layout[name].name] for name in shapes], held)
     return {name: _read(stored[layout[name].name], layout[name]) for name in shapes}
 
 
@@ -94,8 +99,20 @@ def _check_declaration(
         )
 
 
+def _check_bytes(tensors: Iterable[StoredTensor], held: int) -> None:
+    """Refuses tensors that share their bytes: a small file could fill any memory with copies."""
+    declared = sum(prod(tensor.shape) * np.dtype(tensor.dtype).itemsize for tensor in tensors)
+    if declared > held:
+        raise WeightsError(
+            f"The tensors declare {declared:,} bytes. Received: {held:,} in the weights files"
+        )
+
+
 def _read(tensor: StoredTensor, place: StoredName) -> np.ndarray:
-    values = tensor.read()
+    try:
+        values = tensor.read()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"Tensor `{place.name}` must be readable. Received: {error}") from None
     if not _all_finite(values):
         raise WeightsError(f"Tensor `{place.name}` must be finite. Received: NaN or infinity in it")
     return values.T if place.transposed else values

@@ -1,24 +1,21 @@
-"""`pytorch_model.bin` weights files, read by torch's own restricted unpickler."""
+"""`pytorch_model.bin` weights files: every tensor described, none read before it is asked for."""
 
-import pickle
-import zipfile
 from collections.abc import Iterable
 from functools import partial
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.stored import StoredTensor
-
-if TYPE_CHECKING:
-    import torch
+from fnet_registry.presets.torch_archive import DAMAGE, Span, read_torch_archive
+from fnet_registry.presets.unpickling import CodeError, PickledTensor
+from fnet_registry.shown import shown
 
 
 def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
-    """Describes the tensors of one `.bin` file or of all its shards.
+    """Describes the tensors of one `.bin` file or of all its shards; torch is not needed.
 
     Only tensors are unpickled; code in a file is refused, and so are archives that would grow
     when unpacked and tensors that declare more than their storage holds.
@@ -34,75 +31,68 @@ def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     """
     tensors: dict[str, StoredTensor] = {}
     for path in paths:
-        for name, tensor in _load(path).items():
-            if not _is_tensor(tensor):
-                raise WeightsError(
-                    f"`{path.name}` must map names to tensors."
-                    f" Received: {type(tensor).__name__} under {name!r}"
-                )
-            tensors[str(name)] = _describe(path, str(name), tensor)
+        tensors |= _describe_file(path)
     return tensors
 
 
-def _load(path: Path) -> dict[Any, Any]:
-    import torch
-
+def _describe_file(path: Path) -> dict[str, StoredTensor]:
     try:
-        packed = zipfile.is_zipfile(path)
-        if packed:
-            _refuse_compressed(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
+        archive = read_torch_archive(path)
     except FileNotFoundError:
         raise WeightsError(f"The weights file `{path.name}` must exist. Received: {path}") from None
-    except pickle.UnpicklingError:
+    except CodeError as error:
         raise WeightsError(
-            f"`{path}` must hold tensors and nothing else. Received: a pickle that asks for code"
+            f"`{path}` must map names to tensors and do nothing else."
+            f" Received: a pickle that asks for code: {error}"
         ) from None
-    except WeightsError:
-        raise
-    except Exception as error:  # torch's unpickler fails in any way that damaged bytes make it
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise WeightsError(f"`{path}` must be a torch checkpoint. Received: {reason}") from None
-    if not isinstance(loaded, dict):
-        raise WeightsError(f"`{path}` must map names to tensors. Received: {type(loaded).__name__}")
-    return loaded
-
-
-def _refuse_compressed(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+    except (OSError, *DAMAGE) as error:
+        reason = str(error) or type(error).__name__
+        raise WeightsError(
+            f"`{path}` must be a torch checkpoint and must map names to tensors. Received: {reason}"
+        ) from None
+    if not isinstance(archive.content, dict):
+        raise WeightsError(
+            f"`{path}` must map names to tensors. Received: {type(archive.content).__name__}"
+        )
+    tensors: dict[str, StoredTensor] = {}
+    for name, tensor in archive.content.items():
+        if not isinstance(tensor, PickledTensor):
             raise WeightsError(
-                f"`{path}` must store its entries unpacked, as torch writes them."
-                " Received: a compressed archive"
+                f"`{path.name}` must map names to tensors."
+                f" Received: {type(tensor).__name__} under {shown(name)}"
             )
+        tensors[name] = _describe(path, name, tensor, archive.storages.get(tensor.storage.key))
+    return tensors
 
 
-def _is_tensor(value: object) -> bool:
-    import torch
-
-    return type(value) in (torch.Tensor, torch.nn.Parameter)
-
-
-def _describe(path: Path, name: str, tensor: "torch.Tensor") -> StoredTensor:
-    declared = tensor.numel() * tensor.element_size()
-    if tensor.device.type != "cpu" or tensor.is_sparse or tensor.is_quantized:
-        raise WeightsError(f"Tensor `{name}` in `{path.name}` must be dense and plain")
-    if tensor.untyped_storage().nbytes() < declared:
+def _describe(path: Path, name: str, tensor: PickledTensor, span: Span | None) -> StoredTensor:
+    dtype, size = tensor.storage.dtype, tensor.storage.nbytes
+    if span is None or size > span.size or span.start + span.size > path.stat().st_size:
+        raise WeightsError(f"Tensor `{name}` must lie in `{path.name}`. Received: no bytes of it")
+    declared = prod(tensor.shape) * dtype.itemsize
+    reach = tensor.offset + 1 + sum((n - 1) * s for n, s in _axes(tensor))
+    if declared and (declared > size or reach > tensor.storage.size):
         raise WeightsError(
             f"Tensor `{name}` in `{path.name}` declares {declared:,} bytes."
-            f" Received: {tensor.untyped_storage().nbytes():,} in its storage"
+            f" Received: {size:,} in its storage"
         )
     return StoredTensor(
-        shape=tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
-        read=partial(_to_numpy, tensor),
+        shape=tensor.shape, dtype=dtype.name, read=partial(_map, path, span.start, tensor)
     )
 
 
-def _to_numpy(tensor: "torch.Tensor") -> np.ndarray:
-    import torch
+def _axes(tensor: PickledTensor) -> Iterable[tuple[int, int]]:
+    return zip(tensor.shape, tensor.strides, strict=True)
 
-    plain = tensor.detach().contiguous()
-    if plain.dtype == torch.bfloat16:
-        return plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return plain.numpy()
+
+def _map(path: Path, start: int, tensor: PickledTensor) -> np.ndarray:
+    dtype = tensor.storage.dtype
+    storage = np.memmap(path, mode="r", offset=start, shape=(tensor.storage.nbytes,))
+    values = np.ndarray(
+        tensor.shape,
+        dtype,
+        buffer=storage,
+        offset=tensor.offset * dtype.itemsize,
+        strides=tuple(stride * dtype.itemsize for stride in tensor.strides),
+    )
+    return values if values.flags.aligned else values.copy()

@@ -10,6 +10,7 @@ from fnet_registry.presets.safetensors import describe_safetensors
 from fnet_registry.presets.shards import shard_paths
 from fnet_registry.presets.stored import StoredName, StoredTensor
 from fnet_registry.presets.torch_pickle import describe_torch_pickle
+from fnet_registry.shown import shown
 
 VOCABULARY_FILE = "spiece.model"
 
@@ -85,7 +86,8 @@ def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     """
     if document.get("model_type") != "fnet":
         raise ConfigError(
-            f"The preset must be of the model type `fnet`. Received: {document.get('model_type')!r}"
+            "The preset must be of the model type `fnet`."
+            f" Received: {shown(document.get('model_type'))}"
         )
     if document.get("quantization_config") is not None:
         raise ConfigError(
@@ -95,12 +97,13 @@ def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     for key, known in _FIXED.items():
         if document.get(key, known[0]) not in known:
             raise ConfigError(
-                f"`{key}` must be {known[0]!r}, as FNet was trained. Received: {document[key]!r}"
+                f"`{key}` must be {known[0]!r}, as FNet was trained."
+                f" Received: {shown(document[key])}"
             )
     values = {ours: document.get(key, default) for ours, (key, default) in _CONFIG_KEYS.items()}
     dtype = document.get("dtype") or document.get("torch_dtype") or "float32"
     if dtype not in ("float32", "float16", "bfloat16"):
-        raise ConfigError(f"`dtype` must be float32, float16 or bfloat16. Received: {dtype!r}")
+        raise ConfigError(f"`dtype` must be float32, float16 or bfloat16. Received: {shown(dtype)}")
     return FNetConfig.from_mapping(values), dtype
 
 

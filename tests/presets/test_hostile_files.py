@@ -20,17 +20,9 @@ from hypothesis import strategies as st
 from fnet_registry.errors import ConfigError, FNetError, WeightsError
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.config import FNetConfig
-from tests.programs import run_program
+from tests.programs import read_preset_apart, run_program
 
-
-@pytest.fixture
-def hdf5_preset(preset_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(preset_folder, tmp_path / "preset"))
-
-
-@pytest.fixture
-def bin_preset(data_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(data_folder / "transformers_bin", tmp_path / "preset"))
+LIMIT = 1 << 30
 
 
 class TestHDF5:
@@ -155,6 +147,17 @@ class TestSafetensors:
         (folder / "model.safetensors").write_bytes(header)
         with pytest.raises(WeightsError, match="must be a safetensors file"):
             read_checkpoint(folder)
+
+    def test_a_header_far_larger_than_any_model_s_is_refused(
+        self, safetensors_preset: Path
+    ) -> None:
+        entry = '"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+        header = ("{" + ",".join(entry % number for number in range(1_600_000)) + "}").encode()
+        path = safetensors_preset / "model.safetensors"
+        path.write_bytes(struct.pack("<Q", len(header)) + header)
+        reading = read_preset_apart(safetensors_preset)
+        assert "a header of at most 4,194,304 B. Received: " in str(reading.refusal)
+        assert reading.peak_bytes < LIMIT
 
 
 def test_a_config_that_names_modules_imports_none(hdf5_preset: Path) -> None:

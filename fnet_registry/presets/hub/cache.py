@@ -30,7 +30,7 @@ class CacheEntry:
     Attributes:
         handle: The pinned handle.
         path: The folder of its files; it may not exist yet.
-        root: The client's cache, which no link of the files may lead out of.
+        root: The cache of this repository, which no link of the files may lead out of.
         state: The folder of our records and locks.
     """
 
@@ -88,14 +88,12 @@ def entry_of(handle: HubHandle) -> CacheEntry:
     """Finds the place of a pinned handle in its client's cache."""
     assert handle.pinned
     if isinstance(handle, KaggleHandle):
-        root = kaggle_cache()
         folder = _variant_folder(handle)
         path = folder / str(handle.version)
     else:
-        root = huggingface_cache()
         folder = _repository_folder(handle)
         path = folder / "snapshots" / str(handle.revision)
-    return CacheEntry(handle=handle, path=path, root=root, state=folder / _STATE)
+    return CacheEntry(handle=handle, path=path, root=folder, state=folder / _STATE)
 
 
 def cached_revisions(handle: HubHandle) -> Iterator[CacheEntry]:

@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 
 from fnet_registry.presets.handle import HuggingFaceHandle
-from fnet_registry.presets.hub.cache import entry_of
+from fnet_registry.presets.hub.cache import entry_of, huggingface_cache
 from fnet_registry.presets.hub.client import (
     MAX_FILES,
     HubClient,
@@ -114,7 +114,7 @@ class HuggingFaceClient(HubClient):
             raise _damaged(f"{name} came from commit {metadata.commit_hash!r}")
         if not _ETAG.fullmatch(metadata.etag or ""):
             raise _damaged(f"{name} came with the ETag {metadata.etag!r}")
-        hf_hub_download(filename=name, cache_dir=self._entry.root, **where)
+        hf_hub_download(filename=name, cache_dir=huggingface_cache(), **where)
         if not self.vouches_for(name):
             self.discard(name)
             raise _damaged(f"{name} does not match the hub's digest")

@@ -1,0 +1,59 @@
+"""The files of a preset, opened only where they are plain files of a bounded size."""
+
+import stat
+from pathlib import Path
+
+from fnet_registry.errors import ConfigError, PresetError
+
+
+def check_file(path: Path, content: str = "a file") -> int:
+    """Refuses a pipe, a device, a folder or a link to nothing in a file's place.
+
+    Args:
+        path: The file.
+        content: What it should be, for people.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        PresetError: If it is no regular file.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise PresetError(f"`{path}` must be {content}. Received: {_reason(error)}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise PresetError(f"`{path}` must be {content}. Received: {_kind(status.st_mode)}")
+    return status.st_size
+
+
+def read_file(path: Path, most: int, content: str) -> bytes:
+    """Reads a whole file.
+
+    Args:
+        path: The file.
+        most: The largest size to accept, in bytes, a multiple of 1 MiB.
+        content: What it should be, for people.
+
+    Raises:
+        PresetError: If it is no regular file, larger, or unreadable.
+    """
+    size = check_file(path, content)
+    if size > most:
+        raise ConfigError(
+            f"`{path}` must be {content} of at most {most >> 20} MiB. Received: {size:,} B"
+        )
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PresetError(f"`{path}` must be {content}. Received: {_reason(error)}") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")

@@ -1,0 +1,34 @@
+"""What came from a file, as a message or a terminal may show it."""
+
+import reprlib
+
+_LONGEST_LINE = 1000
+_LONGEST_VALUE = 200
+
+_values = reprlib.Repr()
+_values.maxlevel = 2
+_values.maxstring = _values.maxlong = _values.maxother = _LONGEST_VALUE
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, cut short however large or deep it is."""
+    return _values.repr(value)
+
+
+def one_line(text: str) -> str:
+    """A text as one line of bounded length: its middle is left out where it is long.
+
+    What a terminal would obey and what no encoding takes, such as an escape character or a lone
+    surrogate, stands there escaped.
+    """
+    line = "".join(c if c.isprintable() else _escaped(c) for c in _cut(text))
+    return _cut(line)
+
+
+def _cut(text: str) -> str:
+    half = _LONGEST_LINE // 2
+    return text if len(text) <= _LONGEST_LINE else f"{text[:half]} … {text[-half:]}"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
