@@ -181,6 +181,7 @@ _DTYPES = {
     "BFloat16": ml_dtypes.bfloat16,
     "Float": np.float32,
     "Double": np.float64,
+    "ComplexFloat": np.complex64,  # the transform as matrices, which is left out
 }
 _NAMES: dict[str, Any] = {
     "collections OrderedDict": _Call(lambda: {}),
