@@ -21,7 +21,7 @@ import sentencepiece
 from docstrings import standard_library_docstrings
 
 from fnet_registry import FNetBackbone, FNetTokenizer
-from fnet_registry.keras_backend import keras
+from fnet_registry.model.keras_backend import keras
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 SPECIAL_PIECES = ["<pad>", "[CLS]", "[SEP]", "[MASK]"]

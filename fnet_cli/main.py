@@ -1,5 +1,7 @@
 """The `fnet` command: a thin root that loads the module of the one command asked for."""
 
+from __future__ import annotations
+
 import argparse
 import logging
 import sys
@@ -115,7 +117,7 @@ class _Formatter(logging.Formatter):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `fnet`.
+    """Run `fnet`.
 
     Args:
         argv: The arguments; by default the process's own.
@@ -171,7 +173,7 @@ def _run(
 
 
 def _mlflow_errors() -> tuple[type[Exception], ...]:
-    """MLflow's own error, where MLflow is loaded: an unknown model is a user's mistake."""
+    """MLflow' own error, where MLflow is loaded: an unknown model is a user's mistake."""
     exceptions: ModuleType | None = sys.modules.get("mlflow.exceptions")
     return () if exceptions is None else (exceptions.MlflowException,)
 

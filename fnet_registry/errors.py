@@ -28,6 +28,8 @@ FNetError
 All but FetchError are also a ValueError: the caller gave something that cannot work.
 """
 
+from __future__ import annotations
+
 from fnet_registry.redaction import without_secrets
 from fnet_registry.shown import one_line
 

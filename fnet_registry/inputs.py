@@ -1,5 +1,7 @@
 """What a model takes, checked for the Keras model and for the engine alike."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from fnet_registry.errors import TokensError
@@ -10,7 +12,7 @@ _INTEGERS = ("torch.int32", "torch.int64")
 
 
 def check_tokens(config: FNetConfig, token_ids: Any, segment_ids: Any) -> None:
-    """Refuses torch tensors that are no input of the model.
+    """Refuse torch tensors that are no input of the model.
 
     Args:
         config: The model's sizes.
@@ -37,7 +39,7 @@ def check_tokens(config: FNetConfig, token_ids: Any, segment_ids: Any) -> None:
 
 
 def check_length(length: int, longest: int) -> None:
-    """Refuses an input that is too long, or empty.
+    """Refuse an input that is too long, or empty.
 
     Args:
         length: Tokens of each text of the input, padding included.
@@ -53,7 +55,7 @@ def check_length(length: int, longest: int) -> None:
 
 
 def check_ids(name: str, ids: Any, rows: int) -> None:
-    """Refuses ids that a table does not have.
+    """Refuse ids that a table does not have.
 
     Args:
         name: What the ids are called, for the message.

@@ -1,5 +1,7 @@
 """Public names of a package that are loaded on first use."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -9,7 +11,7 @@ from typing import Any
 def lazy_names(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Makes a package's `__getattr__` and `__dir__`.
+    """Make a package's `__getattr__` and `__dir__`.
 
     Args:
         package: The package's `__name__`.

@@ -1,5 +1,7 @@
 """Credentials taken out of what is shown: a URL is opened as it was given, and shown without."""
 
+from __future__ import annotations
+
 import re
 
 _PASSWORD = re.compile(r"""(?<=://)(?!\[)[^\s/:@'"]*:(?!\d+[/?#])[^\s'"<>]*@""")

@@ -1,5 +1,7 @@
 """What came from a file, as a message or a terminal may show it."""
 
+from __future__ import annotations
+
 import reprlib
 
 _LONGEST_LINE = 1000
@@ -11,12 +13,12 @@ _values.maxstring = _values.maxlong = _values.maxother = _LONGEST_VALUE
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, cut short however large or deep it is."""
+    """Return a value as Python writes it, cut short however large or deep it is."""
     return _values.repr(value)
 
 
 def one_line(text: str) -> str:
-    """A text as one line of bounded length: its middle is left out where it is long.
+    """Return a text as one line of bounded length: its middle is left out where it is long.
 
     What a terminal would obey and what no encoding takes, such as an escape character or a lone
     surrogate, stands there escaped.

@@ -4,22 +4,24 @@ The names below are loaded on first use: MLflow imports this package with itself
 `kaggle` artifact repositories, and must not become slower for it.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 from fnet_registry import __version__ as __version__
 from fnet_registry.lazy import lazy_names
 
 _HOMES = {
-    "ProbeReport": "fnet_mlflow.probe",
-    "Registration": "fnet_mlflow.registration",
-    "_load_pyfunc": "fnet_mlflow.pyfunc",
-    "get_default_conda_env": "fnet_mlflow.requirements",
-    "get_default_pip_requirements": "fnet_mlflow.requirements",
-    "load_model": "fnet_mlflow.loading",
-    "log_model": "fnet_mlflow.saving",
-    "register_preset": "fnet_mlflow.registration",
-    "save_model": "fnet_mlflow.saving",
-    "verify_model": "fnet_mlflow.verification",
+    "ProbeReport": "fnet_mlflow.content.probe",
+    "Registration": "fnet_mlflow.registry.register",
+    "_load_pyfunc": "fnet_mlflow.serving.pyfunc",
+    "get_default_conda_env": "fnet_mlflow.saving.requirements",
+    "get_default_pip_requirements": "fnet_mlflow.saving.requirements",
+    "load_model": "fnet_mlflow.serving.load",
+    "log_model": "fnet_mlflow.saving.save",
+    "register_preset": "fnet_mlflow.registry.register",
+    "save_model": "fnet_mlflow.saving.save",
+    "verify_model": "fnet_mlflow.registry.verify",
 }
 
 __all__ = [
@@ -35,12 +37,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fnet_mlflow.loading import load_model
-    from fnet_mlflow.probe import ProbeReport
-    from fnet_mlflow.registration import Registration, register_preset
-    from fnet_mlflow.requirements import get_default_conda_env, get_default_pip_requirements
-    from fnet_mlflow.saving import log_model, save_model
-    from fnet_mlflow.verification import verify_model
+    from fnet_mlflow.content.probe import ProbeReport
+    from fnet_mlflow.registry.register import Registration, register_preset
+    from fnet_mlflow.registry.verify import verify_model
+    from fnet_mlflow.saving.requirements import get_default_conda_env, get_default_pip_requirements
+    from fnet_mlflow.saving.save import log_model, save_model
+    from fnet_mlflow.serving.load import load_model
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -5,6 +5,8 @@ Installed packages are used where they read the model's format; else the model's
 Whichever was imported first serves every model in the process that it can read.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import json
@@ -24,7 +26,7 @@ def _load_pyfunc(path, model_config=None):
 
 
 def _format(record):
-    """The format that a model is written in; None where its record is damaged, as is said later."""
+    """Return the format that a model is written in, or None where its record is damaged."""
     try:
         return int(json.loads(record.read_text())["format_version"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -40,7 +42,7 @@ def _import_package(code, needed):
 
 
 def _make_room(code, needed):
-    """Takes back the little that `import mlflow` imported; packages at work have to stay."""
+    """Take back the little that `import mlflow` imported; packages at work have to stay."""
     if AT_WORK in sys.modules:
         raise ImportError(
             f"This model needs code that reads format {needed}, as its own in {code} does, but "
@@ -52,7 +54,7 @@ def _make_room(code, needed):
 
 
 def _reads(spec, needed):
-    """Whether a package that is found, imported or not, reads a format; a wheel may hold it."""
+    """Return whether a package, imported or not, reads a format; a wheel may hold it."""
     numbers = json.loads(
         spec.loader.get_data(os.path.join(os.path.dirname(spec.origin), "format.json"))
     )

@@ -1,5 +1,7 @@
 """Shows what a preset is, without loading its weights."""
 
+from __future__ import annotations
+
 import argparse
 import json
 from dataclasses import asdict, dataclass
@@ -31,13 +33,13 @@ class Inspection:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     parser.add_argument("preset", help="any preset handle")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the preset's facts."""
+    """Print the preset's facts."""
     inspection = inspect_preset(args.preset)
     if args.json:
         print(json.dumps(asdict(inspection), indent=2))
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def inspect_preset(preset: str) -> Inspection:
-    """Reads a preset's documents; of a hub's preset the weights are not fetched.
+    """Read a preset's documents; of a hub's preset the weights are not fetched.
 
     Args:
         preset: Any preset handle.
@@ -74,7 +76,7 @@ def inspect_preset(preset: str) -> Inspection:
 
 
 def _written_by(folder: PresetFolder) -> str:
-    """The tools and versions that the preset's own documents name."""
+    """Return the tools and versions that the preset's own documents name."""
     names = ("metadata.json", "config.json")
     documents = [read_json(folder.path / name) for name in names if name in folder.files]
     versions = {

@@ -1,5 +1,7 @@
 """Lists the built-in presets and what is in the cache."""
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Iterator
@@ -32,7 +34,7 @@ class CachedPreset:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "--check", action="store_true", help="read the cached files and compare their digests"
     )
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints both lists."""
+    """Print both lists."""
     cached = list(cached_presets(check=args.check))
     if args.json:
         built_in = [{"name": name, **asdict(each)} for name, each in BUILT_IN_PRESETS.items()]
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def cached_presets(*, check: bool = False) -> Iterator[CachedPreset]:
-    """Finds the FNet presets in the hub clients' caches.
+    """Find the FNet presets in the hub clients' caches.
 
     Args:
         check: Whether to digest the files of those that are complete, which takes about a second

@@ -1,5 +1,7 @@
 """What turns a text into a vector, besides the weights and the vocabulary."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
@@ -90,7 +92,7 @@ class EncodingConfig:
             )
 
     def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:
-        """How many positions each text is padded to.
+        """Return how many positions each text is padded to.
 
         Args:
             lengths: Tokens of each text, specials included.
@@ -103,7 +105,7 @@ class EncodingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_dict` wrote.
+        """Read what `to_dict` wrote.
 
         Raises:
             ConfigError: If a key is unknown or `sequence_length` is missing.
@@ -118,7 +120,7 @@ class EncodingConfig:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain values."""
+        """Return the configuration as plain values."""
         return asdict(self)
 
 
@@ -131,7 +133,7 @@ def complete_encoding(
     normalize: bool = False,
     quantization: Quantization | None = None,
 ) -> EncodingConfig:
-    """Completes what a user says of an encoding with the model's own defaults.
+    """Complete what a user says of an encoding with the model's own defaults.
 
     Args:
         longest: The model's longest input, which is the default length.

@@ -1,5 +1,7 @@
 """Texts to vectors."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -29,7 +31,7 @@ from fnet_registry.presets.handle import Handle, LocalHandle
 from fnet_registry.shown import shown
 
 if TYPE_CHECKING:
-    from fnet_registry.backbone import FNetBackbone
+    from fnet_registry.model.backbone import FNetBackbone
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -62,7 +64,7 @@ class TextEncoder:
 
     def __init__(
         self,
-        backbone: "FNetBackbone",
+        backbone: FNetBackbone,
         tokenizer: FNetTokenizer,
         *,
         sequence_length: int | None = None,
@@ -102,7 +104,7 @@ class TextEncoder:
         batch_size: int | None = None,
         num_threads: int | None = None,
     ) -> Self:
-        """Loads a preset; Keras is not imported.
+        """Load a preset; Keras is not imported.
 
         Args:
             preset: Any preset handle.
@@ -154,7 +156,7 @@ class TextEncoder:
         batch_size: int | None = None,
         num_threads: int | None = None,
     ) -> Self:
-        """Builds an encoder on a checkpoint's arrays; Keras is not imported.
+        """Build an encoder on a checkpoint's arrays; Keras is not imported.
 
         Args:
             checkpoint: The model with its tokenizer.
@@ -217,9 +219,9 @@ class TextEncoder:
         )
 
     @cached_property
-    def backbone(self) -> "FNetBackbone":
+    def backbone(self) -> FNetBackbone:
         """The model in Keras, built when it is first asked for."""
-        from fnet_registry.backbone import build_backbone
+        from fnet_registry.model.backbone import build_backbone
 
         return build_backbone(self.checkpoint)
 
@@ -236,7 +238,7 @@ class TextEncoder:
         batch_size: int | None = None,
         long_text: LongText = "truncate",
     ) -> np.ndarray:
-        """Turns texts into vectors.
+        """Turn texts into vectors.
 
         Args:
             texts: The texts; an empty one is encoded as `[CLS] [SEP]`.
@@ -266,7 +268,7 @@ class TextEncoder:
     def tokenize(
         self, texts: Sequence[str], *, long_text: LongText = "truncate", first_row: int = 0
     ) -> Tokens:
-        """The first half of `encode`: texts to packed ids.
+        """Return the first half of `encode`: texts to packed ids.
 
         Args:
             texts: The texts.
@@ -299,7 +301,7 @@ class TextEncoder:
     def encode_tokens(
         self, tokens: Tokens, *, normalize: bool | None = None, batch_size: int | None = None
     ) -> np.ndarray:
-        """The second half of `encode`: packed ids to vectors.
+        """Return the second half of `encode`: packed ids to vectors.
 
         Args:
             tokens: What `tokenize` gave.

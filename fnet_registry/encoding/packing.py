@@ -1,5 +1,7 @@
 """Token ids packed as FNet was trained on them: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -34,7 +36,7 @@ class Tokens:
         return np.diff(self.offsets)
 
     def __getitem__(self, rows: slice) -> Self:
-        """A run of texts."""
+        """Return a run of texts."""
         start, stop, _ = rows.indices(len(self))
         stop = max(start, stop)
         begin, end = self.offsets[start], self.offsets[stop]
@@ -45,7 +47,7 @@ class Tokens:
         )
 
     def padded(self, length: int, pad_token_id: int) -> np.ndarray:
-        """The ids as int32 of shape `(texts, length)`, padded on the right."""
+        """Return the ids as int32 of shape `(texts, length)`, padded on the right."""
         ids = np.full((len(self), length), pad_token_id, dtype=np.int32)
         ids[np.arange(length) < self.lengths[:, None]] = self.values
         return ids
@@ -58,7 +60,7 @@ def pack_texts(
     cls_token_id: int,
     sep_token_id: int,
 ) -> Tokens:
-    """Packs each text by itself, keeping its first tokens where it is too long.
+    """Pack each text by itself, keeping its first tokens where it is too long.
 
     Args:
         token_ids: Ids of each text, without specials.
@@ -87,7 +89,7 @@ def pack_segments(
     pad_token_id: int,
     truncate: Truncation = "round_robin",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Packs several segments into one input, as KerasHub's FNet preprocessors do.
+    """Pack several segments into one input, as KerasHub's FNet preprocessors do.
 
     Args:
         segments: Ids of each segment, without specials.
@@ -124,7 +126,7 @@ def pack_segments(
 
 
 def _shares(lengths: list[int], room: int, truncate: Truncation) -> list[int]:
-    """How many tokens each segment keeps."""
+    """Return how many tokens each segment keeps."""
     if truncate == "waterfall":
         shares = []
         for length in lengths:

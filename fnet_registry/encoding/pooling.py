@@ -1,5 +1,7 @@
 """From token ids to one vector for each text."""
 
+from __future__ import annotations
+
 import torch
 
 from fnet_registry.encoding.config import Pooling
@@ -9,7 +11,7 @@ from fnet_registry.engine.engine import Engine
 def pooled_vectors(
     engine: Engine, token_ids: torch.Tensor, lengths: list[int], pooling: Pooling
 ) -> torch.Tensor:
-    """Runs the model and reduces its output, computing no more than the pooling needs.
+    """Run the model and reduce its output, computing no more than the pooling needs.
 
     Args:
         engine: The model.

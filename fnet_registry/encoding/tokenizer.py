@@ -1,5 +1,7 @@
 """FNet's SentencePiece tokenizer, with special pieces found by name and never made from text."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +14,8 @@ from sentencepiece import sentencepiece_model_pb2
 
 from fnet_registry.errors import TextError, TokenizerError
 from fnet_registry.presets.checkpoint import read_checkpoint, read_vocabulary
+from fnet_registry.presets.formats.writing import write_tokenizer
 from fnet_registry.presets.handle import Handle
-from fnet_registry.presets.writing import write_tokenizer
 from fnet_registry.shown import shown
 
 # Protobuf makes its classes at run time, where a type checker does not see them.
@@ -54,7 +56,7 @@ class FNetTokenizer:
 
     @classmethod
     def from_preset(cls, preset: str | Path | Handle) -> Self:
-        """Loads the tokenizer of a preset; no weights are fetched.
+        """Load the tokenizer of a preset; no weights are fetched.
 
         Args:
             preset: Any preset handle.
@@ -74,7 +76,7 @@ class FNetTokenizer:
         return cls(proto)
 
     def save_to_preset(self, preset_dir: str | Path) -> None:
-        """Writes the tokenizer's part of a preset folder.
+        """Write the tokenizer's part of a preset folder.
 
         Args:
             preset_dir: The folder; made where it does not exist.
@@ -82,11 +84,11 @@ class FNetTokenizer:
         write_tokenizer(self.proto, preset_dir)
 
     def vocabulary_size(self) -> int:
-        """Number of pieces."""
+        """Return number of pieces."""
         return self._processor.get_piece_size()
 
     def token_to_id(self, token: str) -> int:
-        """The id of a piece.
+        """Return the id of a piece.
 
         Raises:
             TokenizerError: If the vocabulary has no such piece.
@@ -97,7 +99,7 @@ class FNetTokenizer:
         return index
 
     def id_to_token(self, index: int) -> str:
-        """The piece of an id.
+        """Return the piece of an id.
 
         Raises:
             TokenizerError: If the id lies outside the vocabulary.
@@ -111,7 +113,7 @@ class FNetTokenizer:
     def tokenize(
         self, texts: Sequence[str], *, num_threads: int = 1, first_row: int = 0
     ) -> list[list[int]]:
-        """Texts to ids, without special tokens.
+        """Turn texts into ids, without special tokens.
 
         Args:
             texts: The texts.
@@ -132,7 +134,7 @@ class FNetTokenizer:
         return self._processor.encode(ends, out_type=int, num_threads=num_threads)
 
     def ends(self, text: str, ids: Sequence[int]) -> np.ndarray:
-        """Where a text's tokens end in it; each begins where the one before it ends.
+        """Return where a text's tokens end in it; each begins where the one before it ends.
 
         Args:
             text: The text.
@@ -156,7 +158,7 @@ class FNetTokenizer:
         return np.concatenate(found), np.concatenate(ends)
 
     def detokenize(self, ids: Sequence[int]) -> str:
-        """Ids to text, as the model itself decodes them: control pieces leave no trace.
+        """Decode ids to text, as the model itself decodes them: control pieces leave no trace.
 
         Raises:
             TokenizerError: If an id lies outside the vocabulary.
@@ -182,7 +184,7 @@ def _parts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def check_is_list(texts: Sequence[str]) -> None:
-    """Refuses a text in place of a list of texts, each of whose characters would be one.
+    """Refuse a text in place of a list of texts, each of whose characters would be one.
 
     Raises:
         TextError: If it is a text.
@@ -208,7 +210,7 @@ def _check_text(row: int, text: Any) -> None:
 
 
 def _with_inert_specials(proto: bytes) -> bytes:
-    """The model with its special pieces typed CONTROL, which text never produces."""
+    """Return the model with its special pieces typed CONTROL, which text never produces."""
     model = _ModelProto()
     try:
         model.ParseFromString(proto)

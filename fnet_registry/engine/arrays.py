@@ -1,5 +1,7 @@
 """Numpy arrays and torch tensors over the same memory."""
 
+from __future__ import annotations
+
 import mmap
 import warnings
 
@@ -9,7 +11,7 @@ import torch
 
 
 def as_tensor(values: np.ndarray) -> torch.Tensor:
-    """Views an array as a tensor; bfloat16, which numpy lacks, included.
+    """View an array as a tensor; bfloat16, which numpy lacks, included.
 
     The tensor must not be written to: arrays shared by the workers of a node are read-only, as are
     those mapped from a file.
@@ -25,7 +27,7 @@ def as_tensor(values: np.ndarray) -> torch.Tensor:
 
 
 def as_array(values: torch.Tensor) -> np.ndarray:
-    """Views a tensor on the CPU as an array; one elsewhere is copied there first.
+    """View a tensor on the CPU as an array; one elsewhere is copied there first.
 
     Args:
         values: Tensor of any shape.
@@ -37,7 +39,7 @@ def as_array(values: torch.Tensor) -> np.ndarray:
 
 
 def release(values: np.ndarray) -> None:
-    """Lets the system take back the memory of an array that is mapped from a file.
+    """Let the system take back the memory of an array that is mapped from a file.
 
     It is read again where it is asked for again. An array of another kind is left as it is.
 

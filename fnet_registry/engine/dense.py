@@ -1,5 +1,7 @@
 """Dense layers as the engine runs them."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
@@ -14,7 +16,7 @@ from fnet_registry.engine.rows import TRIAL_ROWS, by_rows, keeps_rows
 
 
 def product_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """What products run in where `dtype` is asked for: itself, or float32 where that is faster.
+    """Return what products run in for a `dtype`: itself, or float32 where that is faster.
 
     Args:
         dtype: `torch.float32` or `torch.bfloat16`.
@@ -26,7 +28,7 @@ def product_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def multiplies_bfloat16_fast(capabilities: Mapping[str, Any]) -> bool:
-    """Whether a CPU's products are faster in bfloat16 than in float32.
+    """Return whether a CPU's products are faster in bfloat16 than in float32.
 
     AMX is made for them; AMD's AVX512_BF16 is 1.8 times as fast as float32 (Zen 4), while Intel's
     without AMX takes 1.8 times as long (Emerald Rapids); where there is no instruction at all,
@@ -46,7 +48,7 @@ class Dense(Protocol):
     """A dense layer with its weights."""
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
-        """Applies the layer.
+        """Apply the layer.
 
         Args:
             x: Tensor of shape `(…, inputs)`.
@@ -58,7 +60,7 @@ class Dense(Protocol):
         ...
 
     def keeps_rows(self, activation: Activation = "none") -> bool:
-        """Whether sequences may be given together: whether each has the bits it has alone.
+        """Return whether sequences may be given together: whether each has the bits it has alone.
 
         Args:
             activation: The one that the layer is applied with.
@@ -66,7 +68,7 @@ class Dense(Protocol):
         ...
 
     def gelu_then(self, following: Self, x: torch.Tensor) -> torch.Tensor:
-        """Applies the layer, gelu, and another layer of the same kind.
+        """Apply the layer, gelu, and another layer of the same kind.
 
         Args:
             following: The other layer.
@@ -104,13 +106,13 @@ class FloatProduct:
         return replace(self, packed=self.fused)
 
     def multiply(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Multiplies rows as they come; see `multiply_fused`."""
+        """Multiply rows as they come; see `multiply_fused`."""
         if self.fused:
             return multiply_fused(x, weight, bias, self.activation)
         return activate(F.linear(x, weight, bias), self.activation)
 
     def trial(self, rows: int) -> torch.Tensor:
-        """Sums whose terms cancel out, so that nothing but rounding errors is left of them.
+        """Return sums whose terms cancel out, so that nothing but rounding errors is left of them.
 
         Another order of summation leaves other errors in most of them. Any other numbers would
         hide it in bfloat16, whose own rounding is coarser than nearly all of the errors.
@@ -167,7 +169,7 @@ class FloatDense:
         release(kernel)
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
-        """Applies the layer; see `Dense`."""
+        """Apply the layer; see `Dense`."""
         product = replace(self._product, activation=activation)
 
         def multiply(rows: torch.Tensor) -> torch.Tensor:
@@ -177,16 +179,16 @@ class FloatDense:
         return by_rows(product, multiply, x) if self._in_rows else multiply(x)
 
     def keeps_rows(self, activation: Activation = "none") -> bool:
-        """Whether sequences may be given together; see `Dense`."""
+        """Return whether sequences may be given together; see `Dense`."""
         return keeps_rows(replace(self._product, activation=activation))
 
-    def gelu_then(self, following: "FloatDense", x: torch.Tensor) -> torch.Tensor:
-        """Applies the layer, gelu, and another layer; see `Dense`."""
+    def gelu_then(self, following: FloatDense, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layer, gelu, and another layer; see `Dense`."""
         return following(self(x, "gelu"))
 
 
 def _by_outputs(kernel: np.ndarray) -> np.ndarray:
-    """The kernel as `(outputs, inputs)`, row by row; a copy unless it lies so already."""
+    """Return the kernel as `(outputs, inputs)`, row by row; a copy unless it lies so already."""
     if kernel.flags.f_contiguous:
         return kernel.T
     # Torch's copy is 4 times as fast as numpy's, but memory of torch's, which is aligned, would

@@ -1,5 +1,7 @@
 """The forward pass of FNet in torch, straight from a checkpoint's arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
@@ -105,7 +107,7 @@ class Engine:
 
     @torch.inference_mode()
     def _lay_grids(self) -> None:
-        """Has each layer make its first call, which decides how it quantises, on seeded ids."""
+        """Have each layer make its first call, which decides how it quantises, on seeded ids."""
         length = min(self.config.max_sequence_length, FULL_SPEED_ROWS)
         seeded = torch.Generator().manual_seed(0)
         size = (FULL_SPEED_ROWS // length, length)
@@ -118,7 +120,7 @@ class Engine:
     def forward(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Runs the whole model.
+        """Run the whole model.
 
         Args:
             token_ids: Integers of shape `(batch, sequence)`.
@@ -138,7 +140,7 @@ class Engine:
     def sequence_outputs(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """The last layer's output at every position.
+        """Return the last layer's output at every position.
 
         Args:
             token_ids: Integers of shape `(batch, sequence)`.
@@ -155,7 +157,7 @@ class Engine:
     def first_outputs(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """The last layer's output at `[CLS]`, without computing it elsewhere.
+        """Return the last layer's output at `[CLS]`, without computing it elsewhere.
 
         Args:
             token_ids: Integers of shape `(batch, sequence)`.
@@ -170,7 +172,7 @@ class Engine:
 
     @torch.inference_mode()
     def mean_outputs(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-        """The mean of the last layer's output over each sequence's first positions.
+        """Return the mean of the last layer's output over each sequence's first positions.
 
         On the CPU the last layer's dense part runs over those positions alone. On a GPU it runs
         over all, for shapes there are fixed.
@@ -194,7 +196,7 @@ class Engine:
 
     @torch.inference_mode()
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:
-        """The pooler over the sequence output at `[CLS]`.
+        """Return the pooler over the sequence output at `[CLS]`.
 
         Args:
             first: Float32 tensor of shape `(batch, hidden)`.
@@ -215,7 +217,7 @@ class Engine:
     def _before_last(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> Iterator[torch.Tensor]:
-        """What the last layer receives, group by group; the last group may end in filler."""
+        """Return what the last layer receives, group by group; the last group may end in filler."""
         if segment_ids is None:
             segment_ids = torch.zeros_like(token_ids)
         check_tokens(self.config, token_ids, segment_ids)
@@ -270,7 +272,7 @@ class Engine:
         return self._norm(f"{name}.output_norm", x)
 
     def _last_feed_forward(self, sequences: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-        """The last layer's dense part over sequences of different lengths."""
+        """Return the last layer's dense part over sequences of different lengths."""
         if self._quantised:  # each is rounded to a grid of its own
             return [self._feed_forward(self._last, x[None])[0] for x in sequences]
         rows = self._feed_forward(self._last, torch.cat(list(sequences)))

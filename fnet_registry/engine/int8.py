@@ -1,5 +1,7 @@
 """Dense layers with int8 weights and inputs, in oneDNN on the CPU."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -38,8 +40,8 @@ class Grid:
     zero_point: int
 
     @classmethod
-    def over(cls, low: float, high: float) -> "Grid":
-        """A grid over a range, with some headroom.
+    def over(cls, low: float, high: float) -> Grid:
+        """Return a grid over a range, with some headroom.
 
         The scale has few digits, so that processors which differ in the last bits of a range
         agree on the grid. Over a range that is not finite it is NaN, as are the products.
@@ -62,8 +64,8 @@ class Grid:
         """Whether it holds a finite range."""
         return not math.isnan(self.scale)
 
-    def fitted(self, low: float, high: float) -> "Grid":
-        """This grid, its scale doubled or halved until half of it would not hold a range.
+    def fitted(self, low: float, high: float) -> Grid:
+        """Return this grid, its scale doubled or halved until half of it would not hold a range.
 
         It is NaN for a range that is not finite.
 
@@ -79,7 +81,7 @@ class Grid:
         return Grid(math.ldexp(self.scale, doublings), self.zero_point)
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
-        """Rounds values to the grid.
+        """Round values to the grid.
 
         Args:
             x: Float32 tensor of any shape, all within the grid.
@@ -91,7 +93,7 @@ class Grid:
         return torch.add(offset, x, alpha=1 / self.scale).view(torch.int32).to(torch.uint8)
 
     def suits(self, quantised: torch.Tensor) -> list[bool]:
-        """Which sequences of a gelu's results the grid neither cuts off nor rounds coarsely.
+        """Return which sequences of a gelu's results the grid neither cuts off nor rounds coarsely.
 
         The largest value tells: past the end, or in the first quarter of what is above zero. Below
         zero all of them reach about as far.
@@ -126,7 +128,7 @@ class Int8Product:
         return self
 
     def trial(self, rows: int) -> torch.Tensor:
-        """Sums of random numbers; they are exact in any order, what is made of them may not be."""
+        """Return sums of random numbers: exact in any order, but for their scaling."""
         seeded = torch.Generator().manual_seed(0)
         x = torch.randint(256, (TRIAL_ROWS, self.inputs), generator=seeded)
         weight = torch.randint(-64, 65, (min(self.outputs, 64), self.inputs), generator=seeded)
@@ -176,7 +178,7 @@ class Int8Dense:
         release(kernel)
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
-        """Applies the layer; see `Dense`."""
+        """Apply the layer; see `Dense`."""
         fused: Activation = "gelu" if activation == "gelu" else "none"
         result = _joined(
             [self._product(q, grid, activation=fused) for q, grid in self._quantise(x)]
@@ -184,15 +186,15 @@ class Int8Dense:
         return torch.tanh(result) if activation == "tanh" else result
 
     def keeps_rows(self, activation: Activation = "none") -> bool:
-        """Whether sequences may be given together; see `Dense`."""
+        """Return whether sequences may be given together; see `Dense`."""
         # A tanh is torch's own, which no trial looks at.
         return activation != "tanh" and all(
             keeps_rows(Int8Product(self._inputs, self._outputs, activation, rounded))
             for rounded in (False, True)
         )
 
-    def gelu_then(self, following: "Int8Dense", x: torch.Tensor) -> torch.Tensor:
-        """Applies the layer, gelu, and another layer; see `Dense`.
+    def gelu_then(self, following: Int8Dense, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layer, gelu, and another layer; see `Dense`.
 
         What lies between is rounded to the second layer's grid as the product writes it, and only
         then looked at: a sequence that the grid does not suit goes through again, with one of its
@@ -216,7 +218,7 @@ class Int8Dense:
         return result
 
     def _quantise(self, x: torch.Tensor) -> list[tuple[torch.Tensor, Grid]]:
-        """Runs of neighbouring sequences that use one grid."""
+        """Run of neighbouring sequences that use one grid."""
         flat = x.flatten(1)
         ranges = list(zip(flat.amin(1).tolist(), flat.amax(1).tolist(), strict=True))
         if self._grid is None:
@@ -251,7 +253,7 @@ class Int8Dense:
 
 
 def largest_weight(capabilities: Mapping[str, Any]) -> int:
-    """What the largest weight of an output is rounded to.
+    """Return what the largest weight of an output is rounded to.
 
     An x86 processor without VNNI adds up two products in 16 bits, which overflow beyond 64.
 
@@ -264,17 +266,17 @@ def largest_weight(capabilities: Mapping[str, Any]) -> int:
 
 
 def _for_both_signs(ranges: Sequence[tuple[float, float]]) -> Grid:
-    """A grid over all finite ranges, with room for a sequence that leans to the other side."""
+    """Return a grid over all finite ranges, with room on the other side of zero."""
     finite = [ends for ends in ranges if all(map(math.isfinite, ends))] or [(0.0, 0.0)]
     low, high = min(low for low, _ in finite), max(high for _, high in finite)
     return Grid.over(min(low, -high / 4), max(high, -low / 4))
 
 
 def _for_gelu(high: float) -> Grid:
-    """A grid for a gelu's results, no less fine above zero than where they are all small."""
+    """Return a grid for a gelu's results, no less fine above zero than where they are all small."""
     return Grid.over(_LOWEST_GELU, max(high, -3 * _LOWEST_GELU))
 
 
 def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The parts as one tensor; a single part is not copied."""
+    """Return the parts as one tensor; a single part is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))

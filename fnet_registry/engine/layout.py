@@ -1,5 +1,7 @@
 """The layout of weights that the engine wants; without torch, for those who only pass them on."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ from fnet_registry.presets.checkpoint import Checkpoint
 
 
 def laid_out_for_engine(checkpoint: Checkpoint, *, copy: bool = False) -> Checkpoint:
-    """The same checkpoint, with kernels so laid out that a float32 engine on the CPU copies none.
+    """Lay out kernels so that a float32 engine on the CPU copies none.
 
     Keras stores a kernel by rows of `(inputs, outputs)`; the products run best over rows of
     `(outputs, inputs)`. Workers that share the result's arrays share all weights.
@@ -28,7 +30,7 @@ def laid_out_for_engine(checkpoint: Checkpoint, *, copy: bool = False) -> Checkp
 
 
 def with_views_copied(checkpoint: Checkpoint) -> Checkpoint:
-    """The same checkpoint, with copies of all arrays that an engine on the CPU would view.
+    """Return the same checkpoint, with copies of all arrays that an engine on the CPU would view.
 
     They may be mapped from a file that somebody rewrites. Kernels by rows of `(inputs, outputs)`
     are left as they are, for the engine makes its own copy of them.

@@ -5,6 +5,8 @@ The input is real, so half of the transform's columns determine the other half:
 half, `Re F[:, :hidden // 2 + 1]`; `benchmarks/mixing.py` measures both.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Callable
@@ -17,7 +19,7 @@ HalfTransform = Callable[[torch.Tensor], torch.Tensor]
 def choose_half_transform(
     sequence: int, hidden: int, *, device: torch.device, dtype: torch.dtype
 ) -> HalfTransform:
-    """The form to use.
+    """Return the form to use.
 
     On the CPU the FFT wins at every length and dtype: on two AVX-512 cores, at 768 columns and 64
     to 512 positions, products took 7 times as long in float32 and 12 times in bfloat16. On a GPU
@@ -36,7 +38,7 @@ def choose_half_transform(
 
 
 def half_by_fft(x: torch.Tensor) -> torch.Tensor:
-    """The real part of the transform's first columns, by the fast transform of real input.
+    """Return the real part of the transform's first columns, by the fast transform of real input.
 
     Args:
         x: Float32 tensor of shape `(batch, sequence, hidden)`.
@@ -68,7 +70,7 @@ class HalfByProducts:
         self._cosines, self._sines = (m.T.to(**place) for m in _cosines_and_sines(sequence))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Transforms; see `half_by_fft`."""
+        """Transform; see `half_by_fft`."""
         by_cosines, by_sines = (x.to(self._columns.dtype) @ self._columns).chunk(2, dim=-1)
         p = (self._cosines @ by_cosines).float()
         q = (self._sines @ by_sines).float()
@@ -77,7 +79,7 @@ class HalfByProducts:
 
 
 def add_mixing_(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) -> torch.Tensor:
-    """Adds to each value its Fourier mixing, in place: `x + Re(FFT2(x))`.
+    """Add to each value its Fourier mixing, in place: `x + Re(FFT2(x))`.
 
     Args:
         x: Float32 tensor of shape `(batch, sequence, hidden)`.
@@ -97,7 +99,7 @@ def add_mixing_(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) ->
 
 
 def transforms_alike(batch: int, sequence: int, hidden: int) -> bool:
-    """Whether `half_by_fft` gives the sequences of a batch the bits that each has alone.
+    """Return whether `half_by_fft` gives the sequences of a batch the bits that each has alone.
 
     Which operations it does, and in which order, follows from the shape and not from the numbers.
 
@@ -118,7 +120,7 @@ def _transforms_alike(shape: tuple[int, int, int], threads: int) -> bool:
 
 
 def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
-    """What `add_mixing_` gives at the first position: the transform of the sum over positions.
+    """Return what `add_mixing_` gives at the first position: the sum over positions, transformed.
 
     Args:
         x: Float32 tensor of shape `(batch, sequence, hidden)`.

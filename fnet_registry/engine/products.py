@@ -1,5 +1,7 @@
 """oneDNN's products on the CPU, behind operators that torch keeps to itself: all are named here."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import torch
@@ -12,7 +14,7 @@ FULL_SPEED_ROWS = 1024
 
 
 def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:
-    """Applies an activation by itself.
+    """Apply an activation by itself.
 
     Args:
         x: Tensor of any shape.
@@ -24,7 +26,7 @@ def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:
 
 
 def pack(weight: torch.Tensor) -> torch.Tensor:
-    """A copy of a weight as `multiply_fused` reads it fastest.
+    """Return a copy of a weight as `multiply_fused` reads it fastest.
 
     Args:
         weight: Float32 or bfloat16 tensor of shape `(outputs, inputs)`.
@@ -35,7 +37,7 @@ def pack(weight: torch.Tensor) -> torch.Tensor:
 def multiply_fused(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, activation: Activation
 ) -> torch.Tensor:
-    """A dense layer with its activation in one pass.
+    """Return a dense layer with its activation in one pass.
 
     Args:
         x: Tensor of shape `(rows, inputs)`.
@@ -51,7 +53,7 @@ def multiply_fused(
 
 
 def pack_int8(weight: torch.Tensor) -> torch.Tensor:
-    """A copy of a weight as `multiply_int8` reads it.
+    """Return a copy of a weight as `multiply_int8` reads it.
 
     Args:
         weight: Int8 tensor of shape `(outputs, inputs)`.
@@ -68,7 +70,7 @@ def multiply_int8(
     activation: Activation,
     result_grid: tuple[float, int] | None = None,
 ) -> torch.Tensor:
-    """A dense layer over uint8 inputs and int8 weights, with its activation in one pass.
+    """Return a dense layer over uint8 inputs and int8 weights, with its activation in one pass.
 
     Args:
         x: Uint8 tensor of shape `(…, inputs)`.

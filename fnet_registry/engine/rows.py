@@ -9,6 +9,8 @@ The order follows from the shape of a product and not from its numbers, so that 
 reveal it are enough: each product has a trial of its own, see `Product.trial`.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 from typing import Protocol, Self
@@ -32,7 +34,7 @@ class Product(Protocol):
         ...
 
     def trial(self, rows: int) -> torch.Tensor:
-        """Multiplies numbers that are always the same and that reveal the order of summation.
+        """Multiply numbers that are always the same and that reveal the order of summation.
 
         Args:
             rows: How many; row `i` of the input is row `i % TRIAL_ROWS` of a fixed one.
@@ -46,7 +48,7 @@ class Product(Protocol):
 def by_rows(
     product: Product, multiply: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
 ) -> torch.Tensor:
-    """Multiplies rows so that each has the bits that it has in any company.
+    """Multiply rows so that each has the bits that it has in any company.
 
     Where a product makes no such promise (`keeps_rows`), the rows are multiplied as they come.
 
@@ -68,7 +70,7 @@ def by_rows(
 
 
 def keeps_rows(product: Product, rows: int = FULL_SPEED_ROWS) -> bool:
-    """Whether a product over that many rows gives each the bits that `by_rows` promises.
+    """Return whether a product over that many rows gives each the bits that `by_rows` promises.
 
     Args:
         product: What is computed.

@@ -1,5 +1,7 @@
 """The published FNet presets that have a short name."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

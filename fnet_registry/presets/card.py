@@ -1,5 +1,7 @@
 """The model card of a preset: its licence and its text."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,7 @@ class ModelCard:
 
 
 def read_card(folder: PresetFolder) -> ModelCard:
-    """Reads a preset's model card; one with an unreadable front matter has no licence.
+    """Read a preset's model card; one with an unreadable front matter has no licence.
 
     Args:
         folder: The preset. Of a card longer than 1 Mi characters the rest is not read.
@@ -41,7 +43,7 @@ def read_card(folder: PresetFolder) -> ModelCard:
 
 
 def _parts(card: str) -> tuple[str, str]:
-    """The front matter, empty where there is none, and the text."""
+    """Return the front matter, empty where there is none, and the text."""
     lines = card.split("\n")
     match [number for number, line in enumerate(lines) if line.rstrip() == _FENCE]:
         case [0, end, *_]:

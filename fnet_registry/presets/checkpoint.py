@@ -1,5 +1,7 @@
 """A preset folder as a configuration and named arrays, whatever format it is in."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from fnet_registry.errors import ConfigError, WeightsError
-from fnet_registry.presets import kerashub, transformers
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.files import read_file
 from fnet_registry.presets.folder import check_files, is_weights
-from fnet_registry.presets.stored import StoredName, StoredTensor, read_tensors
+from fnet_registry.presets.formats import kerashub, transformers
+from fnet_registry.presets.formats.stored import StoredName, StoredTensor, read_tensors
 from fnet_registry.presets.tensors import parameter_count
 
 _VOCABULARY_FILES = (kerashub.VOCABULARY_FILE, transformers.VOCABULARY_FILE)
@@ -79,7 +81,7 @@ FORMATS = (
 
 
 def preset_format(folder: Path | str) -> PresetFormat:
-    """The format of a preset folder, told by its `config.json`.
+    """Return the format of a preset folder, told by its `config.json`.
 
     Raises:
         ConfigError: If the folder is none, or of no known format.
@@ -98,7 +100,7 @@ def preset_format(folder: Path | str) -> PresetFormat:
 
 
 def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: Any) -> Checkpoint:
-    """Reads a preset folder: KerasHub's of any era, or a Transformers checkpoint.
+    """Read a preset folder: KerasHub's of any era, or a Transformers checkpoint.
 
     Args:
         folder: The folder.
@@ -136,7 +138,7 @@ def _without_pooler(config: FNetConfig, *, asked_for: bool | None) -> FNetConfig
 
 
 def _held(config: FNetConfig, sizes: Mapping[str, int]) -> int:
-    """Bytes of all weights files, each of which must be about as large as the model."""
+    """Return bytes of all weights files, each of which must be about as large as the model."""
     weights = {name: size for name, size in sizes.items() if is_weights(name)}
     model = 4 * parameter_count(config)
     for name, size in weights.items():
@@ -156,7 +158,7 @@ def _read_vocabulary(folder: Path) -> bytes | None:
 
 
 def read_vocabulary(path: Path) -> bytes:
-    """Reads a SentencePiece model's file.
+    """Read a SentencePiece model's file.
 
     Raises:
         PresetError: If it is no regular file or far larger than any vocabulary.

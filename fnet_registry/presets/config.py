@@ -1,5 +1,7 @@
 """The configuration of an FNet backbone."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -76,7 +78,7 @@ class FNetConfig:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Picks the configuration's own keys out of a larger mapping.
+        """Pick the configuration's own keys out of a larger mapping.
 
         Args:
             values: Any mapping that holds at least the sizes without a default.
@@ -93,7 +95,7 @@ class FNetConfig:
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
-        """The sizes under KerasHub's argument names; `pooler` only where there is none."""
+        """Return the sizes under KerasHub's argument names; `pooler` only where there is none."""
         values = asdict(self)
         if self.pooler:
             del values["pooler"]

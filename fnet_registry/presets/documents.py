@@ -1,5 +1,7 @@
 """JSON documents of a preset, read with a bound on what they may cost."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
@@ -12,7 +14,7 @@ _LARGEST_BYTES = 8 << 20
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object.
+    """Read a JSON object.
 
     Args:
         path: The file.

@@ -1,5 +1,7 @@
 """From a handle to a folder on this machine."""
 
+from __future__ import annotations
+
 import logging
 import os
 from pathlib import Path
@@ -24,7 +26,7 @@ def fetch(
     offline: bool | None = None,
     deadline: float = DEFAULT_DEADLINE,
 ) -> PresetFolder:
-    """Brings a preset's files to this machine, or finds them there.
+    """Bring a preset's files to this machine, or find them there.
 
     An unpinned handle is resolved once, to a version or a commit; only known file names of that
     revision are fetched, into the hub client's own cache. Each file is checked against the hub's
@@ -84,7 +86,7 @@ def _open_local(handle: LocalHandle, *, weights: bool) -> PresetFolder:
 
 
 def _links_root(path: Path) -> Path:
-    """The folder itself, or the whole repository where it is a snapshot in a hub's cache."""
+    """Return the folder itself, or the whole repository where it is a snapshot in a hub's cache."""
     repository = path.parent.parent
     is_snapshot = path.parent.name == "snapshots" and repository.name.startswith("models--")
     return repository if is_snapshot else path

@@ -1,5 +1,7 @@
 """The files of a preset, opened only where they are plain files of a bounded size."""
 
+from __future__ import annotations
+
 import stat
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from fnet_registry.errors import ConfigError, PresetError
 
 
 def check_file(path: Path, content: str = "a file") -> int:
-    """Refuses a pipe, a device, a folder or a link to nothing in a file's place.
+    """Refuse a pipe, a device, a folder or a link to nothing in a file's place.
 
     Args:
         path: The file.
@@ -29,7 +31,7 @@ def check_file(path: Path, content: str = "a file") -> int:
 
 
 def read_file(path: Path, most: int, content: str) -> bytes:
-    """Reads a whole file.
+    """Read a whole file.
 
     Args:
         path: The file.

@@ -1,5 +1,7 @@
 """A preset's folder on disk: which files count, where they may lead, and their digests."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import re
@@ -68,7 +70,7 @@ class PresetFolder:
     recorded: Mapping[str, str] | None = None
 
     def file(self, name: str) -> Path:
-        """Finds one file.
+        """Find one file.
 
         Args:
             name: A known file name of a preset, with `/` between folders.
@@ -96,23 +98,23 @@ class PresetFolder:
 
 
 def is_known(name: str) -> bool:
-    """Whether a preset may hold a file of this name."""
+    """Return whether a preset may hold a file of this name."""
     return name in DESCRIPTION_FILES or is_weights(name)
 
 
 def is_weights(name: str) -> bool:
-    """Whether the name is one of a weights file or of an index of them."""
+    """Return whether the name is one of a weights file or of an index of them."""
     return any(layout.fullmatch(name) for family in WEIGHTS_LAYOUTS for layout in family)
 
 
 def list_files(folder: Path) -> list[str]:
-    """Lists the known names that a folder holds, whatever stands under them."""
+    """List the known names that a folder holds, whatever stands under them."""
     described = (name for name in DESCRIPTION_FILES if os.path.lexists(folder / name))
     return [*described, *filter(is_weights, os.listdir(folder))]
 
 
 def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
-    """Refuses a folder of which a known file leads out of it or is no regular file.
+    """Refuse a folder of which a known file leads out of it or is no regular file.
 
     Links may lead out of it together, to where its configuration lies: in a hub client's cache all
     of a snapshot's files are links to one folder.
@@ -150,7 +152,7 @@ def _check(folder: Path, name: str, *roots: Path) -> int:
 
 
 def select_files(names: Collection[str], *, weights: bool = True) -> tuple[str, ...]:
-    """Picks what a preset needs from a list of file names.
+    """Pick what a preset needs from a list of file names.
 
     Args:
         names: Names as a hub or a folder lists them; unknown ones are left out.
@@ -168,11 +170,11 @@ def select_files(names: Collection[str], *, weights: bool = True) -> tuple[str, 
 
 
 def digest_files(path: Path, names: Iterable[str]) -> Mapping[str, str]:
-    """Computes SHA-256 (hex) by name of files in a folder."""
+    """Compute SHA-256 (hex) by name of files in a folder."""
     return MappingProxyType({name: digest_file(path / name) for name in names})
 
 
 def digest_file(path: Path) -> str:
-    """Computes the SHA-256 (hex) of one file."""
+    """Compute the SHA-256 (hex) of one file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,7 @@
 """Preset handles: what a user may write to name a preset, read once and printed back exactly."""
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import dataclass
@@ -34,7 +36,7 @@ class BuiltInHandle:
         return False
 
     @property
-    def target(self) -> "KaggleHandle":
+    def target(self) -> KaggleHandle:
         """The pinned handle that the name stands for."""
         return _parse_kaggle(BUILT_IN_PRESETS[self.name].handle)
 
@@ -129,7 +131,7 @@ Handle = BuiltInHandle | KaggleHandle | HuggingFaceHandle | LocalHandle
 
 
 def parse_handle(text: str | os.PathLike[str] | Handle) -> Handle:
-    """Reads what a user wrote to name a preset.
+    """Read what a user wrote to name a preset.
 
     Args:
         text: A built-in name, `kaggle://owner/model/keras/variant[/version]`,

@@ -3,6 +3,8 @@
 Dense kernels are laid out `(inputs, outputs)`, as in Keras.
 """
 
+from __future__ import annotations
+
 from math import prod
 
 from fnet_registry.presets.config import FNetConfig
@@ -38,5 +40,5 @@ def tensor_shapes(config: FNetConfig) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_count(config: FNetConfig) -> int:
-    """Number of parameters of a backbone with this configuration."""
+    """Return number of parameters of a backbone with this configuration."""
     return sum(prod(shape) for shape in tensor_shapes(config).values())

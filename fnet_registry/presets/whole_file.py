@@ -1,5 +1,7 @@
 """Files that are written whole or not at all."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 from collections.abc import Callable
@@ -7,7 +9,7 @@ from pathlib import Path
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Replaces a file by one step: a reader, or a mapping of the old one, never sees half a file.
+    """Replace a file by one step: a reader, or a mapping of the old one, never sees half a file.
 
     Args:
         path: Where the file shall stand.

@@ -3,18 +3,20 @@
 The names below are loaded on first use.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 from fnet_registry.lazy import lazy_names
 
 _HOMES = {
-    "Preview": "fnet_ray.forecast",
-    "Report": "fnet_ray.report",
+    "Preview": "fnet_ray.job_preview",
+    "Report": "fnet_ray.progress.report",
     "Status": "fnet_ray.status",
-    "WorkerRequest": "fnet_ray.workers",
-    "embed": "fnet_ray.job",
+    "WorkerRequest": "fnet_ray.cluster.pool",
+    "embed": "fnet_ray.embedding",
     "encode": "fnet_ray.dataset",
-    "preview": "fnet_ray.forecast",
+    "preview": "fnet_ray.job_preview",
     "read_status": "fnet_ray.status",
 }
 
@@ -30,12 +32,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from fnet_ray.cluster.pool import WorkerRequest
     from fnet_ray.dataset import encode
-    from fnet_ray.forecast import Preview, preview
-    from fnet_ray.job import embed
-    from fnet_ray.report import Report
+    from fnet_ray.embedding import embed
+    from fnet_ray.job_preview import Preview, preview
+    from fnet_ray.progress.report import Report
     from fnet_ray.status import Status, read_status
-    from fnet_ray.workers import WorkerRequest
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
-from fnet_ray.cluster import live_nodes
+from fnet_ray.cluster.environment import Worker, describe_worker
+from fnet_ray.cluster.pool import WorkerRequest, choose_workers
+from fnet_ray.cluster.runtime import live_nodes
 from fnet_ray.model import SharedModel, resolve_model, share_model
 from fnet_ray.stages.encode import as_embeddings
-from fnet_ray.tokens import Windowing, load_tokenizer, make_windows, tokens_of
-from fnet_ray.worker import Worker, describe_worker
-from fnet_ray.workers import WorkerRequest, choose_workers
+from fnet_ray.stages.tokens import Windowing, load_tokenizer, make_windows, tokens_of
 from fnet_registry.errors import InputError, TextError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def encode(
     import ray
     from ray.data import ActorPoolStrategy
 
-    from fnet_ray.embedded import EmbeddedDataset
+    from fnet_ray.embedded_dataset import EmbeddedDataset
 
     if not ray.is_initialized():
         ray.init()

@@ -45,7 +45,7 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
         FNetError: No such model, or not one that can be used.
         mlflow.MlflowException: The registry knows no such model or version.
     """
-    from fnet_mlflow.content import content_digest
+    from fnet_mlflow.content.digest import content_digest
 
     uri = os.fspath(model)
     if uri.startswith(("models:/", "runs:/")) or (Path(uri) / "MLmodel").is_file():
@@ -67,7 +67,7 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
 
 def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
     """Return a saved model's checkpoint, encoding and compute dtype, checked as it asks to be."""
-    from fnet_mlflow.loading import find_model, open_encoder, read_model
+    from fnet_mlflow.serving.load import find_model, open_encoder, read_model
 
     model = find_model(uri)
     dtype = model.settings.get("dtype") or "float32"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from fnet_ray.tokens import LongText
+from fnet_ray.stages.tokens import LongText
 
 
 class Options(TypedDict, total=False):

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fnet_ray.audit import audit
-from fnet_ray.lease import Lease
-from fnet_ray.manifest import Manifest
-from fnet_ray.progress import Tally
-from fnet_ray.store import open_store
+from fnet_ray.output.audit import audit
+from fnet_ray.output.lease import Lease
+from fnet_ray.output.manifest import Manifest
+from fnet_ray.output.store import open_store
+from fnet_ray.progress.tally import Tally
 from fnet_registry.errors import OutputError
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fnet_registry.backbone import FNetBackbone, build_backbone
 from fnet_registry.engine import dense
 from fnet_registry.engine.dense import FloatDense, multiplies_bfloat16_fast
 from fnet_registry.engine.engine import Engine
 from fnet_registry.engine.layout import laid_out_for_engine
 from fnet_registry.engine.mixing import HalfByProducts, add_mixing_, half_by_fft
 from fnet_registry.errors import ConfigError
+from fnet_registry.model.backbone import FNetBackbone, build_backbone
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fnet_registry.backbone import FNetBackbone
 from fnet_registry.encoding.pooling import pooled_vectors
 from fnet_registry.engine import dense, products, rows
 from fnet_registry.engine.dense import FloatDense, FloatProduct
 from fnet_registry.engine.engine import Engine
 from fnet_registry.engine.int8 import Int8Product
 from fnet_registry.engine.rows import keeps_rows
+from fnet_registry.model.backbone import FNetBackbone
 
 CPU = torch.device("cpu")
 DTYPES = [torch.float32, torch.bfloat16]

@@ -30,7 +30,7 @@ def test_importing_the_package_brings_nothing_heavy():
 def test_importing_mlflow_loads_the_hub_plugin_and_little_else():
     code = "import sys, mlflow; print(*sorted(name for name in sys.modules if 'fnet' in name))"
     loaded = run_program(code).split()
-    assert "fnet_mlflow.hub_artifacts" in loaded
+    assert "fnet_mlflow.hubs.artifacts" in loaded
     assert len(loaded) < 6
     assert "fnet_registry.presets.checkpoint" not in loaded, "the loader would take it for at work"
 

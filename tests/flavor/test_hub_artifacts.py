@@ -12,7 +12,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 import fnet_mlflow
 from fnet_cli.main import main
-from fnet_mlflow.hub_models import split_uri
+from fnet_mlflow.hubs.models import split_uri
 from fnet_registry import TextEncoder
 from fnet_registry.errors import (
     DamagedFileError,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
-from fnet_mlflow.inputs import read_texts
+from fnet_mlflow.serving.inputs import read_texts
 from fnet_registry import TextEncoder
 
 TEXTS = ["a text", "another one, with more words"]

@@ -375,7 +375,7 @@ class TestSelfCheck:
 
 def record_other_vectors(model: Path) -> None:
     """Makes a model whose probe vectors are those of another one."""
-    from fnet_mlflow.probe import Probe, read_probe, write_probe
+    from fnet_mlflow.content.probe import Probe, read_probe, write_probe
     from fnet_registry.presets.folder import digest_file
 
     probe = read_probe(model / "data")
@@ -395,7 +395,7 @@ def test_a_model_stored_by_older_code(stored: Path, tmp_path: Path, registry: Pa
 
 
 def test_every_format_that_is_read_has_a_stored_model():
-    from fnet_mlflow.version import FORMAT_VERSION, OLDEST_READABLE
+    from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE
 
     assert {path.name for path in STORED.glob("format-*")} == {
         f"format-{version}" for version in range(OLDEST_READABLE, FORMAT_VERSION + 1)

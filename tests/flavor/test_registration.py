@@ -14,8 +14,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 import fnet_mlflow
-from fnet_mlflow.catalog import find_version, list_versions
-from fnet_mlflow.content import content_digest
+from fnet_mlflow.content.digest import content_digest
+from fnet_mlflow.registry.catalog import find_version, list_versions
 from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
 from fnet_registry.errors import ModelError, PresetError
 from fnet_registry.presets.checkpoint import Checkpoint

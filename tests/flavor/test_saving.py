@@ -14,7 +14,7 @@ from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types import ColSpec, Schema
 
 import fnet_mlflow
-from fnet_mlflow.catalog import list_versions
+from fnet_mlflow.registry.catalog import list_versions
 from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
 from fnet_registry.errors import ConfigError, HandleError, ModelError, PresetError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint

@@ -17,9 +17,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import fnet_mlflow
+from fnet_mlflow.content.version import FORMAT_VERSION
 from fnet_mlflow.fnet_loader import SHIPPED
-from fnet_mlflow.requirements import SERVING
-from fnet_mlflow.version import FORMAT_VERSION
+from fnet_mlflow.saving.requirements import SERVING
 from fnet_registry import TextEncoder
 from tests.programs import run_program
 

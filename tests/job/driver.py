@@ -3,7 +3,7 @@
 import sys
 
 from fnet_cli.main import main
-from fnet_ray import lease
+from fnet_ray.output import lease
 
 lease.RENEW_SECONDS, lease.EXPIRE_SECONDS = 1.0, 6.0
 

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-import fnet_ray.rejects as reasons
+import fnet_ray.output.rejects as reasons
 from fnet_cli.main import main
+from fnet_ray.output.store import LocalStore
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.message import pack
-from fnet_ray.store import LocalStore
 from fnet_registry.errors import JobError, OutputError
 from tests.job.corpora import write_json_lines, write_parquet
 

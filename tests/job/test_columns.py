@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fnet_ray.formats import Format
-from fnet_ray.ids import id_texts
-from fnet_ray.inputs import InputFile
-from fnet_ray.plan import Footer, Piece, carried_schema
+from fnet_ray.corpus.files import InputFile
+from fnet_ray.corpus.formats import Format
+from fnet_ray.corpus.ids import id_texts
+from fnet_ray.corpus.shards import Footer, Piece, carried_schema
 from fnet_ray.stages.message import unpack
 from fnet_ray.stages.read import ReadShard
-from fnet_ray.tokens import Windowing
+from fnet_ray.stages.tokens import Windowing
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError
 

@@ -11,9 +11,9 @@ import pytest
 
 import fnet_ray
 from fnet_cli.main import main
-from fnet_ray.inputs import find_inputs
-from fnet_ray.planning import open_sources
-from fnet_ray.store import LocalStore
+from fnet_ray.corpus.files import find_inputs
+from fnet_ray.corpus.planning import open_sources
+from fnet_ray.output.store import LocalStore
 from fnet_registry.errors import InputError
 from tests.job.corpora import TEXTS, WRITERS, write_parquet
 

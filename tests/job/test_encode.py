@@ -9,7 +9,7 @@ import pytest
 
 import fnet_ray
 from fnet_ray.dataset import TokenizeTexts
-from fnet_ray.tokens import Windowing
+from fnet_ray.stages.tokens import Windowing
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError
 from tests.job.corpora import TEXTS

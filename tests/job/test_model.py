@@ -65,7 +65,7 @@ def test_workers_share_one_copy_of_the_weights_that_none_can_write(
 
 def test_the_driver_reads_a_model_without_torch(preset_folder: Path) -> None:
     program = (
-        "import sys, fnet_ray.job; from fnet_ray.model import resolve_model;"
+        "import sys, fnet_ray.embedding; from fnet_ray.model import resolve_model;"
         f"print(resolve_model({str(preset_folder)!r}).encoding.sequence_length,"
         " 'torch' in sys.modules)"
     )

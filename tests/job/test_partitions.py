@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_ray.partitions import partition_types, partition_values, with_partitions
+from fnet_ray.corpus.partitions import partition_types, partition_values, with_partitions
 from fnet_registry.errors import InputError
 from tests.job.corpora import write_json_lines, write_parquet
 

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-import fnet_ray.job
-from fnet_ray.guarded import GuardedTokenizer
-from fnet_ray.isolation import IsolatingEncoder
+import fnet_ray.embedding
 from fnet_ray.model import PinnedModel
-from fnet_ray.tokens import Windowing
+from fnet_ray.stages.guarded import GuardedTokenizer
+from fnet_ray.stages.isolation import IsolatingEncoder
+from fnet_ray.stages.tokens import Windowing
 from fnet_registry import TextEncoder
 from fnet_registry.errors import JobError
 from tests.job.corpora import write_parquet
@@ -27,12 +27,12 @@ FNET = Path(sys.executable).with_name("fnet")
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers load an encoder that raises over one text."""
-    share = fnet_ray.job.share_model
+    share = fnet_ray.embedding.share_model
 
     def share_poisoned(model: PinnedModel, *, dtype: str | None) -> PoisonedModel:
         return PoisonedModel.of(share(model, dtype=dtype), raises="it raises")
 
-    monkeypatch.setattr(fnet_ray.job, "share_model", share_poisoned)
+    monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import fnet_ray
-from fnet_ray.markers import Marker
-from fnet_ray.progress import AtHand, Progress, Tally
+from fnet_ray.output.commits import Marker
+from fnet_ray.progress.tally import AtHand, Progress, Tally
 from tests.job.corpora import write_parquet
 
 

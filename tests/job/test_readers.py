@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fnet_ray.inputs import find_inputs
-from fnet_ray.readers import delimited, json_lines
-from fnet_ray.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
-from fnet_ray.staging import stage
-from fnet_ray.store import open_store
+from fnet_ray.corpus.conversion import stage
+from fnet_ray.corpus.files import find_inputs
+from fnet_ray.corpus.readers import delimited, json_lines
+from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
+from fnet_ray.output.store import open_store
 from fnet_registry.errors import InputError
 
 

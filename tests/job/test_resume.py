@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_ray.audit import audit, finish_commits
-from fnet_ray.lease import Lease
-from fnet_ray.manifest import Manifest, Parameters
-from fnet_ray.markers import Marker, commit_shard, publish, remove_leftovers
-from fnet_ray.plan import Plan
-from fnet_ray.progress import Progress
-from fnet_ray.store import LocalStore
+from fnet_ray.corpus.shards import Plan
+from fnet_ray.output.audit import audit, finish_commits
+from fnet_ray.output.commits import Marker, commit_shard, publish, remove_leftovers
+from fnet_ray.output.lease import Lease
+from fnet_ray.output.manifest import Manifest, Parameters
+from fnet_ray.output.store import LocalStore
+from fnet_ray.progress.tally import Progress
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError, OutputError
-from fnet_registry.presets.writing import write_checkpoint
+from fnet_registry.presets.formats.writing import write_checkpoint
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray")]
@@ -184,7 +184,7 @@ class TestFencing:
         self, store: LocalStore, tmp_path: Path
     ) -> None:
         killed = (
-            "import os; from pathlib import Path; from fnet_ray.store import LocalStore\n"
+            "import os; from pathlib import Path; from fnet_ray.output.store import LocalStore\n"
             f"with LocalStore(root=Path({str(tmp_path)!r})).create('run/staging/half'): os._exit(9)"
         )
         assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
@@ -277,7 +277,7 @@ class TestLease:
     def test_a_driver_that_was_taken_for_dead_stops(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("fnet_ray.lease.RENEW_SECONDS", 0.05)
+        monkeypatch.setattr("fnet_ray.output.lease.RENEW_SECONDS", 0.05)
         store = LocalStore(root=tmp_path)
         with Lease(store) as lease:
             lease.check()

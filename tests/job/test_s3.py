@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_ray.audit import audit
-from fnet_ray.damage import read_piece
-from fnet_ray.inputs import find_inputs
-from fnet_ray.lease import Lease
-from fnet_ray.manifest import Manifest
-from fnet_ray.plan import Source
-from fnet_ray.store import open_store
+from fnet_ray.corpus.damage import read_piece
+from fnet_ray.corpus.files import find_inputs
+from fnet_ray.corpus.shards import Source
+from fnet_ray.output.audit import audit
+from fnet_ray.output.lease import Lease
+from fnet_ray.output.manifest import Manifest
+from fnet_ray.output.store import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
 from tests.job.corpora import TEXTS, table

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fnet_ray.damage import read_rows
-from fnet_ray.formats import Format
-from fnet_ray.inputs import InputFile
-from fnet_ray.plan import Plan, Source
-from fnet_ray.progress import Progress
+from fnet_ray.corpus.damage import read_rows
+from fnet_ray.corpus.files import InputFile
+from fnet_ray.corpus.formats import Format
+from fnet_ray.corpus.shards import Plan, Source
+from fnet_ray.progress.tally import Progress
 
 
 def source(path: str, rows: int) -> Source:
@@ -65,7 +65,7 @@ def test_a_job_of_100000_shards_commits_its_first(
     def stop(progress: Progress) -> None:
         raise FirstError
 
-    monkeypatch.setattr("fnet_ray.planning.shard_rows", lambda *_: 10)
+    monkeypatch.setattr("fnet_ray.corpus.planning.shard_rows", lambda *_: 10)
     pq.write_table(pa.table({"text": ["a"] * 1_000_000}), tmp_path / "corpus.parquet")
     with pytest.raises(FirstError):
         fnet_ray.embed(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-import fnet_ray.job
+import fnet_ray.embedding
 from fnet_cli.main import main
 from fnet_registry.errors import InputError
 from tests.job.corpora import write_json_lines, write_parquet
@@ -113,13 +113,13 @@ def test_an_input_that_changes_while_the_job_runs_stops_it(
 ) -> None:
     first = write_parquet(tmp_path / "a.parquet", TEXTS)
     second = write_parquet(tmp_path / "b.parquet", TEXTS)
-    share = fnet_ray.job.share_model
+    share = fnet_ray.embedding.share_model
 
     def change_then_share(*arguments, **options):  # after the plan, before any shard is read
         change(second)
         return share(*arguments, **options)
 
-    monkeypatch.setattr("fnet_ray.job.share_model", change_then_share)
+    monkeypatch.setattr("fnet_ray.embedding.share_model", change_then_share)
     with pytest.raises(InputError, match=rf"when the job was planned.* Received a .*: {second}"):
         fnet_ray.embed(preset_folder, [first, second], tmp_path / "out", tracking=False)
     files = list((tmp_path / "out" / "embeddings").glob("*.parquet"))
@@ -131,12 +131,12 @@ def test_an_input_that_changes_before_it_is_staged_stops_the_job(
     tmp_path: Path, preset_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = write_json_lines(tmp_path / "a.jsonl", TEXTS)
-    resolve = fnet_ray.job.resolve_model
+    resolve = fnet_ray.embedding.resolve_model
 
     def change_then_resolve(*arguments):  # after the inputs are listed
         write_json_lines(corpus, ["another"])
         return resolve(*arguments)
 
-    monkeypatch.setattr("fnet_ray.job.resolve_model", change_then_resolve)
+    monkeypatch.setattr("fnet_ray.embedding.resolve_model", change_then_resolve)
     with pytest.raises(InputError, match=rf"Received a changed file: {corpus}"):
         fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)

@@ -7,8 +7,8 @@ import mlflow
 import pytest
 
 import fnet_ray
-from fnet_ray.progress import Progress
-from fnet_ray.tracking import RunTracker
+from fnet_ray.progress.tally import Progress
+from fnet_ray.progress.tracking import RunTracker
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]

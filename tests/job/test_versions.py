@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import fnet_ray
-import fnet_ray.pipeline
-from fnet_ray.worker import Worker, describe_worker
+import fnet_ray.stages.pipeline
+from fnet_ray.cluster.environment import Worker, describe_worker
 from fnet_registry.errors import JobError
 
 OTHER = "fnet-registry 0.0.0, torch 1.0"
@@ -35,7 +35,7 @@ def test_a_job_with_such_workers_is_refused_in_one_line(
     def describe_other(device: str) -> Worker:
         return replace(describe_worker(device), versions=OTHER)
 
-    monkeypatch.setattr(fnet_ray.pipeline, "describe_worker", describe_other)
+    monkeypatch.setattr(fnet_ray.stages.pipeline, "describe_worker", describe_other)
     with pytest.raises(JobError, match="All workers must run the driver's versions") as raised:
         fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
     assert "\n" not in str(raised.value)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnet_ray
+from fnet_ray.output.store import open_store
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.encode import window_rows
-from fnet_ray.store import open_store
-from fnet_ray.tokens import Windowing, Windows, make_windows
+from fnet_ray.stages.tokens import Windowing, Windows, make_windows
 from fnet_registry import TextEncoder
 from fnet_registry.encoding.packing import pack_texts
 from fnet_registry.errors import InputError, OutputError

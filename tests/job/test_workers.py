@@ -2,7 +2,13 @@
 
 import pytest
 
-from fnet_ray.workers import WorkerPool, WorkerRequest, choose_workers, parse_workers, shard_rows
+from fnet_ray.cluster.pool import (
+    WorkerPool,
+    WorkerRequest,
+    choose_workers,
+    parse_workers,
+    shard_rows,
+)
 from fnet_registry.errors import JobError
 from fnet_registry.presets.config import FNetConfig
 

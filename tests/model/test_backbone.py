@@ -8,7 +8,7 @@ import pytest
 
 from fnet_registry import Backbone, FNetBackbone
 from fnet_registry.errors import ConfigError, WeightsError
-from fnet_registry.keras_backend import keras, ops
+from fnet_registry.model.keras_backend import keras, ops
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.tensors import parameter_count
 

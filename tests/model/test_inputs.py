@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from fnet_registry import FNetBackbone, TextEncoder
-from fnet_registry.backbone import build_backbone
 from fnet_registry.engine.engine import Engine
 from fnet_registry.errors import FNetError, TokensError
-from fnet_registry.keras_backend import keras
+from fnet_registry.model.backbone import build_backbone
+from fnet_registry.model.keras_backend import keras
 from fnet_registry.presets.checkpoint import Checkpoint
 
 Forward = Callable[[np.ndarray, np.ndarray], object]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fnet_registry import FNetBackbone
-from fnet_registry.keras_backend import keras
+from fnet_registry.model.keras_backend import keras
 from tests.model.test_backbone import SIZES, outputs, random_inputs
 from tests.programs import run_program
 

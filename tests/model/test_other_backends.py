@@ -14,7 +14,7 @@ ON_JAX = """
 import sys
 import numpy as np
 from fnet_registry import FNetBackbone, FNetTokenizer, TextEncoder
-from fnet_registry.keras_backend import keras
+from fnet_registry.model.keras_backend import keras
 
 folder, inputs, outputs = sys.argv[1:]
 assert keras.config.backend() == "jax"

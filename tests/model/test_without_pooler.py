@@ -11,8 +11,8 @@ import torch
 from fnet_registry import FNetBackbone, FNetTokenizer, TextEncoder
 from fnet_registry.engine.engine import Engine
 from fnet_registry.errors import ConfigError
-from fnet_registry.presets import kerashub
 from fnet_registry.presets.checkpoint import read_checkpoint
+from fnet_registry.presets.formats import kerashub
 from fnet_registry.presets.tensors import parameter_count
 
 TEXTS = ["The quick brown fox.", "", "jumps over"]

@@ -1,20 +1,22 @@
 """List the registered versions."""
 
+from __future__ import annotations
+
 import argparse
 
-from fnet_mlflow.catalog import CatalogEntry, list_versions
 from fnet_mlflow.commands.table import format_table
+from fnet_mlflow.registry.catalog import CatalogEntry, list_versions
 
 _HEADER = ("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "HANDLE")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="one registered model")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Run the command."""
     entries = list_versions(args.name)
     if entries:
         print(format_table(_HEADER, map(_row, entries)))

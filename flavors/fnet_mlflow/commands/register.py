@@ -1,16 +1,18 @@
 """Register presets as model versions in MLflow."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 
-from fnet_mlflow.batch import PRESET_KEYS, Outcome, read_presets, register_presets
 from fnet_mlflow.commands.table import format_table
-from fnet_mlflow.registration import Registration, register_preset
+from fnet_mlflow.registry.batch import PRESET_KEYS, Outcome, read_presets, register_presets
+from fnet_mlflow.registry.register import Registration, register_preset
 from fnet_registry.errors import ModelError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument(
         "handle",
         nargs="?",
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; the exit status is 1 where a preset of a file failed."""
+    """Run the command; the exit status is 1 where a preset of a file failed."""
     if args.file is not None:
         return _register_file(args)
     if args.handle is None or args.name is None:

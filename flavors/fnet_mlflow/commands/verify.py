@@ -1,12 +1,14 @@
 """Recompute a version's probe vectors on this machine."""
 
+from __future__ import annotations
+
 import argparse
 
-from fnet_mlflow.verification import verify_model
+from fnet_mlflow.registry.verify import verify_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("model_uri", metavar="MODEL_URI", help="for example models:/fnet/1")
     parser.add_argument("--device", help="a torch device, for example cuda:0; default: as saved")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: as saved")
@@ -14,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; the exit status is 1 where a bound does not hold."""
+    """Run the command; the exit status is 1 where a bound does not hold."""
     report = verify_model(
         args.model_uri, device=args.device, dtype=args.dtype, num_threads=args.num_threads
     )

@@ -4,6 +4,8 @@ The folders are the clients' own, so that KerasHub and Transformers find what wa
 the other way round. Beside them lies `.fnet-registry/`: our record and lock of each revision.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterator
@@ -50,11 +52,11 @@ class CacheEntry:
         return self.state / f"{self.path.name}.lock"
 
     def record(self) -> Record | None:
-        """Reads our digests of the files, if they were fetched by us."""
+        """Read our digests of the files, if they were fetched by us."""
         return Record.read(self.record_path)
 
     def present(self) -> tuple[str, ...]:
-        """Lists the known files that were fetched to their end, sorted."""
+        """List the known files that were fetched to their end, sorted."""
         weights = filter(is_weights, (path.name for path in self.path.glob("*")))
         names = {*DESCRIPTION_FILES, *weights}
         return tuple(sorted(name for name in names if self._is_whole(name)))
@@ -70,13 +72,13 @@ class CacheEntry:
 
 
 def kaggle_cache() -> Path:
-    """The folder that kagglehub keeps models in, by its own variable `KAGGLEHUB_CACHE`."""
+    """Return the folder that kagglehub keeps models in, by its own variable `KAGGLEHUB_CACHE`."""
     default = Path.home() / ".cache" / "kagglehub"
     return Path(os.environ.get("KAGGLEHUB_CACHE", default)).absolute()
 
 
 def huggingface_cache() -> Path:
-    """The folder that huggingface_hub keeps models in, by `HF_HUB_CACHE` or `HF_HOME`."""
+    """Return the folder that huggingface_hub keeps models in, by `HF_HUB_CACHE` or `HF_HOME`."""
     shared = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     home = os.environ.get("HF_HOME", f"{shared}/huggingface")
     old_name = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
@@ -85,7 +87,7 @@ def huggingface_cache() -> Path:
 
 
 def entry_of(handle: HubHandle) -> CacheEntry:
-    """Finds the place of a pinned handle in its client's cache."""
+    """Find the place of a pinned handle in its client's cache."""
     assert handle.pinned
     if isinstance(handle, KaggleHandle):
         folder = _variant_folder(handle)
@@ -97,7 +99,7 @@ def entry_of(handle: HubHandle) -> CacheEntry:
 
 
 def cached_revisions(handle: HubHandle) -> Iterator[CacheEntry]:
-    """Finds what the cache holds of an unpinned handle, the newest first, without any request.
+    """Find what the cache holds of an unpinned handle, the newest first, without any request.
 
     For Kaggle these are all versions; for the Hugging Face Hub the commit that the branch or tag
     stood for when it was last asked for.
@@ -116,7 +118,7 @@ def cached_revisions(handle: HubHandle) -> Iterator[CacheEntry]:
 
 
 def remember_revision(handle: HubHandle, pinned: HubHandle) -> None:
-    """Notes in the client's own way which commit a branch or tag stands for."""
+    """Note in the client's own way which commit a branch or tag stands for."""
     if isinstance(handle, HuggingFaceHandle) and isinstance(pinned, HuggingFaceHandle):
         reference = _reference_path(handle)
         if [entry.handle for entry in cached_revisions(handle)] == [pinned]:
@@ -126,7 +128,7 @@ def remember_revision(handle: HubHandle, pinned: HubHandle) -> None:
 
 
 def cached_entries() -> Iterator[CacheEntry]:
-    """Walks over every revision of every model in both caches, whatever it is a model of."""
+    """Walk over every revision of every model in both caches, whatever it is a model of."""
     for variant in sorted(kaggle_cache().glob("models/*/*/keras/*")):
         *_, owner, model, _, name = variant.parts
         with suppress(HandleError):

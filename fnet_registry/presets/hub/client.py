@@ -1,5 +1,7 @@
 """What the child process asks of a hub's client, and what can fail there."""
 
+from __future__ import annotations
+
 import email.utils
 import errno
 import hashlib
@@ -40,56 +42,56 @@ class HubClient(ABC):
 
     @abstractmethod
     def resolve(self) -> str:
-        """Names the revision that an unpinned handle stands for now, as a pinned handle."""
+        """Name the revision that an unpinned handle stands for now, as a pinned handle."""
 
     @abstractmethod
     def list_files(self) -> Mapping[str, int]:
-        """Lists the revision's files with their sizes in bytes, 0 where the hub tells none."""
+        """List the revision's files with their sizes in bytes, 0 where the hub tells none."""
 
     @abstractmethod
     def vouches_for(self, name: str) -> bool:
-        """Whether a file in the cache matches the hub's digest; False where it gives none."""
+        """Return whether a file in the cache matches a digest that the hub gives."""
 
     @abstractmethod
     def download(self, name: str) -> bool:
-        """Brings a file into the cache; tells whether the hub gave a digest that it matched."""
+        """Bring a file into the cache; tell whether the hub gave a digest that it matched."""
 
     @abstractmethod
     def discard(self, name: str) -> None:
-        """Takes a file out of the cache."""
+        """Take a file out of the cache."""
 
     @abstractmethod
     def received(self) -> int:
-        """The bytes that have come of the file that is under way."""
+        """Return the bytes that have come of the file that is under way."""
 
     @abstractmethod
     def secrets(self) -> Iterable[str | None]:
-        """The credentials that this client may send."""
+        """Return the credentials that this client may send."""
 
     @abstractmethod
     def classify(self, error: Exception) -> Failed:
-        """Tells what kind of failure an exception of this client is."""
+        """Tell what kind of failure an exception of this client is."""
 
 
 def size_limit(name: str) -> int:
-    """The most bytes that a file of this name may have."""
+    """Return the most bytes that a file of this name may have."""
     return MAX_WEIGHTS_BYTES if is_weights(name) else MAX_DESCRIPTION_BYTES
 
 
 def check_size(name: str, size: int) -> None:
-    """Refuses a file that claims to be larger than any preset's."""
+    """Refuse a file that claims to be larger than any preset's."""
     if size > size_limit(name):
         detail = f"{name} is said to hold {size:,} bytes"
         raise HubClientError(Failed(kind="oversized", detail=detail))
 
 
 def is_busy(status: int) -> bool:
-    """Whether the same request may well succeed later."""
+    """Return whether the same request may well succeed later."""
     return status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def from_status(status: int, headers: Mapping[str, str], *, missing: FailureKind) -> Failed:
-    """Tells what an HTTP status means.
+    """Tell what an HTTP status means.
 
     Args:
         status: The status.
@@ -105,7 +107,7 @@ def from_status(status: int, headers: Mapping[str, str], *, missing: FailureKind
 
 
 def from_exception(error: Exception) -> Failed:
-    """Tells what an exception means that is not a hub client's own."""
+    """Tell what an exception means that is not a hub client's own."""
     match error:
         case HubClientError(failed=failed):
             return failed
@@ -117,7 +119,7 @@ def from_exception(error: Exception) -> Failed:
 
 
 def redact(text: str, secrets: Iterable[str | None]) -> str:
-    """Takes credentials out of a text and makes it one short line."""
+    """Take credentials out of a text and make it one short line."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     text = _CREDENTIALS.sub(r"\g<scheme>\g<slashes>\g<query>***\g<at>", text)
@@ -125,7 +127,7 @@ def redact(text: str, secrets: Iterable[str | None]) -> str:
 
 
 def digest(path: Path, algorithm: str, *, prefix: bytes = b"") -> bytes:
-    """Digests a file with something put before it."""
+    """Digest a file with something put before it."""
     state = hashlib.new(algorithm, prefix, usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(2**20):
@@ -134,7 +136,7 @@ def digest(path: Path, algorithm: str, *, prefix: bytes = b"") -> bytes:
 
 
 def discard_linked(path: Path, entry: CacheEntry) -> None:
-    """Removes a cached file, and what it links to where that lies in the same cache."""
+    """Remove a cached file, and what it links to where that lies in the same cache."""
     target = path.resolve()
     if target.is_relative_to(entry.root.resolve()):
         target.unlink(missing_ok=True)

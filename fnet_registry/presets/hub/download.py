@@ -1,5 +1,7 @@
 """One revision of a preset, from its hub into the cache."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import replace
 
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def resolve(session: HubSession) -> HubHandle:
-    """Asks the hub which version or commit the session's handle stands for now.
+    """Ask the hub which version or commit the session's handle stands for now.
 
     Raises:
         FetchError: The hub did not tell.
@@ -46,7 +48,7 @@ def resolve(session: HubSession) -> HubHandle:
 
 
 def download(entry: CacheEntry, session: HubSession, *, weights: bool) -> PresetFolder:
-    """Opens a revision in the cache, after it has fetched what is missing, damaged or unknown.
+    """Open a revision in the cache, after it has fetched what is missing, damaged or unknown.
 
     Args:
         entry: The revision's place.

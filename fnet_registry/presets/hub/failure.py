@@ -1,5 +1,7 @@
 """What the user is told when a hub does not deliver, with the way out."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -69,7 +71,7 @@ _FAILURES["silent"] = _FAILURES["unavailable"]
 
 
 def to_error(failed: Failed, handle: HubHandle) -> FetchError:
-    """Makes the error of a failure in the child process.
+    """Make the error of a failure in the child process.
 
     Args:
         failed: What the child told.
@@ -89,7 +91,7 @@ def to_error(failed: Failed, handle: HubHandle) -> FetchError:
 
 
 def timed_out(handle: HubHandle, seconds: float) -> FetchTimeoutError:
-    """The deadline passed."""
+    """Return the deadline passed."""
     return FetchTimeoutError(
         f"{_hub(handle)} did not deliver within {seconds:g} s. Try again (the files that are whole "
         f"are kept), or give a longer deadline. Received: {handle}"
@@ -121,7 +123,7 @@ def damaged_offline(entry: CacheEntry, names: Iterable[str]) -> DamagedFileError
 
 
 def changed_at_hub(entry: CacheEntry, name: str) -> DamagedFileError:
-    """The hub vouched for other bytes of the same revision before."""
+    """Return the hub vouched for other bytes of the same revision before."""
     revision = _revision_word(entry.handle)
     return DamagedFileError(
         f"{_hub(entry.handle)} now delivers another {name} for the same {revision} than it did "
@@ -130,7 +132,7 @@ def changed_at_hub(entry: CacheEntry, name: str) -> DamagedFileError:
 
 
 def token_variable(handle: HubHandle) -> str:
-    """The variable that the hub's client takes a token from."""
+    """Return the variable that the hub's client takes a token from."""
     return "KAGGLE_API_TOKEN" if isinstance(handle, KaggleHandle) else "HF_TOKEN"
 
 

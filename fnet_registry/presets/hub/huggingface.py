@@ -1,5 +1,7 @@
 """The Hugging Face Hub, through huggingface_hub. Runs in the child process only."""
 
+from __future__ import annotations
+
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -78,7 +80,7 @@ class HuggingFaceClient(HubClient):
             self._entry = entry_of(handle)
 
     def resolve(self) -> str:
-        """Asks for the commit of a branch or tag."""
+        """Ask for the commit of a branch or tag."""
         revision = self._handle.revision or constants.DEFAULT_REVISION
         info = self._api.model_info(self._handle.repository, revision=revision)
         pinned = replace(self._handle, revision=info.sha)
@@ -88,7 +90,7 @@ class HuggingFaceClient(HubClient):
         return str(pinned)
 
     def list_files(self) -> Mapping[str, int]:
-        """Asks for the tree of the commit."""
+        """Ask for the tree of the commit."""
         tree = self._api.list_repo_tree(
             self._handle.repository, recursive=True, revision=self._handle.revision
         )
@@ -98,7 +100,7 @@ class HuggingFaceClient(HubClient):
         return {name: file.size for name, file in self._files.items()}
 
     def vouches_for(self, name: str) -> bool:
-        """Compares with the SHA-256 of a large file, the git digest of a small one."""
+        """Compare with the SHA-256 of a large file, the git digest of a small one."""
         path, file = self._entry.path / name, self._files[name]
         if file.lfs is not None:
             return digest(path, "sha256").hex() == file.lfs.sha256
@@ -106,7 +108,7 @@ class HuggingFaceClient(HubClient):
         return digest(path, "sha1", prefix=header).hex() == file.blob_id
 
     def download(self, name: str) -> bool:
-        """Downloads after a look at the headers that huggingface_hub would build paths from."""
+        """Download after a look at the headers that huggingface_hub would build paths from."""
         where = {"repo_id": self._handle.repository, "revision": self._handle.revision}
         check_size(name, self._files[name].size)
         metadata = get_hf_file_metadata(file_url(filename=name, **where))
@@ -121,20 +123,20 @@ class HuggingFaceClient(HubClient):
         return True
 
     def discard(self, name: str) -> None:
-        """Removes the link in the snapshot and the blob behind it."""
+        """Remove the link in the snapshot and the blob behind it."""
         discard_linked(self._entry.path / name, self._entry)
 
     def received(self) -> int:
-        """The bytes of the latest answer: huggingface_hub writes files in steps of 10 MB."""
+        """Return the bytes of the latest answer: huggingface_hub writes files in steps of 10 MB."""
         latest = self._http.latest
         return latest.num_bytes_downloaded if latest else 0
 
     def secrets(self) -> Iterable[str | None]:
-        """The token in use."""
+        """Return the token in use."""
         return (self._token,)
 
     def classify(self, error: Exception) -> Failed:
-        """Reads huggingface_hub's exceptions."""
+        """Read huggingface_hub's exceptions."""
         match error:
             case GatedRepoError():
                 failed = Failed(kind="gated")

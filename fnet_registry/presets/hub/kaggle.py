@@ -1,5 +1,7 @@
 """Kaggle models, through kagglehub. Runs in the child process only."""
 
+from __future__ import annotations
+
 import base64
 import errno
 from collections.abc import Iterable, Mapping
@@ -53,13 +55,13 @@ class KaggleClient(HubClient):
             self._part: Path | None = None
 
     def resolve(self) -> str:
-        """Asks for the newest version."""
+        """Ask for the newest version."""
         request = self._about(ApiGetModelInstanceRequest())
         version = self._api.get_model_instance(request).version_number
         return str(replace(self._handle, version=version))
 
     def list_files(self) -> Mapping[str, int]:
-        """Asks for the files of the version, page by page."""
+        """Ask for the files of the version, page by page."""
         self._missing = "revision"
         request = self._about(ApiListModelInstanceVersionFilesRequest())
         request.version_number = self._handle.version
@@ -75,13 +77,13 @@ class KaggleClient(HubClient):
         return sizes
 
     def vouches_for(self, name: str) -> bool:
-        """Compares with the MD5 in the headers of a download, of which no more is read."""
+        """Compare with the MD5 in the headers of a download, of which no more is read."""
         with self._open(name) as response:
             expected = get_md5_checksum_from_response(response)
         return expected == base64.b64encode(digest(self._entry.path / name, "md5")).decode()
 
     def download(self, name: str) -> bool:
-        """Downloads beside the cache's folder, and moves the file there once it is whole.
+        """Download beside the cache's folder, and move the file there once it is whole.
 
         kagglehub takes a file of the right size for the right one and can tell a bad resumption
         by its digest alone, so that only a shorter part of a file with a digest is left to resume.
@@ -107,22 +109,22 @@ class KaggleClient(HubClient):
         return checked
 
     def discard(self, name: str) -> None:
-        """Removes the file and kagglehub's mark of it."""
+        """Remove the file and kagglehub's mark of it."""
         Cache().mark_as_incomplete(self._model, name)
         discard_linked(self._entry.path / name, self._entry)
 
     def received(self) -> int:
-        """The size of the part under way."""
+        """Return the size of the part under way."""
         return self._part.stat().st_size if self._part and self._part.is_file() else 0
 
     def secrets(self) -> Iterable[str | None]:
-        """The token or key in use."""
+        """Return the token or key in use."""
         if self._credentials is None:
             return ()
         return (self._credentials.api_key, self._credentials.key)
 
     def classify(self, error: Exception) -> Failed:
-        """Reads kagglehub's and requests' exceptions."""
+        """Read kagglehub's and requests' exceptions."""
         match error:
             case DataCorruptionError():
                 failed = Failed(kind="damaged", detail="a file does not match the hub's digest")
@@ -144,7 +146,7 @@ class KaggleClient(HubClient):
         request.version_number = self._handle.version
         request.path = name
         # The type that it declares is not the one that it returns.
-        return cast(requests.Response, self._api.download_model_instance_version(request))
+        return cast("requests.Response", self._api.download_model_instance_version(request))
 
     def _about(self, request: Any) -> Any:
         request.owner_slug = self._handle.owner
@@ -155,7 +157,7 @@ class KaggleClient(HubClient):
 
 
 def _status(response: requests.Response) -> int:
-    """The status, which Kaggle may also give in the body of an answer with status 200."""
+    """Return the status, which Kaggle may also give in the body of an answer with status 200."""
     if response.ok:
         return int(response.json()["code"])
     return response.status_code

@@ -1,5 +1,7 @@
 """What goes over the pipe between a fetch and its child process, one JSON object a line."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -99,12 +101,12 @@ _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Request, *get_args(Ev
 
 
 def dump(message: Request | Event) -> str:
-    """Writes a message as one line."""
+    """Write a message as one line."""
     return json.dumps({"type": type(message).__name__, **asdict(message)}) + "\n"
 
 
 def load(line: str) -> Any:
-    """Reads a message back, as the class that its line names."""
+    """Read a message back, as the class that its line names."""
     content = json.loads(line)
     kind = _TYPES[content.pop("type")]
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

@@ -1,13 +1,15 @@
 """Presets from the cache alone, without any request."""
 
+from __future__ import annotations
+
 import logging
 
 from fnet_registry.errors import PresetError
 from fnet_registry.presets.folder import PresetFolder, select_files
+from fnet_registry.presets.formats.shards import shard_paths
 from fnet_registry.presets.hub.cache import CacheEntry, HubHandle, cached_revisions, entry_of
 from fnet_registry.presets.hub.failure import damaged_offline, not_cached
 from fnet_registry.presets.hub.record import Record
-from fnet_registry.presets.shards import shard_paths
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +18,7 @@ _INDEXES = {"model.weights.json", "model.safetensors.index.json", "pytorch_model
 
 
 def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
-    """Opens what a handle stands for, or the newest complete revision where it leaves that open.
+    """Open what a handle stands for, or the newest complete revision where it leaves that open.
 
     Args:
         handle: A pinned or unpinned handle.
@@ -42,19 +44,19 @@ def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
 
 
 def holds(handle: HubHandle, *, weights: bool) -> bool:
-    """Whether the cache has a complete revision."""
+    """Return whether the cache has a complete revision."""
     return _newest_complete(handle, weights=weights) is not None
 
 
 def open_recorded(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFolder | None:
-    """Opens a revision whose files are all there and as recorded; otherwise None."""
+    """Open a revision whose files are all there and as recorded; otherwise None."""
     files = select_files(record.names, weights=weights)
     intact = record.intact(entry.path, files)
     return folder_of(entry, record, weights=weights) if len(intact) == len(files) else None
 
 
 def folder_of(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFolder:
-    """Opens a revision whose files were just found to be as recorded."""
+    """Open a revision whose files were just found to be as recorded."""
     files = select_files(record.names, weights=weights)
     verified = record.checked.issuperset(files)
     if not verified:
@@ -70,7 +72,7 @@ def folder_of(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFold
 
 
 def is_complete(entry: CacheEntry, *, weights: bool) -> bool:
-    """Whether all files are there: by our record, or else at least the config and all weights."""
+    """Return whether all files are there: by our record, or else the config and all weights."""
     present = set(entry.present())
     if (record := entry.record()) is not None:
         return present.issuperset(select_files(record.names, weights=weights))

@@ -1,5 +1,7 @@
 """Runs child processes under a deadline, and again where that can help."""
 
+from __future__ import annotations
+
 import logging
 import os
 import queue
@@ -61,11 +63,11 @@ class HubSession:
         self._anonymous = False
 
     def remaining(self) -> float:
-        """Seconds that are left, at least 0."""
+        """Second that are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
     def run(self, make_request: Callable[[], Request], on_event: Callable[[Event], None]) -> None:
-        """Has a child process carry out a request, and tries again where that can help.
+        """Have a child process carry out a request, and try again where that can help.
 
         Args:
             make_request: Tells what is still to do; asked before each attempt.
@@ -116,7 +118,7 @@ class HubSession:
 
 @contextmanager
 def _child(request: Request, environment: Mapping[str, str]) -> Iterator[queue.SimpleQueue[str]]:
-    """Starts the child, and sees to it that it has ended when the block is left."""
+    """Start the child, and see to it that it has ended when the block is left."""
     process = subprocess.Popen(
         # -P: a folder named like one of our imports in the working directory is not imported.
         [sys.executable, "-P", "-m", WORKER, dump(request)],
@@ -145,7 +147,7 @@ def _read_lines(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Asks the child to clean up its unfinished files, and does not wait long for it."""
+    """Ask the child to clean up its unfinished files, and do not wait long for it."""
     process.terminate()
     try:
         process.wait(timeout=CLEAN_EXIT_SECONDS)
@@ -160,7 +162,7 @@ def _delay(failed: Failed, retries: int) -> float:
 
 
 def _environment(without_credentials: str | None) -> dict[str, str]:
-    """The child's variables: the parent's, with the caches as the parent sees them.
+    """Return the child's variables: the parent's, with the caches as the parent sees them.
 
     Args:
         without_credentials: An empty folder to take for the home folder, where the clients would

@@ -1,5 +1,7 @@
 """Our record of the files of one revision: which there are, and their SHA-256."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +31,7 @@ class Record:
     checked: frozenset[str] = frozenset()
 
     def intact(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
-        """Digests files of a folder and keeps those that are as recorded."""
+        """Digest files of a folder and keep those that are as recorded."""
         return {
             name: self.sha256[name]
             for name in names
@@ -39,7 +41,7 @@ class Record:
         }
 
     def with_file(self, name: str, digest: str, *, checked: bool) -> Self:
-        """Adds or replaces one file."""
+        """Add or replace one file."""
         return type(self)(
             names=self.names,
             sha256={**self.sha256, name: digest},
@@ -48,7 +50,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Reads a record; one that is missing, damaged or of another format is None."""
+        """Read a record; one that is missing, damaged or of another format is None."""
         try:
             content = json.loads(path.read_bytes())
             if content["format"] != FORMAT:
@@ -63,7 +65,7 @@ class Record:
         return record if all(map(is_known, {*record.names, *record.sha256})) else None
 
     def write(self, path: Path) -> None:
-        """Writes the record in one step, so that no reader sees half of it."""
+        """Write the record in one step, so that no reader sees half of it."""
         content = {
             "format": FORMAT,
             "names": sorted(self.names),

@@ -4,6 +4,8 @@ Its argument is a request; it writes events to its standard output. When its sta
 the parent is gone, and it ends too.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
@@ -41,7 +43,7 @@ CLEAN_EXIT_SECONDS = 2.0
 
 
 def main() -> None:
-    """Carries out the request in the first argument."""
+    """Carry out the request in the first argument."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     emit = _claim_stdout()
     request = load(sys.argv[1])
@@ -100,7 +102,7 @@ def _client_of(handle: Handle) -> HubClient:
 
 
 def _claim_stdout() -> Callable[[Event], None]:
-    """Keeps standard output for events: a client that prints there prints to nowhere."""
+    """Keep standard output for events: a client that prints there prints to nowhere."""
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     lock = threading.Lock()
@@ -114,7 +116,7 @@ def _claim_stdout() -> Callable[[Event], None]:
 
 
 def _limit_file_size(name: str) -> None:
-    """Lets the system stop a download that never ends or that unpacks to more than it claimed."""
+    """Let the system stop a download that never ends or that unpacks to more than it claimed."""
     if os.name == "posix":
         import resource
 
@@ -129,7 +131,7 @@ def _in_background(target: Callable[..., None], *arguments: object) -> None:
 
 
 def _report_progress(measure: Callable[[], int], emit: Callable[[Event], None]) -> None:
-    """Tells how far the download is, and nothing while it stands still."""
+    """Tell how far the download is, and nothing while it stands still."""
     reported = 0
     while True:
         time.sleep(PROGRESS_SECONDS)

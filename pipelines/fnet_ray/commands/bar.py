@@ -9,7 +9,7 @@ from typing import Self
 
 from tqdm import tqdm
 
-from fnet_ray.progress import Progress
+from fnet_ray.progress.tally import Progress
 
 LINE_SECONDS = 10.0
 

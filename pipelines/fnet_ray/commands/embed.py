@@ -9,12 +9,12 @@ import signal
 import sys
 from typing import NoReturn, cast, get_args
 
+from fnet_ray.cluster.pool import WorkerRequest, parse_workers
 from fnet_ray.commands.bar import ProgressBar, duration
-from fnet_ray.forecast import Preview
+from fnet_ray.job_preview import Preview
 from fnet_ray.options import Options
-from fnet_ray.report import Report
-from fnet_ray.tokens import LongText
-from fnet_ray.workers import WorkerRequest, parse_workers
+from fnet_ray.progress.report import Report
+from fnet_ray.stages.tokens import LongText
 
 PARTLY, TERMINATED = 1, 143
 
@@ -93,8 +93,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     signal.signal(signal.SIGTERM, _stop)
     _quieten_ray()
-    from fnet_ray.forecast import preview
-    from fnet_ray.job import embed
+    from fnet_ray.embedding import embed
+    from fnet_ray.job_preview import preview
 
     workers = WorkerRequest(
         workers=parse_workers(args.workers) if args.workers else None,

@@ -6,9 +6,9 @@ import argparse
 import json
 from dataclasses import asdict
 
-from fnet_ray.audit import take_back
+from fnet_ray.output.audit import take_back
+from fnet_ray.output.store import open_store
 from fnet_ray.status import Status, read_status
-from fnet_ray.store import open_store
 
 DAMAGED = 1
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fnet_ray.markers import EMBEDDINGS, REJECTS, Marker, commit_shard
+from fnet_ray.output.commits import EMBEDDINGS, REJECTS, Marker, commit_shard
+from fnet_ray.output.store import Store
 from fnet_ray.stages.message import unpack
-from fnet_ray.store import Store
 from fnet_registry.errors import JobError
 
 _USUAL_DICTIONARY = 1 << 20

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fnet_ray.isolation import IsolatingEncoder
-from fnet_ray.live import Notes
+from fnet_ray.cluster.environment import Worker, describe_worker
 from fnet_ray.model import SharedModel
-from fnet_ray.rejects import count_damaged, rejects_table, without
+from fnet_ray.output.rejects import count_damaged, rejects_table, without
+from fnet_ray.progress.live import Notes
+from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
-from fnet_ray.tokens import Windows
-from fnet_ray.worker import Worker, describe_worker
+from fnet_ray.stages.tokens import Windows
 from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import InputError
 

@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fnet_ray.arrow_types import as_plain
-from fnet_ray.damage import invalid_values, read_piece
-from fnet_ray.guarded import guarded_tokenizer
-from fnet_ray.ids import id_texts
-from fnet_ray.inputs import reading
-from fnet_ray.partitions import with_partitions
-from fnet_ray.plan import Piece
-from fnet_ray.readers.rows import REJECT, ROW
-from fnet_ray.rejects import PLACE, rejects_table, without
+from fnet_ray.corpus.arrow_types import as_plain
+from fnet_ray.corpus.damage import invalid_values, read_piece
+from fnet_ray.corpus.files import reading
+from fnet_ray.corpus.ids import id_texts
+from fnet_ray.corpus.partitions import with_partitions
+from fnet_ray.corpus.readers.rows import REJECT, ROW
+from fnet_ray.corpus.shards import Piece
+from fnet_ray.output.rejects import PLACE, rejects_table, without
+from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.message import pack
-from fnet_ray.tokens import Windowing
+from fnet_ray.stages.tokens import Windowing
 from fnet_registry.errors import InputError
 
 LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit

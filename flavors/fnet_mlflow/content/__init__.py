@@ -1,0 +1,1 @@
+"""What a version is: its digest, its probe vectors, its settings."""

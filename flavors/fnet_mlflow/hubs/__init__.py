@@ -1,0 +1,1 @@
+"""Hubs as MLflow artifact repositories."""

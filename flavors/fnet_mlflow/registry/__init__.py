@@ -1,0 +1,1 @@
+"""Models as versions in a registry."""

@@ -1,0 +1,126 @@
+"""The registered FNet versions, read from their tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+
+from fnet_mlflow.saving.description import DIGEST_TAG, TAG_PREFIX
+from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
+
+HUB_SCHEMES = (HuggingFaceHandle.SCHEME, KaggleHandle.SCHEME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogEntry:
+    """One registered version.
+
+    Attributes:
+        name: The registered model.
+        version: Its version.
+        aliases: The aliases that point to it.
+        handle: The pinned handle it was made from; None for a model made in a process.
+        encoding: Pooling and pad lengths, for example `mean/512` or `cls/32,64,128/int8`.
+        embedding_dim: Length of a vector.
+        parameter_count: Number of parameters.
+        weights_bytes: Size of the weights.
+        reference: Whether they lie on a hub and the version only refers to them.
+    """
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    handle: str | None
+    encoding: str
+    embedding_dim: int
+    parameter_count: int
+    weights_bytes: int
+    reference: bool
+
+
+def list_versions(name: str | None = None) -> list[CatalogEntry]:
+    """List the versions that `register_preset` made, by name and version.
+
+    Args:
+        name: One registered model; None for all.
+
+    Raises:
+        MlflowException: There is no model of that name.
+    """
+    client = MlflowClient()
+    models = _all_models(client) if name is None else [client.get_registered_model(name)]
+    return [entry for model in models for entry in _entries(client, model)]
+
+
+def find_version(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
+    """Return the lowest version of a model that is ready and has this content."""
+    versions = client.search_model_versions(
+        f"{_by_name(name)} and tags.`{DIGEST_TAG}` = '{digest}'"
+    )
+    ready = [version for version in versions if version.status == "READY"]
+    return min(ready, key=lambda version: int(version.version), default=None)
+
+
+def latest_version(client: MlflowClient, name: str) -> ModelVersion:
+    """Return the highest version of a model.
+
+    Raises:
+        MlflowException: It has none.
+    """
+    found = client.search_model_versions(
+        _by_name(name), max_results=1, order_by=["version_number DESC"]
+    )
+    if not found:
+        raise MlflowException(f"No versions of a model of this name. Received: {name!r}")
+    return found[0]
+
+
+def _all_models(client: MlflowClient) -> Iterator[RegisteredModel]:
+    token = None
+    while True:
+        page = client.search_registered_models(order_by=["name"], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _by_name(name: str) -> str:
+    quote = '"' if "'" in name else "'"
+    return f"name = {quote}{name}{quote}"
+
+
+def _entries(client: MlflowClient, model: RegisteredModel) -> list[CatalogEntry]:
+    versions = client.search_model_versions(_by_name(model.name))
+    entries = [_entry(model, version) for version in versions if DIGEST_TAG in version.tags]
+    return sorted(entries, key=lambda entry: entry.version)
+
+
+def _entry(model: RegisteredModel, version: ModelVersion) -> CatalogEntry:
+    tags = {key.removeprefix(TAG_PREFIX): value for key, value in version.tags.items()}
+    number = int(version.version)
+    aliases = sorted(alias for alias, to in model.aliases.items() if int(to) == number)
+    return CatalogEntry(
+        name=model.name,
+        version=number,
+        aliases=tuple(aliases),
+        handle=tags.get("handle"),
+        encoding=_encoding(tags),
+        embedding_dim=int(tags["embedding_dim"]),
+        parameter_count=int(tags["parameter_count"]),
+        weights_bytes=int(tags["weights_bytes"]),
+        reference=str(version.source).startswith(HUB_SCHEMES),
+    )
+
+
+def _encoding(tags: Mapping[str, str]) -> str:
+    buckets = json.loads(tags.get("buckets", "[]"))
+    parts = [tags["pooling"], ",".join(map(str, buckets)) or tags["sequence_length"]]
+    if json.loads(tags["normalize"]):
+        parts.append("normalized")
+    return "/".join([*parts, *filter(None, [tags.get("quantization")])])

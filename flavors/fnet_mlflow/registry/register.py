@@ -1,0 +1,219 @@
+"""Registering a preset once: the same content under the same name is one version."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+from fnet_mlflow.content.probe import probe_to_bytes, record_probe
+from fnet_mlflow.content.settings import digested_settings, load_settings
+from fnet_mlflow.registry.catalog import find_version
+from fnet_mlflow.saving.description import (
+    PROBE_TAG,
+    describe,
+    model_description,
+    version_tags,
+)
+from fnet_mlflow.saving.save import log_model
+from fnet_mlflow.saving.source import Source, resolve_source
+from fnet_registry.errors import ModelError
+
+_logger = logging.getLogger(__name__)
+
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_NOT_IN_LOGGED_NAMES = re.compile("[.%\"']")
+_LOGGED_MODEL = re.compile(r"models:/(?P<model_id>[^/]+)")
+_RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """The version that holds a preset.
+
+    Attributes:
+        name: The registered model.
+        version: Its version.
+        created: False where a version of the same content was there already.
+        metadata: What the version says about itself; see `fnet_mlflow.saving.description`.
+    """
+
+    name: str
+    version: int
+    created: bool
+    metadata: Mapping[str, Any]
+
+    @property
+    def model_uri(self) -> str:
+        """The version as MLflow reads it, for example `models:/fnet/1`."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def register_preset(
+    preset: Any,
+    name: str,
+    *,
+    tokenizer: Any = None,
+    sequence_length: int | None = None,
+    buckets: Sequence[int] | None = None,
+    pooling: str | None = None,
+    normalize: bool | None = None,
+    quantization: str | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    alias: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    reference: bool = False,
+    force: bool = False,
+) -> Registration:
+    """Register a preset as a model version, or find the version that holds it already.
+
+    Two versions are the same where weights, tokenizer, configuration, encoding and saved
+    load-time settings are. Processes that register the same preset at once end up with one
+    version: the lowest stays, the others are taken back.
+
+    Args:
+        preset: A handle, a `TextEncoder`, or an `FNetBackbone` with `tokenizer`.
+        name: The registered model; made where there is none.
+        tokenizer: The `FNetTokenizer` of a backbone.
+        sequence_length: Pad length in tokens; by default the model's maximum.
+        buckets: Lengths to pad to instead, rising to `sequence_length`.
+        pooling: `"mean"` (default), `"cls"` or `"pooled"`.
+        normalize: Whether vectors have length 1 unless a request says otherwise.
+        quantization: `"int8"` runs the dense layers with int8 weights on a CPU.
+        model_config: Load-time settings to save: `device`, `dtype`, `batch_size`, `num_threads`,
+            `verify`.
+        alias: An alias to set on the version, for example `"champion"`.
+        tags: Tags to set on the version.
+        reference: Whether to write the pinned handle of a preset on a hub instead of storing its
+            weights. Such a version has the default encoding and settings, and loads where this
+            project is installed and the hub, or its cache, is at hand.
+        force: Whether to make another version of content that is registered already.
+
+    Raises:
+        HandleError: The handle cannot be read.
+        PresetError: It leads to no usable FNet preset.
+        FetchError: The hub did not deliver.
+        ModelError: The alias is not one that MLflow takes, or a reference is asked for together
+            with an encoding or settings, or of what lies on no hub.
+        MlflowException: MLflow rejects the name, or the store does not take the model.
+    """
+    _check_alias(alias)
+    source = resolve_source(
+        preset,
+        tokenizer=tokenizer,
+        sequence_length=sequence_length,
+        buckets=buckets,
+        pooling=pooling,
+        normalize=normalize,
+        quantization=quantization,
+    )
+    settings = load_settings(model_config)
+    if reference:
+        encoding = (sequence_length, buckets, pooling, normalize, quantization)
+        changed = digested_settings(settings, reference=False)
+        _check_reference(source, (*encoding, *changed.values()))
+    _warn_of_pretrained(source)
+    digest = source.digest(settings, reference=reference)
+
+    client = MlflowClient()
+    _ensure_model(client, name)
+    version = None if force else find_version(client, name, digest)
+    created = version is None
+    if version is None:
+        version = _create_version(client, name, source, settings, reference=reference)
+        lowest = None if force else find_version(client, name, digest)
+        if lowest is not None and int(lowest.version) < int(version.version):
+            _take_back(client, version)
+            version, created = lowest, False
+    for key, value in (tags or {}).items():
+        client.set_model_version_tag(name, version.version, key, value)
+    if alias is not None:
+        client.set_registered_model_alias(name, alias, version.version)
+    return Registration(
+        name=name, version=int(version.version), created=created, metadata=describe(source)
+    )
+
+
+def _create_version(
+    client: MlflowClient,
+    name: str,
+    source: Source,
+    settings: Mapping[str, Any],
+    *,
+    reference: bool,
+) -> ModelVersion:
+    tags = version_tags(source, settings, reference=reference)
+    if reference:
+        assert source.provenance is not None
+        uri, model_id = source.provenance.handle, None
+        probe = probe_to_bytes(record_probe(source.reference()))
+        tags[PROBE_TAG] = b64encode(probe).decode()
+    else:
+        logged_name = _NOT_IN_LOGGED_NAMES.sub("-", name)
+        logged = log_model(source, name=logged_name, model_config=settings)
+        uri, model_id = logged.model_uri, logged.model_id
+    # The tags come with the version, so that whoever sees the version sees its digest.
+    version = client.create_model_version(
+        name, source=uri, tags=tags, description=model_description(source), model_id=model_id
+    )
+    if model_id is not None:
+        # A tracking server notes this by itself; a client with a database of its own does not.
+        versions = json.dumps([{"name": name, "version": version.version}])
+        client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: versions})
+    return version
+
+
+def _take_back(client: MlflowClient, version: ModelVersion) -> None:
+    client.delete_model_version(version.name, version.version)
+    if match := _LOGGED_MODEL.fullmatch(version.source or ""):
+        client.delete_logged_model(match["model_id"])
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _check_alias(alias: str | None) -> None:
+    if alias is None:
+        return
+    if not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
+        raise ModelError(
+            "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "
+            f"for example 'champion'. Received: {alias!r}"
+        )
+
+
+def _check_reference(source: Source, chosen: Sequence[Any]) -> None:
+    if source.provenance is None or source.provenance.revision is None:
+        raise ModelError(
+            "Only a preset on a hub can be referred to, for example hf://owner/name. Received: "
+            f"{source.provenance.handle if source.provenance else 'a model of this process'}"
+        )
+    if any(value is not None for value in chosen):
+        raise ModelError(
+            "A reference has the default encoding and settings; register without --reference to "
+            f"choose others. Received: {', '.join(str(v) for v in chosen if v is not None)}"
+        )
+
+
+def _warn_of_pretrained(source: Source) -> None:
+    if source.provenance is not None and source.provenance.pretrained:
+        _logger.warning(
+            "%s was trained to fill in masked words, not to place like texts near each other: "
+            "similarities between its vectors mean little until you tune it. A tuned backbone "
+            "saved with save_to_preset() registers the same way.",
+            source.provenance.handle,
+        )

@@ -1,0 +1,1 @@
+"""An encoder to an MLflow model."""

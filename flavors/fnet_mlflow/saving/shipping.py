@@ -1,0 +1,70 @@
+"""The code that travels with a model, so that it loads where this project is not installed.
+
+It travels as one archive, which Python imports from as it is: a remote store is asked for one file
+instead of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import fnet_mlflow
+import fnet_registry
+from fnet_mlflow.fnet_loader import SHIPPED
+
+_LOADER = Path(fnet_mlflow.__file__).with_name("fnet_loader.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedCode:
+    """What code a model takes along.
+
+    Attributes:
+        loader_module: The module that loads the model.
+        paths: Files and folders to copy.
+        requirements: What must be installed because it is not shipped.
+    """
+
+    loader_module: str
+    paths: list[str]
+    requirements: tuple[str, ...] = ()
+
+
+def ship_code(code_paths: Sequence[str | Path] | None, scratch: Path) -> ShippedCode:
+    """Settle what code a model takes along: this project's own packages and a user's code.
+
+    Args:
+        code_paths: What a user lists. A wheel of this project in the list stands for the packages;
+            an empty list ships nothing.
+        scratch: A folder for what has to be made first.
+
+    Raises:
+        TypeError: It is no list.
+    """
+    if isinstance(code_paths, str | Path):
+        raise TypeError(
+            f"`code_paths` must be a list, for example ['my_module.py']. Received: {code_paths!r}"
+        )
+    if code_paths is not None and not code_paths:
+        return ShippedCode(
+            loader_module="fnet_mlflow",
+            paths=[],
+            requirements=(f"fnet-registry[mlflow]=={fnet_registry.__version__}",),
+        )
+    paths = list(map(Path, code_paths or ()))
+    if not any(path.match(SHIPPED) for path in paths):
+        paths.append(_pack_packages(scratch))
+    return ShippedCode(loader_module=_LOADER.stem, paths=[str(_LOADER), *map(str, paths)])
+
+
+def _pack_packages(scratch: Path) -> Path:
+    archive = scratch / f"fnet_registry-{fnet_registry.__version__}.zip"
+    with ZipFile(archive, "w", ZIP_DEFLATED) as file:
+        for home in (Path(package.__path__[0]) for package in (fnet_registry, fnet_mlflow)):
+            for path in sorted(home.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    file.write(path, path.relative_to(home.parent))
+    return archive

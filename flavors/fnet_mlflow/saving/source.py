@@ -1,0 +1,131 @@
+"""What `log_model` takes, as one thing: a checkpoint, its encoding and its origin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fnet_mlflow.content.digest import content_digest
+from fnet_mlflow.content.settings import digested_settings
+from fnet_mlflow.saving.provenance import Provenance, read_provenance
+from fnet_registry.encoding.config import EncodingConfig, complete_encoding
+from fnet_registry.errors import ModelError
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.folder import PresetFolder
+from fnet_registry.presets.handle import Handle
+from fnet_registry.shown import one_line, shown
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A model that is about to be saved.
+
+    Attributes:
+        checkpoint: Weights, sizes and tokenizer.
+        encoding: How texts become vectors.
+        provenance: Where it came from; None for a model made in this process.
+    """
+
+    checkpoint: Checkpoint
+    encoding: EncodingConfig
+    provenance: Provenance | None = None
+    _digests: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def reference(self) -> TextEncoder:
+        """Return the encoder that defines the version's vectors: float32 on a CPU."""
+        from fnet_registry.encoding.encoder import TextEncoder
+
+        return TextEncoder.from_checkpoint(
+            self.checkpoint, self.encoding, device="cpu", dtype="float32"
+        )
+
+    def digest(self, settings: Mapping[str, Any], *, reference: bool = False) -> str:
+        """Return the digest of all that changes a vector of the version.
+
+        Args:
+            settings: The load-time settings that are saved with it.
+            reference: Whether the version only refers to a hub.
+        """
+        counted = digested_settings(settings, reference=reference)
+        known = str(sorted(counted.items()))
+        if known not in self._digests:
+            self._digests[known] = content_digest(self.checkpoint, self.encoding, counted)
+        return self._digests[known]
+
+
+def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Source:
+    """Read what a user wants to save.
+
+    Args:
+        model: A `TextEncoder`, a preset handle, or an `FNetBackbone`.
+        tokenizer: The `FNetTokenizer` of a backbone.
+        **encoding: Arguments of `complete_encoding`, where they are not None; an encoder brings
+            its own.
+
+    Raises:
+        TypeError: The model is none of these, or a backbone comes without its tokenizer.
+        HandleError: The handle cannot be read.
+        PresetError: It leads to no usable FNet preset.
+        FetchError: The hub did not deliver.
+        ModelError: The encoder's backbone was trained further, which the encoder does not see.
+    """
+    from fnet_registry.encoding.encoder import TextEncoder
+
+    chosen = {name: value for name, value in encoding.items() if value is not None}
+    if isinstance(model, Source):
+        return model
+    if isinstance(model, TextEncoder):
+        if chosen:
+            raise TypeError(
+                "A TextEncoder has its encoding already; set it there, for example "
+                "TextEncoder.from_preset('f_net_base_en', pooling='cls'). "
+                f"Received: {one_line(shown(chosen))}"
+            )
+        _check_untrained(model)
+        return Source(checkpoint=model.checkpoint, encoding=model.config)
+    if isinstance(model, str | os.PathLike | Handle):
+        return resolve_folder(fetch(model), **chosen)
+    if type(model).__name__ != "FNetBackbone":
+        raise TypeError(
+            "Expected a TextEncoder, a preset handle such as 'f_net_base_en', or an FNetBackbone "
+            f"with tokenizer=. Received: {type(model).__name__}"
+        )
+    if tokenizer is None:
+        raise TypeError(
+            "A backbone alone cannot read texts: pass tokenizer=, for example "
+            "FNetTokenizer.from_preset('f_net_base_en'). Received: tokenizer=None"
+        )
+    encoder = TextEncoder(model, tokenizer, **chosen)
+    return Source(checkpoint=encoder.checkpoint, encoding=encoder.config)
+
+
+def _check_untrained(encoder: TextEncoder) -> None:
+    """Refuse an encoder whose backbone was trained after it took its weights."""
+    backbone = vars(encoder).get("backbone")
+    if backbone is None:  # never asked for
+        return
+    for name, trained in backbone.to_checkpoint().arrays.items():
+        if not np.array_equal(encoder.checkpoint.arrays[name].astype(trained.dtype), trained):
+            raise ModelError(
+                "An encoder keeps the weights that it was made with; save what you trained with "
+                "log_model(encoder.backbone, tokenizer=encoder.tokenizer). "
+                f"Received: an encoder whose backbone has another {name}"
+            )
+
+
+def resolve_folder(folder: PresetFolder, *, weights: bool = True, **chosen: Any) -> Source:
+    """Read a preset that lies on this machine, with or without weights; it has no encoding yet."""
+    checkpoint = read_checkpoint(folder.path, weights=weights)
+    return Source(
+        checkpoint=checkpoint,
+        encoding=complete_encoding(checkpoint.config.max_sequence_length, **chosen),
+        provenance=read_provenance(folder),
+    )

@@ -1,0 +1,141 @@
+"""What lies in a model's `data/` folder.
+
+config.json metadata.json tokenizer.json     a preset as KerasHub writes and loads it
+model.weights.h5 assets/tokenizer/…
+probe.npz                                    probe texts with their vectors
+encoding.json                                how texts become vectors, and a digest of each file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fnet_mlflow.content.probe import Probe, write_probe
+from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE
+from fnet_registry import __version__
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.errors import ConfigError, DamagedFileError, FormatError
+from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.folder import PresetFolder, digest_files
+from fnet_registry.presets.formats.writing import write_checkpoint, write_json
+
+T = TypeVar("T")
+
+FLAVOR_NAME = "fnet"
+DATA_FOLDER = "data"
+ENCODING_FILE = "encoding.json"
+DIGEST_KEY = "content_sha256"
+"""In the flavor's entry of `MLmodel`: the digest of all that changes a vector."""
+REFERENCE_KEY = "reference"
+"""Likewise, on a model made of a hub's preset: the digest counts it as a setting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a data folder says of itself.
+
+    Attributes:
+        format_version: The format it was written in.
+        code_version: The release of this project that wrote it.
+        encoding: How texts become vectors.
+        digests: SHA-256 by file name, with `/` between folders.
+    """
+
+    format_version: int
+    code_version: str
+    encoding: EncodingConfig
+    digests: Mapping[str, str]
+
+
+def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, probe: Probe):
+    """Write a data folder; its record comes last, so that half a folder is none."""
+    write_checkpoint(checkpoint, folder)
+    write_probe(probe, folder)
+    names = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    _write_record(folder, encoding, digest_files(folder, names))
+
+
+def link_data(folder: Path, preset: PresetFolder, encoding: EncodingConfig) -> None:
+    """Make a data folder of links to a preset's own files, in whatever format they are."""
+    for name in preset.files:
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(preset.file(name).resolve())
+    _write_record(folder, encoding, preset.digests)
+
+
+def _write_record(folder: Path, encoding: EncodingConfig, digests: Mapping[str, str]) -> None:
+    record = {
+        "format_version": FORMAT_VERSION,
+        "code_version": __version__,
+        "encoding": encoding.to_dict(),
+        "sha256": dict(digests),
+    }
+    write_json(record, folder / ENCODING_FILE)
+
+
+def read_record(folder: Path) -> Record:
+    """Read what a data folder says of itself.
+
+    Raises:
+        FormatError: The folder is none that this project saved, or one of a release whose format
+            this code does not read.
+    """
+    path = folder / ENCODING_FILE
+    if not path.is_file():
+        raise FormatError(
+            f"Expected the file {ENCODING_FILE} in the data folder of a model saved by "
+            f"fnet_mlflow. Received: {folder}"
+        )
+    try:
+        return _read_record(read_json(path))
+    except ConfigError as error:
+        raise FormatError(f"`{path}` must be as fnet_mlflow wrote it. {error}") from None
+
+
+def _read_record(stored: Mapping[str, Any]) -> Record:
+    written = _value(stored, "format_version", int)
+    code_version = _value(stored, "code_version", str)
+    if not OLDEST_READABLE <= written <= FORMAT_VERSION:
+        raise FormatError(
+            f"fnet-registry {__version__} reads models of format {OLDEST_READABLE} to "
+            f"{FORMAT_VERSION}. This one was saved by {code_version}: install "
+            f"'fnet-registry=={code_version}'. Received: format {written}"
+        )
+    return Record(
+        format_version=written,
+        code_version=code_version,
+        encoding=EncodingConfig.from_dict(_value(stored, "encoding", dict)),
+        digests=_value(stored, "sha256", dict),
+    )
+
+
+def _value(stored: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    value = stored.get(key)
+    if type(value) is not kind:
+        raise ConfigError(f"`{key}` must be of type {kind.__name__}. Received: {value!r}")
+    return value
+
+
+def check_digests(folder: Path, record: Record) -> None:
+    """Check every stored file against the digest recorded when the model was saved.
+
+    Raises:
+        DamagedFileError: A file is missing or holds other bytes.
+    """
+    for name in record.digests:
+        if not (folder / name).is_file():
+            raise DamagedFileError(f"Expected the file {name} of the saved model in {folder}")
+    found = digest_files(folder, record.digests)
+    damaged = [name for name, digest in record.digests.items() if found[name] != digest]
+    if damaged:
+        raise DamagedFileError(
+            f"Expected the bytes that were saved; load the model again or register it anew. "
+            f"Received: other bytes in {', '.join(damaged)} of {folder}"
+        )

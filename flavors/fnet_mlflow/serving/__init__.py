@@ -1,0 +1,1 @@
+"""An MLflow model to an encoder that answers requests."""

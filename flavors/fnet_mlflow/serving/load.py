@@ -1,0 +1,239 @@
+"""Loading a model as an encoder that runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow import pyfunc
+from mlflow.artifacts import download_artifacts
+from mlflow.models import Model
+from mlflow.models.model import MLMODEL_FILE_NAME
+
+from fnet_mlflow.content.digest import check_content
+from fnet_mlflow.content.probe import check_probe, read_probe
+from fnet_mlflow.content.settings import digested_settings, load_settings
+from fnet_mlflow.registry.location import Registered, forget, locate_model, look_up
+from fnet_mlflow.saving.description import DIGEST_TAG
+from fnet_mlflow.saving.storage import (
+    DIGEST_KEY,
+    FLAVOR_NAME,
+    REFERENCE_KEY,
+    check_digests,
+    read_record,
+)
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedModel:
+    """A model on this machine, not opened yet.
+
+    Attributes:
+        folder: The model's folder.
+        data: Its data folder.
+        code: The folder of code that it ships; None where it ships none.
+        settings: The load-time settings that were saved with it.
+        reference: Whether it was made of a hub's preset that a version only refers to.
+        digest: What `content_digest` gave when it was saved; None where nothing recorded it.
+        tags: What the registry says of it; empty where it was not asked.
+    """
+
+    folder: Path
+    data: Path
+    code: Path | None
+    settings: Mapping[str, Any]
+    reference: bool
+    digest: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_model(
+    model_uri: str,
+    dst_path: str | None = None,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    batch_size: int | None = None,
+    num_threads: int | None = None,
+    verify: bool | None = None,
+) -> TextEncoder:
+    """Load a saved, logged or registered model as a `TextEncoder`.
+
+    What it ships in `code_paths` can be imported from then on.
+
+    Args:
+        model_uri: Any URI that MLflow reads, for example `models:/fnet/1` or
+            `models:/fnet@champion`.
+        dst_path: An existing folder to download to. By default a local store is read in place,
+            and a remote one's model is kept once for all processes of this machine.
+        device: A torch device; None takes the setting saved with the model, as below.
+        dtype: `"float32"` or `"bfloat16"`.
+        batch_size: Texts to work on at once.
+        num_threads: CPU threads.
+        verify: Whether to recompute the probe texts and compare them with the saved vectors.
+
+    Raises:
+        ModelError: It is no FNet model, or one whose format this code does not read.
+        DamagedFileError: A file is missing, or the model is not the one that was saved or
+            registered.
+        ProbeError: With `verify`, where this machine computes other vectors.
+        MlflowException: There is no such model.
+    """
+    model = find_model(model_uri, dst_path)
+    if model.code is not None and str(model.code.absolute()) not in sys.path:
+        sys.path.insert(0, str(model.code.absolute()))
+    chosen = {
+        "device": device,
+        "dtype": dtype,
+        "batch_size": batch_size,
+        "num_threads": num_threads,
+        "verify": verify,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return open_encoder(model, **{**model.settings, **given})
+
+
+def find_model(model_uri: str, dst_path: str | None = None) -> LocatedModel:
+    """Bring a model to this machine without opening it.
+
+    Args:
+        model_uri: As in `load_model`.
+        dst_path: As in `load_model`.
+
+    Raises:
+        ModelError: It is no FNet model.
+        DamagedFileError: It is not the one that was registered.
+        MlflowException: There is no such model.
+    """
+    registered = look_up(str(model_uri))
+    if dst_path is None:
+        folder = locate_model(model_uri, registered)
+    else:
+        uri = model_uri if registered is None else registered.uri
+        folder = Path(download_artifacts(artifact_uri=uri, dst_path=dst_path))
+    model = read_model_folder(folder, str(model_uri))
+    return model if registered is None else _as_registered(model, registered)
+
+
+def _as_registered(model: LocatedModel, registered: Registered) -> LocatedModel:
+    """Return the model, to be checked against the registry's digest too."""
+    digest = registered.tags.get(DIGEST_TAG)
+    if digest is not None and model.digest not in (None, digest):
+        forget(model.folder)
+        raise DamagedFileError(
+            f"Expected the model that was registered as {registered.uri}, of the digest {digest}; "
+            f"register it anew if it was changed on purpose. Received: {model.digest}"
+        )
+    return replace(model, digest=digest or model.digest, tags=registered.tags)
+
+
+def read_model_folder(folder: Path, model_uri: str) -> LocatedModel:
+    """Read what a model's folder says of itself.
+
+    Args:
+        folder: A folder that `save_model` wrote.
+        model_uri: What the user knows it by, for messages.
+
+    Raises:
+        ModelError: It is no FNet model.
+    """
+    path = folder / MLMODEL_FILE_NAME
+    if not path.is_file():
+        raise ModelError(
+            "Expected an MLflow model, for example models:/fnet/1 or a folder with a file "
+            f"{MLMODEL_FILE_NAME}. Received: {model_uri}"
+        )
+    try:
+        flavors = dict(Model.load(path).flavors)
+        if FLAVOR_NAME not in flavors:
+            raise ModelError(
+                f"Expected a model of the flavor {FLAVOR_NAME!r}, as fnet_mlflow.log_model writes "
+                f"it. Received: {model_uri} with {', '.join(flavors)}"
+            )
+        ours, served = dict(flavors[FLAVOR_NAME]), dict(flavors[pyfunc.FLAVOR_NAME])
+        code = folder / (served.get(pyfunc.CODE) or "code")
+        return LocatedModel(
+            folder=folder,
+            data=folder / ours["data"],
+            code=code if code.is_dir() else None,
+            settings=load_settings(served["config"]),
+            reference=ours.get(REFERENCE_KEY) is True,
+            digest=ours.get(DIGEST_KEY),
+        )
+    except ModelError:
+        raise
+    except Exception as error:  # YAML and MLflow raise whatever a damaged file makes them
+        raise FormatError(
+            f"`{path}` must be as fnet_mlflow.log_model writes it, with the flavors "
+            f"{FLAVOR_NAME} and {pyfunc.FLAVOR_NAME}. Received: {type(error).__name__}: {error}"
+        ) from None
+
+
+def read_model(model: LocatedModel) -> tuple[Checkpoint, EncodingConfig]:
+    """Read a model, and check all of it that changes a vector.
+
+    Args:
+        model: What `find_model` gave.
+
+    Returns:
+        The model with its tokenizer, and how texts become vectors.
+
+    Raises:
+        FormatError: The folder is no model that this code reads.
+        DamagedFileError: A file is missing, or the model is not the one that was saved.
+    """
+    try:
+        record = read_record(model.data)
+        # Hashing releases the interpreter: the files and what they say are hashed side by side.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            content = pool.submit(_read_content, model, record.encoding)
+            check_digests(model.data, record)
+            return content.result(), record.encoding
+    except DamagedFileError:
+        forget(model.folder)
+        raise
+
+
+def _read_content(model: LocatedModel, encoding: EncodingConfig) -> Checkpoint:
+    checkpoint = read_checkpoint(model.data)
+    if model.digest is not None:
+        settings = digested_settings(model.settings, reference=model.reference)
+        check_content(model.digest, checkpoint, encoding, settings)
+    return checkpoint
+
+
+def open_encoder(model: LocatedModel, *, verify: bool = False, **settings: Any) -> TextEncoder:
+    """Open a model.
+
+    Args:
+        model: What `find_model` gave.
+        verify: Whether to recompute the probe texts first.
+        **settings: `device`, `dtype`, `batch_size` and `num_threads` of the `TextEncoder`.
+
+    Raises:
+        FormatError: The folder is no model that this code reads.
+        DamagedFileError: A file is missing, or the model is not the one that was saved.
+        ProbeError: This machine does not compute the recorded vectors.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Importing torch takes as long as hashing does.
+        read = pool.submit(read_model, model)
+        from fnet_registry.encoding.encoder import TextEncoder
+
+        checkpoint, encoding = read.result()
+    encoder = TextEncoder.from_checkpoint(checkpoint, encoding, **settings)
+    if verify:
+        report = check_probe(encoder, read_probe(model.data))
+        if not report.passed:
+            raise ProbeError(f"This machine computes other vectors than were saved. {report}")
+    return encoder

@@ -1,0 +1,66 @@
+"""The model that `mlflow.pyfunc` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fnet_mlflow.content.settings import load_settings
+from fnet_mlflow.serving.inputs import RequestError, read_texts
+from fnet_mlflow.serving.load import open_encoder, read_model_folder
+from fnet_registry.errors import ConfigError, TextError
+
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+
+
+class EmbeddingModel:
+    """Texts to vectors behind MLflow's `predict`.
+
+    Args:
+        encoder: The loaded encoder.
+    """
+
+    def __init__(self, encoder: TextEncoder):
+        self._encoder = encoder
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> np.ndarray:
+        """Embed a request's texts.
+
+        Args:
+            data: What MLflow hands on; see `fnet_mlflow.serving.inputs`.
+            params: `normalize`, `batch_size` and `long_text`; None leaves the model's own.
+
+        Returns:
+            Vectors, (n, dim) float32.
+
+        Raises:
+            RequestError: A row is no text, or too long under `long_text="error"`, or a parameter
+                is impossible.
+        """
+        try:
+            return self._encoder.encode(read_texts(data), **_chosen(params))
+        except (TextError, ConfigError) as error:
+            raise RequestError(str(error)) from None
+
+    def get_raw_model(self) -> TextEncoder:
+        """Return the encoder itself."""
+        return self._encoder
+
+
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> EmbeddingModel:
+    """Return what `mlflow.pyfunc.load_model` calls; `path` is the model's data folder."""
+    model = read_model_folder(Path(path).parent, path)
+    return EmbeddingModel(open_encoder(model, **load_settings(model_config)))
+
+
+def _chosen(params: dict[str, Any] | None) -> dict[str, Any]:
+    """Return parameters that a request sets, as plain values; MLflow casts them to numpy's."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in (params or {}).items()
+        if value is not None
+    }

@@ -1,0 +1,1 @@
+"""The Keras model of the paper and of KerasHub."""

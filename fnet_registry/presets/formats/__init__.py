@@ -1,0 +1,1 @@
+"""The formats that presets come in, each in a file of its own."""

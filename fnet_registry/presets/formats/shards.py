@@ -1,0 +1,47 @@
+"""Indexes of weights that lie in several files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fnet_registry.errors import WeightsError
+from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.folder import is_weights
+from fnet_registry.shown import shown
+
+_MOST_SHARDS = 1024
+
+
+def shard_paths(index_file: Path) -> list[Path]:
+    """Return the files that an index names, all of them beside it.
+
+    Args:
+        index_file: A KerasHub `model.weights.json` or a Transformers `*.index.json`.
+
+    Raises:
+        PresetError: If it is no index, or names anything but files beside it.
+    """
+    return [index_file.parent / name for name in _shard_names(read_json(index_file))]
+
+
+def _shard_names(index: Mapping[str, Any]) -> list[str]:
+    weight_map = index.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise WeightsError("A weights index must map tensors to files. Received: no `weight_map`")
+    names: set[str] = set()
+    for entry in weight_map.values():
+        # KerasHub lists several files where one layer's tensors lie in several.
+        for name in entry if isinstance(entry, list) else [entry]:
+            if not isinstance(name, str) or not is_weights(name):
+                raise WeightsError(
+                    "A weights index must name files beside it, for example"
+                    f" `model_00000.weights.h5`. Received: {shown(name)}"
+                )
+            names.add(name)
+    if len(names) > _MOST_SHARDS:
+        raise WeightsError(
+            f"A weights index must name at most {_MOST_SHARDS:,} files. Received: {len(names):,}"
+        )
+    return sorted(names)

@@ -1,0 +1,116 @@
+"""How many workers encode, and what each of them holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fnet_ray.cluster.runtime import SPARE_CPUS
+from fnet_registry.errors import JobError
+from fnet_registry.presets.config import FNetConfig
+
+# Workers of one thread never wait for each other, as threads of one product do whenever anything
+# else runs on the machine. Only where a node would hold more processes than this get they more.
+MOST_WORKERS_PER_NODE = 16
+SHARD_SECONDS = 60
+LARGEST_SHARD, SMALLEST_SHARE = 32_000, 256
+SHARDS_PER_WORKER = 4
+
+CPU_FLOPS, GPU_FLOPS = 5e10, 5e13  # per core and per device, of the dense layers; orders of size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPool:
+    """Workers that encode, between a least and a most number of them."""
+
+    least: int
+    most: int
+    cpus: float
+    """Logical CPUs that each holds."""
+    gpus: float
+    threads: int | None
+    """CPU threads of each; None leaves it to torch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRequest:
+    """What the user asked for; None takes what the cluster has."""
+
+    workers: tuple[int, int] | None = None
+    gpus_per_worker: float | None = None
+    cpus_per_worker: float | None = None
+
+
+def parse_workers(text: str) -> tuple[int, int]:
+    """Read `N` or `MIN:MAX`.
+
+    Raises:
+        JobError: It is neither.
+    """
+    least, _, most = text.partition(":")
+    try:
+        bounds = int(least), int(most or least)
+    except ValueError:
+        bounds = (0, 0)
+    if not 1 <= bounds[0] <= bounds[1]:
+        raise JobError(
+            f"The workers must be a number or MIN:MAX, such as 4 or 2:8. Received: {text}"
+        )
+    return bounds
+
+
+def choose_workers(request: WorkerRequest, nodes: Sequence[Mapping[str, float]]) -> WorkerPool:
+    """Lay out the workers on a cluster.
+
+    Args:
+        request: What the user asked for.
+        nodes: The resources of each live node, `CPU` and `GPU`.
+
+    Returns:
+        The pool. It leaves `SPARE_CPUS` logical CPUs that no worker holds.
+
+    Raises:
+        JobError: The cluster cannot hold a single such worker.
+    """
+    gpus_here = sum(node.get("GPU", 0) for node in nodes)
+    cpus_here = sum(node.get("CPU", 0) for node in nodes)
+    spare = max(cpus_here - SPARE_CPUS, cpus_here / 2)
+    gpus = request.gpus_per_worker
+    if gpus is None:
+        gpus = 1.0 if gpus_here else 0.0
+    cpus = request.cpus_per_worker
+    if cpus is None:
+        widest = max(node.get("CPU", 0) for node in nodes)
+        cpus = 1.0 if gpus else min(spare, max(1.0, widest // MOST_WORKERS_PER_NODE))
+        if request.workers:
+            cpus = min(cpus, spare / request.workers[0])
+    most = int(spare / cpus)
+    if gpus:
+        most = min(most, sum(int(node.get("GPU", 0) / gpus) for node in nodes))
+    least, most = request.workers or (most, most)
+    fits = least * cpus <= spare and least * gpus <= gpus_here
+    if not fits or not least:
+        raise JobError(
+            f"The cluster must have room for {max(least, 1)} workers of {cpus:g} CPUs and {gpus:g} "
+            f"GPUs, with {SPARE_CPUS} CPUs left free. Received: {cpus_here:g} CPUs and "
+            f"{gpus_here:g} GPUs"
+        )
+    threads = None if gpus else max(1, int(cpus))
+    return WorkerPool(least=least, most=most, cpus=cpus, gpus=gpus, threads=threads)
+
+
+def shard_rows(total: int, pool: WorkerPool, config: FNetConfig, sequence_length: int) -> int:
+    """Return a shard's size: about a minute of work, and several shards for each worker.
+
+    Args:
+        total: Rows of the whole job.
+        pool: The workers.
+        config: The model's sizes.
+        sequence_length: Tokens of each text, padding included.
+    """
+    dense = config.num_layers * 2 * config.hidden_dim * config.intermediate_dim
+    row_flops = 2 * dense * sequence_length
+    speed = pool.gpus * GPU_FLOPS if pool.gpus else (pool.threads or 1) * CPU_FLOPS
+    minute = int(SHARD_SECONDS * speed / row_flops)
+    share = max(SMALLEST_SHARE, -(-total // (SHARDS_PER_WORKER * pool.most)))
+    return max(1, min(LARGEST_SHARD, minute, share))

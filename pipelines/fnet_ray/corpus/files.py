@@ -1,0 +1,202 @@
+"""Which files a job reads: folders, globs and single files become a sorted list of `InputFile`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fnet_ray.corpus.formats import Format, known_endings, recognise
+from fnet_ray.output.store import check_no_credentials
+from fnet_registry.errors import FNetError, InputError
+from fnet_registry.redaction import without_secrets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """One file as it was when the job was planned."""
+
+    path: str
+    """Full local path or URL, as it is shown and stored: without credentials, and Unicode."""
+    format: Format
+    size: int
+    version: str
+    """What changes when the file does: an object's ETag, else the time of its last change."""
+    opened: str = field(default="", repr=False, compare=False)
+    """What is opened, of this run alone: a signature may be another one in the next."""
+
+    def __post_init__(self) -> None:
+        if not self.opened:
+            object.__setattr__(self, "opened", self.path)
+
+
+def find_inputs(
+    patterns: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    output: str | None = None,
+) -> list[InputFile]:
+    """Find every input file.
+
+    Args:
+        patterns: Files, globs and folders (searched to the bottom; names that start with `.` or
+            `_` and files of other formats are passed over), local or `s3://…`, `gs://…`.
+        output: URL of the output folder, whose files are no inputs.
+
+    Returns:
+        The files, each once, in the order of the patterns and by path within each.
+
+    Raises:
+        InputError: A pattern matches nothing, or a file is of no known format.
+    """
+    if isinstance(patterns, str | bytes | os.PathLike):
+        patterns = [patterns]
+    if not patterns:
+        raise InputError("Expected at least one input, such as corpus/*.parquet. Received none")
+    found: dict[str, InputFile] = {}
+    for pattern in patterns:
+        for file in _expand(os.fsdecode(pattern)):
+            same = found.setdefault(file.path, file)
+            if same.opened != file.opened:
+                raise InputError(
+                    "Inputs must differ in more than their credentials and queries. "
+                    f"Received twice: {file.path}"
+                )
+    inside = f"{_place(output)}/" if output is not None else None
+    return [
+        file for file in found.values() if not inside or not _place(file.opened).startswith(inside)
+    ]
+
+
+def opened_as(files: Sequence[InputFile]) -> dict[str, str]:
+    """Return what to open in the place of the paths that cannot be opened as they are stored."""
+    return {file.path: file.opened for file in files if file.opened != file.path}
+
+
+@contextmanager
+def reading(path: str, *, gone: type[Exception] = FNetError) -> Iterator[None]:
+    """Name the file where it cannot be read, and not what it was opened with.
+
+    Args:
+        path: The file, as it is shown.
+        gone: A further error that is left as it is.
+
+    Raises:
+        InputError: In the place of whatever a storage's client raised.
+    """
+    try:
+        yield
+    except (FNetError, gone):
+        raise
+    except Exception as error:  # the clients' errors have no base of their own
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"An input file cannot be read: {why}. Received: {path}") from None
+
+
+def _shown(address: str) -> str:
+    """Return an address that gives no secrets away and that every format can store."""
+    text = without_secrets(address) if "://" in address else address
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _place(address: str) -> str:
+    """Return where a file really is, whichever way leads there."""
+    if "://" not in address or address.startswith("file://"):
+        return os.path.realpath(address.removeprefix("file://"))
+    return address.partition("://")[2]
+
+
+def _expand(pattern: str) -> Iterator[InputFile]:
+    import fsspec
+
+    if "://" not in pattern:
+        pattern = str(Path(pattern).absolute())
+    shown = _shown(pattern)
+    check_no_credentials(pattern)
+    with reading(shown):
+        # A listing that was remembered would hide that a file was replaced.
+        fs, root = fsspec.url_to_fs(pattern, use_listings_cache=False)
+        is_file = pattern.startswith("http") and recognise(shown, strict=False) is not None
+        is_folder = not is_file and fs.isdir(root)
+        if is_folder:
+            files = fs.find(root, detail=True)
+            files = {path: info for path, info in files.items() if _is_data(path, below=root)}
+        elif fs.exists(root):
+            files = {root: fs.info(root)}
+        else:
+            files = fs.glob(root, detail=True) if any(sign in shown for sign in "*?[") else {}
+            files = {path: info for path, info in files.items() if info["type"] == "file"}
+    if not files and is_folder:
+        raise InputError(
+            f"A folder of inputs must hold files of {known_endings()}. Received: {shown}"
+        )
+    if not files:
+        raise InputError(
+            "An input must be a file, a folder or a glob such as corpus/*.parquet, and exist. "
+            f"Received: {shown}"
+        )
+    for path, info in sorted(files.items()):
+        opened = fs.unstrip_protocol(path) if "://" in pattern else path
+        yield InputFile(
+            path=_shown(opened),
+            format=recognise(_shown(opened)),
+            size=info["size"],
+            version=_version(info),
+            opened=opened,
+        )
+
+
+def unreadable(file: InputFile, reason: str) -> InputError:
+    """Return the error of a file that cannot be read as a whole."""
+    return InputError(
+        f"An input file cannot be read: {reason} (leave such files out with --skip-damaged). "
+        f"Received: {file.path}"
+    )
+
+
+def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
+    """Make sure that a file is still the one that was planned.
+
+    To be called after reading it: whatever replaced it before it was opened, or wrote to it while
+    it was read, shows then.
+
+    Args:
+        opened: What is opened, as in `InputFile`.
+        path: The file, as it is shown.
+        size: Its size in bytes when the job was planned.
+        version: Its version then.
+
+    Raises:
+        InputError: It is another one, or gone.
+    """
+    import fsspec
+
+    try:
+        with reading(path, gone=FileNotFoundError):
+            fs, root = fsspec.url_to_fs(opened, use_listings_cache=False)
+            info = fs.info(root)
+    except FileNotFoundError:
+        what = "a file that is gone"
+    else:
+        if (info["size"], _version(info)) == (size, version):
+            return
+        what = "a changed file"
+    raise InputError(
+        "The inputs must stay as they were when the job was planned: put the file back, or choose "
+        f"another output. Received {what}: {path}"
+    )
+
+
+def _is_data(path: str, *, below: str) -> bool:
+    parts = path.removeprefix(below).strip("/").split("/")
+    hidden = any(part.startswith((".", "_")) and "=" not in part for part in parts)
+    return not hidden and recognise(path, strict=False) is not None
+
+
+def _version(info: dict[str, Any]) -> str:
+    for key in ("ETag", "etag", "mtime", "LastModified", "Last-Modified"):
+        if key in info:
+            return str(info[key]).strip('"')
+    raise InputError(f"The storage names no version of its files. Received: {info['name']}")

@@ -1,0 +1,139 @@
+"""CSV and TSV with a header line. Column types are those that the whole file allows.
+
+Nothing that is written is lost to a type: the columns of texts and of ids are text, and so is one
+that holds numbers such as 007, 0x1F or +49, or fractions together with integers of 16 digits or
+more. A column without any value has the null type.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from fnet_ray.corpus.readers.rows import REJECT, ROW, Opener, Rows, UnreadableFileError, with_marks
+
+_CODE = r"^\s*(\+|-?0[0-9xX])"
+_INEXACT_FRACTION = r"^\s*-?[0-9]{16,}\s*$"
+
+
+def read_csv(open_file: Opener, column: str, id_column: str | None) -> Rows:
+    """Read comma-separated values; a line with too many or too few becomes a reject."""
+    return _read(open_file, column, id_column, delimiter=",")
+
+
+def read_tsv(open_file: Opener, column: str, id_column: str | None) -> Rows:
+    """Read tab-separated values; a line with too many or too few becomes a reject."""
+    return _read(open_file, column, id_column, delimiter="\t")
+
+
+def _read(open_file: Opener, column: str, id_column: str | None, *, delimiter: str) -> Rows:
+    types = _column_types(open_file, column, id_column, delimiter)
+    schema = with_marks(pa.schema(list(types.items())))
+    return schema, _batches(open_file, schema, types, delimiter)
+
+
+def _column_types(
+    open_file: Opener, column: str, id_column: str | None, delimiter: str
+) -> dict[str, pa.DataType]:
+    """Infer types from the file's beginning; where its rest disagrees, all columns are texts."""
+    with open_file() as file:
+        names = _reader(file, {}, delimiter, []).schema.names
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UnreadableFileError(
+            f"expected each column once in its header, not {doubled[0]!r} twice"
+        )
+    if column not in names:
+        raise UnreadableFileError(f"no column {column!r}; it has {names}")
+    texts = {name: pa.string() for name in names}
+    try:
+        with open_file() as file:
+            known = dict.fromkeys(texts.keys() & {column, id_column or column}, pa.string())
+            reader = _reader(file, known, delimiter, [])
+            for _ in reader:
+                pass
+    except pa.ArrowInvalid:
+        return texts  # a file that is damaged, rather than mixed, fails again when it is read
+    found = {field.name: field.type for field in reader.schema} | known
+    return found | {name: texts[name] for name in _lossy(open_file, found, delimiter)}
+
+
+def _lossy(open_file: Opener, types: dict[str, pa.DataType], delimiter: str) -> set[str]:
+    """Return the columns of numbers that, as numbers, would not be what is written."""
+    signs = {pa.int64(): _CODE, pa.float64(): f"{_CODE}|{_INEXACT_FRACTION}"}
+    numbers = {name: signs[kind] for name, kind in types.items() if kind in signs}
+    lossy: set[str] = set()
+    if not numbers:
+        return lossy
+    with open_file() as file:
+        for batch in _reader(
+            file, dict.fromkeys(numbers, pa.string()), delimiter, [], only=list(numbers)
+        ):
+            for name in numbers.keys() - lossy:
+                pattern = pc.MatchSubstringOptions(numbers[name])
+                written = batch[name].view(pa.string())
+                if pc.call_function("match_substring_regex", [written], pattern).true_count:
+                    lossy.add(name)
+    return lossy
+
+
+def _batches(
+    open_file: Opener, schema: pa.Schema, types: dict[str, pa.DataType], delimiter: str
+) -> Iterator[pa.RecordBatch]:
+    skipped: list[pyarrow.csv.InvalidRow] = []
+    number = 0
+    with open_file() as file:
+        for batch in _reader(file, types, delimiter, skipped):
+            bad = {_position(row) for row in skipped}
+            free = (n for n in itertools.count(number) if n not in bad)
+            numbers = pa.array(itertools.islice(free, batch.num_rows), pa.int64())
+            number = numbers[-1].as_py() + 1 if batch.num_rows else number
+            reasons = pa.nulls(batch.num_rows, pa.string())
+            columns = [
+                values.view(field.type) if pa.types.is_string(field.type) else values
+                for values, field in zip(batch.columns, schema, strict=False)
+            ]
+            yield pa.RecordBatch.from_arrays([*columns, numbers, reasons], schema=schema)
+    rejects = [{ROW: _position(row), REJECT: _why(row)} for row in skipped]
+    yield from pa.Table.from_pylist(rejects, schema=schema).to_batches()
+
+
+def _reader(
+    file,
+    types: dict[str, pa.DataType],
+    delimiter: str,
+    skipped: list[pyarrow.csv.InvalidRow],
+    *,
+    only: Sequence[str] = (),
+) -> pyarrow.csv.CSVStreamingReader:
+    # Texts are read as bytes, for one that is not UTF-8 would be the end of the file.
+    types = {n: pa.binary() if pa.types.is_string(kind) else kind for n, kind in types.items()}
+    return pyarrow.csv.open_csv(
+        file,
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=8 << 20),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=delimiter,
+            newlines_in_values=True,
+            invalid_row_handler=functools.partial(_skip, skipped),
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=types, include_columns=only),
+    )
+
+
+def _skip(skipped: list[pyarrow.csv.InvalidRow], row: pyarrow.csv.InvalidRow) -> str:
+    skipped.append(row)
+    return "skip"
+
+
+def _position(row: pyarrow.csv.InvalidRow) -> int:
+    """Return the row's number from 0; Arrow counts from 1 and counts the header."""
+    return row.number - 2
+
+
+def _why(row: pyarrow.csv.InvalidRow) -> str:
+    return f"expected {row.expected_columns} values, not {row.actual_columns}: {row.text[:60]}"

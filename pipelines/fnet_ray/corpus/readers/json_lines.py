@@ -1,0 +1,158 @@
+"""JSON lines: one object per line, read first for the types and then for the rows.
+
+Types hold for the whole file: integers and fractions become fractions, and a field that holds
+values of different kinds, or numbers that its type cannot hold exactly, is kept as text, each
+value that is not a text written as JSON. A field of nothing but nulls has the null type.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from fnet_ray.corpus.readers.rows import (
+    BATCH_ROWS,
+    REJECT,
+    ROW,
+    Opener,
+    Rows,
+    UnreadableFileError,
+    with_marks,
+)
+
+_Row = tuple[int, dict[str, Any], str | None]
+
+
+def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
+    """Read objects; a field `column` that is missing or holds no text makes the row a reject."""
+    types: dict[str, pa.DataType] = {}
+    merged: set[str] = set()
+    rows = 0
+    for batch in _parse(open_file):
+        rows += len(batch)
+        for name in dict.fromkeys(name for _, values, _ in batch for name in values):
+            known, found = types.get(name, pa.null()), _type_of(_values(batch, name))
+            types[name] = _common(known, found)
+            if pa.null() not in (known, found) and known != found:
+                merged.add(name)
+    if rows and column not in types:
+        raise UnreadableFileError(f"no line has the field {column!r}; it has {sorted(types)}")
+    for batch in _parse(open_file) if merged else ():
+        for name in merged:
+            if not _holds(types[name], _values(batch, name)):
+                types[name] = pa.string()
+    types[column] = pa.string()
+    schema = with_marks(pa.schema(list(types.items())))
+    return schema, (_to_batch(batch, schema, column) for batch in _parse(open_file))
+
+
+def _parse(open_file: Opener) -> Iterator[list[_Row]]:
+    batch: list[_Row] = []
+    with open_file() as lines:
+        for number, line in enumerate(lines):
+            if not line.strip():
+                continue
+            if not batch and number == 0 and line.lstrip().startswith(b"["):
+                raise UnreadableFileError("expected one JSON object per line, not one long list")
+            batch.append((number, *_parse_line(line)))
+            if len(batch) == BATCH_ROWS:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
+    wrong = None
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        text, wrong = line.decode(errors="surrogateescape"), f"not UTF-8: {error}"
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return {}, wrong or f"not JSON: {error}"
+    if not isinstance(values, dict):
+        return {}, f"not a JSON object: {_shorten(values)}"
+    if wrong is None and b"\\ud" in line.lower() and not _is_unicode(values):
+        wrong = "not Unicode: it holds half a surrogate pair"
+    if wrong is None:
+        return values, None
+    return {name: value for name, value in values.items() if _is_unicode({name: value})}, wrong
+
+
+def _is_unicode(values: dict[str, Any]) -> bool:
+    """JSON can escape what no text may hold."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _values(batch: list[_Row], name: str) -> list[Any]:
+    return [values.get(name) for _, values, _ in batch]
+
+
+def _type_of(values: list[Any]) -> pa.DataType:
+    try:
+        kind = pa.infer_type(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.string()
+    return kind if _is_storable(kind) and _holds(kind, values) else pa.string()
+
+
+def _holds(kind: pa.DataType, values: list[Any]) -> bool:
+    """Return whether the type can hold the values as they are, which inferring it leaves open."""
+    try:
+        _to_array(values, kind)
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
+
+
+def _is_storable(kind: pa.DataType) -> bool:
+    """Return whether Parquet can hold the type: it has no struct without fields."""
+    if pa.types.is_struct(kind):
+        return kind.num_fields > 0 and all(_is_storable(field.type) for field in kind.fields)
+    return _is_storable(kind.value_type) if pa.types.is_list(kind) else True
+
+
+def _common(first: pa.DataType, second: pa.DataType) -> pa.DataType:
+    schemas = [pa.schema([("x", kind)]) for kind in (first, second)]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
+    except pa.ArrowTypeError:
+        return pa.string()
+
+
+def _to_batch(rows: list[_Row], schema: pa.Schema, column: str) -> pa.RecordBatch:
+    columns = {name: _values(rows, name) for name in schema.names}
+    columns[ROW] = [number for number, _, _ in rows]
+    columns[REJECT] = [reason or _why_no_text(values, column) for _, values, reason in rows]
+    columns[column] = [text if isinstance(text, str) else None for text in columns[column]]
+    arrays = [_to_array(columns[field.name], field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _why_no_text(values: dict[str, Any], column: str) -> str | None:
+    if column not in values:
+        return f"no field {column!r}"
+    text = values[column]
+    if text is None or isinstance(text, str):
+        return None
+    return f"not a text: {_shorten(text)}"
+
+
+def _to_array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        values = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+    return pa.array(values, kind)
+
+
+def _shorten(value: Any) -> str:
+    return textwrap.shorten(json.dumps(value), 60, placeholder="…")

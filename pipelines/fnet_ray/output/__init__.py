@@ -1,0 +1,1 @@
+"""The output folder: what is in it, and how it is written."""

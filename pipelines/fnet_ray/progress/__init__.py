@@ -1,0 +1,1 @@
+"""How far a job is, for its user and for MLflow."""

@@ -1,0 +1,180 @@
+"""The MLflow run of a job: what went in, what came out, and how fast, while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from fnet_ray.output.manifest import Manifest
+from fnet_ray.output.store import Store
+from fnet_ray.progress.report import Report
+from fnet_ray.progress.tally import Progress
+from fnet_registry.errors import LeaseError
+from fnet_registry.redaction import without_secrets
+
+logger = logging.getLogger(__name__)
+
+METRIC_SECONDS = 10.0
+
+
+class Tracker(Protocol):
+    """Takes a job's figures."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that they are logged to."""
+        ...
+
+    def log(self, progress: Progress) -> None:
+        """Take figures of the moment."""
+        ...
+
+    def finish(self, report: Report) -> None:
+        """Take the final figures."""
+        ...
+
+
+class NoTracker:
+    """Logs nothing."""
+
+    run_id = None
+
+    def log(self, progress: Progress) -> None:
+        """Log nothing."""
+
+    def finish(self, report: Report) -> None:
+        """Log nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunTracker:
+    """Logs to an MLflow run, from any thread."""
+
+    run_id: str
+    _logged: float = field(default=-METRIC_SECONDS, init=False)
+
+    def log(self, progress: Progress) -> None:
+        """Log the figures as metrics, every ten seconds at most."""
+        now = time.monotonic()
+        if now - self._logged >= METRIC_SECONDS:
+            self._logged = now
+            self._log_metrics(progress)
+
+    def finish(self, report: Report) -> None:
+        """Log the report and its figures."""
+        import mlflow
+
+        mlflow.log_metrics(
+            {
+                "rows_done": report.rows,
+                "rows_embedded": report.embedded,
+                "rows_rejected": report.rejected,
+                "windows_truncated": report.truncated,
+                "tokens": report.tokens,
+                "seconds": report.seconds,
+                "rows_per_second": report.rows_per_second,
+            },
+            step=report.rows,
+        )
+        mlflow.log_dict(asdict(report), "report.json")
+
+    def _log_metrics(self, progress: Progress) -> None:
+        import mlflow
+
+        try:
+            mlflow.log_metrics(
+                {
+                    "rows_done": progress.encoded,
+                    "rows_rejected": progress.rejects,
+                    "rows_per_second": progress.rows_per_second,
+                    "tokens_per_second": progress.tokens_per_second,
+                },
+                step=progress.encoded,
+                run_id=self.run_id,
+            )
+        except mlflow.MlflowException as error:
+            # A tracking server that is away for a while is no reason to stop a job of days.
+            logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
+
+
+@contextmanager
+def tracked(
+    manifest: Manifest, store: Store, *, on: bool = True
+) -> Iterator[tuple[Tracker, Manifest]]:
+    """Run a job inside its MLflow run, a new one or the one that it was begun in.
+
+    Args:
+        manifest: The job's manifest.
+        store: The output, whose manifest is told the run.
+        on: Off logs nothing.
+
+    Yields:
+        What takes the figures, and the manifest that names the run.
+    """
+    if not on:
+        yield NoTracker(), manifest
+        return
+    import mlflow
+
+    nested = mlflow.active_run() is not None
+    if without_secrets(mlflow.get_tracking_uri()) != mlflow.get_tracking_uri():
+        # At its end, a run prints where it is, credentials included.
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    with mlflow.start_run(run_id=manifest.tracking_run, nested=nested) as run:
+        if manifest.tracking_run is None:
+            manifest = replace(manifest, tracking_run=run.info.run_id)
+            manifest.write(store)
+            _log_start(run.info.run_id, manifest, store)
+        try:
+            yield RunTracker(run_id=run.info.run_id), manifest
+        except LeaseError:  # the run is the other driver's now: it stays as that one left it
+            mlflow.end_run(mlflow.get_run(run.info.run_id).info.status)
+            raise
+
+
+def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
+    import mlflow
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import LoggedModelInput
+
+    parameters = {**asdict(manifest.parameters), **manifest.encoding}
+    mlflow.log_params(
+        {**parameters, "model": manifest.model, "digest": manifest.digest, "rows": manifest.rows}
+    )
+    mlflow.set_tags({"fnet.model": manifest.model, "fnet.output": store.url})
+    files = [source.file for plan in manifest.plans for source in plan.sources]
+    digest = hashlib.sha256(json.dumps([(f.path, f.size, f.version) for f in files]).encode())
+    with warnings.catch_warnings():
+        # MLflow knows its class for local files under two names, and says so.
+        warnings.filterwarnings("ignore", message="The specified dataset source")
+        source = resolve_dataset_source(files[0].path)
+    name = PurePosixPath(files[0].path).name if len(files) == 1 else f"{len(files)} files"
+    corpus = MetaDataset(source, name=name, digest=digest.hexdigest()[:16])
+    mlflow.log_input(corpus, context="corpus", tags={"files": str(len(files))})
+    logged = _logged_model(manifest.model)
+    if logged:
+        models = [LoggedModelInput(model_id=logged)]
+        mlflow.MlflowClient().log_inputs(run_id, models=models)
+
+
+def _logged_model(uri: str) -> str | None:
+    """Return the id of the logged model behind a registered version."""
+    import mlflow
+
+    if not uri.startswith("models:/"):
+        return None
+    name, _, version = uri.removeprefix("models:/").partition("/")
+    if not version:
+        return name
+    source = mlflow.MlflowClient().get_model_version(name, version).source or ""
+    return source.removeprefix("models:/") if source.startswith("models:/m-") else None

@@ -1,0 +1,141 @@
+"""Texts meet native code in a process of their own: one that kills it is found, and refused.
+
+SentencePiece is handed texts as they come, of any content and up to 64 MiB. What comes after it
+sees bounded ids alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from fnet_ray.stages.tokens import Windowing, Windows, load_tokenizer, make_windows
+from fnet_registry.errors import JobError
+
+_Made = tuple[Windows, dict[int, int]]
+
+
+class _TokenizingError(Exception):
+    """Some texts were not tokenized; says why."""
+
+
+class GuardedTokenizer:
+    """Makes windows of texts in a child process, which ends with this object or its process.
+
+    Args:
+        proto: A serialised SentencePiece model.
+    """
+
+    def __init__(self, proto: bytes) -> None:
+        self._proto = proto
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def make_windows(
+        self, texts: Sequence[str], windowing: Windowing
+    ) -> tuple[Windows, dict[int, str]]:
+        """Tokenize texts, each whatever the others do.
+
+        Returns:
+            The windows, and the texts that are refused: their index → why. The windows number the
+            texts without these.
+
+        Raises:
+            JobError: The child process does not start.
+        """
+        try:
+            windows, too_long = self._ask(texts, windowing)
+        except _TokenizingError:
+            refused = self._find(texts, windowing)
+            kept = [i for i in range(len(texts)) if i not in refused]
+            windows, others = self.make_windows([texts[i] for i in kept], windowing)
+            return windows, refused | {kept[i]: why for i, why in others.items()}
+        limit = windowing.sequence_length
+        return windows, {i: f"{n} tokens, more than {limit}" for i, n in too_long.items()}
+
+    def _find(self, texts: Sequence[str], windowing: Windowing, start: int = 0) -> dict[int, str]:
+        """Return the texts that cannot be tokenized, by halving what fails."""
+        try:
+            self._ask(texts, windowing)
+        except _TokenizingError as error:
+            if len(texts) == 1:
+                return {start: str(error)}
+            middle = len(texts) // 2
+            first = self._find(texts[:middle], windowing, start)
+            return first | self._find(texts[middle:], windowing, start + middle)
+        return {}
+
+    def _ask(self, texts: Sequence[str], windowing: Windowing) -> _Made:
+        child = self._child = self._child or self._start()
+        try:
+            answer = _exchange(child, (texts, windowing))
+        except (OSError, EOFError, pickle.UnpicklingError):
+            status = child.wait()
+            self._child = None
+            self._release()
+            raise _TokenizingError(f"the tokenizer died over this text ({status})") from None
+        if isinstance(answer, Exception):
+            raise _TokenizingError(f"the tokenizer failed with {type(answer).__name__}: {answer}")
+        return answer
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-c", "from fnet_ray.stages.guarded import serve; serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        self._release = weakref.finalize(self, _end, child)
+        try:
+            _exchange(child, self._proto)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise JobError(
+                f"The tokenizer's process must start. Received: exit status {child.wait()}"
+            ) from None
+        return child
+
+
+@lru_cache(maxsize=2)
+def guarded_tokenizer(proto: bytes) -> GuardedTokenizer:
+    """Return the tokenizer, which a worker's process keeps between tasks."""
+    return GuardedTokenizer(proto)
+
+
+def serve() -> None:
+    """Answer requests on standard input until it ends; the child's side."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed is no answer
+    requests = sys.stdin.buffer
+    tokenizer = load_tokenizer(pickle.load(requests))
+    answer: object = None
+    while True:
+        pickle.dump(answer, answers)
+        answers.flush()
+        try:
+            texts, windowing = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            answer = make_windows(texts, windowing, tokenizer)
+        except Exception as error:  # whatever one of the texts makes it raise
+            answer = error
+
+
+def _exchange(child: subprocess.Popen[bytes], request: object) -> Any:
+    assert child.stdin
+    assert child.stdout
+    pickle.dump(request, child.stdin)
+    child.stdin.flush()
+    return pickle.load(child.stdout)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    with contextlib.suppress(BrokenPipeError), child:
+        pass  # closes the pipes, into which a last request may not have gone, and waits
