@@ -115,6 +115,21 @@ def test_a_refused_text_is_not_sent_back(endpoint: str):
 
 
 @pytest.mark.parametrize(
+    "body",
+    ['{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}", '{"inputs": [' + "9" * 4401 + "]}"],
+    ids=["100,000 levels", "4,401 digits"],
+)
+def test_json_that_python_cannot_hold_is_status_400(endpoint: str, body: str):
+    request = Request(endpoint, body.encode(), {"Content-Type": "application/json"})
+    with pytest.raises(HTTPError) as caught:
+        urlopen(request, timeout=60)
+    assert caught.value.code == 400
+    answer = caught.value.read()
+    assert b"numbers of at most 4,300 digits. Received: " in answer
+    assert len(answer) < 3000
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ({"dataframe_records": [{"text": "a"}, {"text": None}]}, "Row 1 must be a"),

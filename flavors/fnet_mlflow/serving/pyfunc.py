@@ -11,6 +11,7 @@ import numpy as np
 from fnet_mlflow.content.settings import load_settings
 from fnet_mlflow.serving.inputs import RequestError, read_texts
 from fnet_mlflow.serving.load import open_encoder, read_model_folder
+from fnet_mlflow.serving.scoring_server import refuse_unreadable_json
 from fnet_registry.errors import ConfigError, TextError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class EmbeddingModel:
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> EmbeddingModel:
     """Return what `mlflow.pyfunc.load_model` calls; `path` is the model's data folder."""
+    refuse_unreadable_json()
     model = read_model_folder(Path(path).parent, path)
     return EmbeddingModel(open_encoder(model, **load_settings(model_config)))
 
