@@ -39,7 +39,7 @@ LARGEST_DIFFERENCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8"
 class Probe:
     """Texts and the vectors that the version gave for them when it was saved.
 
-    Attributes:
+    Args:
         texts: The texts.
         vectors: Their vectors, (n, dim) float32, computed on a CPU in float32, or with the
             version's int8 weights.
@@ -53,7 +53,7 @@ class Probe:
 class ProbeReport:
     """How far this machine's vectors lie from the recorded ones.
 
-    Attributes:
+    Args:
         device: Where they were computed.
         dtype: In which precision: the compute dtype, or `int8` for quantised weights.
         texts: How many were compared.

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from mlflow.entities import FileInfo
 from mlflow.models import Model
 
-from fnet_mlflow.registry.location import keep
+from fnet_mlflow.registry.local_copy import keep
+from fnet_mlflow.saving.data_folder import DATA_FOLDER, link_data
+from fnet_mlflow.saving.prepare import prepare_preset
 from fnet_mlflow.saving.requirements import get_default_pip_requirements
 from fnet_mlflow.saving.save import write_model
-from fnet_mlflow.saving.source import resolve_folder
-from fnet_mlflow.saving.storage import DATA_FOLDER, link_data
 from fnet_registry import __version__
 from fnet_registry.errors import HandleError
 from fnet_registry.presets.fetch import fetch
@@ -100,14 +100,14 @@ def split_uri(root: str, path: str) -> tuple[str, str]:
 
 
 def _write_model(model: Path, preset: PresetFolder, *, weights: bool) -> None:
-    source = resolve_folder(preset, weights=weights)
+    unsaved = prepare_preset(preset, weights=weights)
     write_model(
         model,
-        source,
-        lambda data: link_data(data, preset, source.encoding),
-        code_paths=[],
+        unsaved,
+        lambda data: link_data(data, preset, unsaved.encoding),
         mlflow_model=Model(),
         reference=True,
+        code_paths=[],
     )
 
 

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import DIGEST_TAG, TAG_PREFIX
 from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
 
@@ -20,7 +21,7 @@ HUB_SCHEMES = (HuggingFaceHandle.SCHEME, KaggleHandle.SCHEME)
 class CatalogEntry:
     """One registered version.
 
-    Attributes:
+    Args:
         name: The registered model.
         version: Its version.
         aliases: The aliases that point to it.
@@ -41,6 +42,11 @@ class CatalogEntry:
     parameter_count: int
     weights_bytes: int
     reference: bool
+
+    @property
+    def model_uri(self) -> str:
+        """The version as MLflow reads it, for example `models:/fnet/1`."""
+        return str(ModelUri(name=self.name, version=self.version))
 
 
 def list_versions(name: str | None = None) -> list[CatalogEntry]:

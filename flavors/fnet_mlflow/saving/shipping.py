@@ -22,7 +22,7 @@ _LOADER = Path(fnet_mlflow.__file__).with_name("fnet_loader.py")
 class ShippedCode:
     """What code a model takes along.
 
-    Attributes:
+    Args:
         loader_module: The module that loads the model.
         paths: Files and folders to copy.
         requirements: What must be installed because it is not shipped.

@@ -35,10 +35,10 @@ REFERENCE_KEY = "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class DataRecord:
     """What a data folder says of itself.
 
-    Attributes:
+    Args:
         format_version: The format it was written in.
         code_version: The release of this project that wrote it.
         encoding: How texts become vectors.
@@ -80,7 +80,7 @@ def _write_record(folder: Path, encoding: EncodingConfig, digests: Mapping[str, 
     write_json(record, folder / ENCODING_FILE)
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> DataRecord:
     """Read what a data folder says of itself.
 
     Raises:
@@ -99,7 +99,7 @@ def read_record(folder: Path) -> Record:
         raise FormatError(f"`{path}` must be as fnet_mlflow wrote it. {error}") from None
 
 
-def _read_record(stored: Mapping[str, Any]) -> Record:
+def _read_record(stored: Mapping[str, Any]) -> DataRecord:
     written = _value(stored, "format_version", int)
     code_version = _value(stored, "code_version", str)
     if not OLDEST_READABLE <= written <= FORMAT_VERSION:
@@ -108,7 +108,7 @@ def _read_record(stored: Mapping[str, Any]) -> Record:
             f"{FORMAT_VERSION}. This one was saved by {code_version}: install "
             f"'fnet-registry=={code_version}'. Received: format {written}"
         )
-    return Record(
+    return DataRecord(
         format_version=written,
         code_version=code_version,
         encoding=EncodingConfig.from_dict(_value(stored, "encoding", dict)),
@@ -123,7 +123,7 @@ def _value(stored: Mapping[str, Any], key: str, kind: type[T]) -> T:
     return value
 
 
-def check_digests(folder: Path, record: Record) -> None:
+def check_digests(folder: Path, record: DataRecord) -> None:
     """Check every stored file against the digest recorded when the model was saved.
 
     Raises:
@@ -131,7 +131,9 @@ def check_digests(folder: Path, record: Record) -> None:
     """
     for name in record.digests:
         if not (folder / name).is_file():
-            raise DamagedFileError(f"Expected the file {name} of the saved model in {folder}")
+            raise DamagedFileError(
+                f"Expected the file {name} of the saved model. Received: none in {folder}"
+            )
     found = digest_files(folder, record.digests)
     damaged = [name for name, digest in record.digests.items() if found[name] != digest]
     if damaged:
