@@ -100,6 +100,11 @@ def test_a_file_of_presets_goes_on_after_a_failure(
         pooling = "cls"
         normalize = true
         dtype = "bfloat16"
+
+        [[preset]]
+        handle = "{preset_folder}"
+        name = "fnet"
+        sequence_length = "many"
         """
     )
     assert main(["register", "--from", "presets.toml"]) == 1
@@ -108,8 +113,10 @@ def test_a_file_of_presets_goes_on_after_a_failure(
     assert "failed: Unknown preset handle" in lines[2]
     assert "models:/fnet/2  registered" in lines[3]
     assert "cls pooling over 16 tokens" in lines[3]
+    assert "failed: `sequence_length` must be an integer" in lines[4]
 
     only_good = Path("presets.toml").read_text().replace("./nowhere", str(preset_folder))
+    only_good = only_good.replace('"many"', "32")
     Path("presets.toml").write_text(only_good)
     assert main(["register", "--from", "presets.toml"]) == 0
 

@@ -8,7 +8,7 @@ import pytest
 
 import fnet_mlflow
 from fnet_cli.main import main
-from fnet_mlflow.registry.lookup import logged_model_id
+from fnet_mlflow.registry.lookup import look_up
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_ray.model import resolve_model
 from fnet_registry.errors import ModelError
@@ -83,8 +83,11 @@ def test_a_job_is_pinned_to_the_version_that_its_model_means_now(register: Calla
     pinned = ModelUri.parse(resolve_model(uri).uri)
     assert pinned == ModelUri(name="fnet", version=1)
     [logged] = mlflow.search_logged_models(output_format="list")
-    assert logged_model_id(pinned) == logged_model_id(ModelUri.parse(uri)) == logged.model_id
+    for each in (pinned, ModelUri.parse(uri), ModelUri(model_id=logged.model_id)):
+        stored = look_up(each)
+        assert stored is not None
+        assert stored.model_id == logged.model_id
 
 
-def test_what_is_no_version_has_no_logged_model(registry: Path):
-    assert logged_model_id(ModelUri.parse(str(registry))) is None
+def test_what_is_no_version_is_looked_up_nowhere(registry: Path):
+    assert look_up(ModelUri.parse(str(registry))) is None

@@ -6,27 +6,9 @@ import argparse
 from pathlib import Path
 
 from fnet_mlflow.commands.table import format_table
-from fnet_mlflow.registry.batch import read_presets, register, register_all
+from fnet_mlflow.registry.batch import OPTIONS, read_presets, register, register_all
 from fnet_mlflow.registry.register import Registration
-from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.errors import ModelError
-
-_ARGUMENTS = {
-    "name": {"help": "the registered model"},
-    "alias": {"help": "an alias to set on the version, for example champion"},
-    **ENCODING_ARGUMENTS,
-    "dtype": {"choices": ("float32", "bfloat16"), "help": "dtype at load"},
-    "reference": {
-        "action": "store_true",
-        "default": None,
-        "help": "refer to the hub, pinned, instead of storing the weights",
-    },
-    "force": {
-        "action": "store_true",
-        "default": None,
-        "help": "register again what is registered already",
-    },
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="file", type=Path, metavar="FILE", help="register all presets of a TOML file"
     )
-    for name, argument in _ARGUMENTS.items():
+    for name, argument in OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **argument)
     parser.add_argument(
         "--tag", dest="tags", action="append", metavar="KEY=VALUE", help="a tag; may be repeated"
@@ -51,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where a preset of a file failed."""
     given = {
         name: value
-        for name in ("handle", *_ARGUMENTS, "tags")
+        for name in ("handle", *OPTIONS, "tags")
         if (value := getattr(args, name)) is not None
     }
     if args.file is not None:

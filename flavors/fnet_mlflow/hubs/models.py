@@ -21,19 +21,14 @@ from fnet_registry.presets.folder import PresetFolder, is_weights
 from fnet_registry.presets.handle import parse_handle
 from fnet_registry.presets.hub.cache import HubHandle, entry_of
 
-_MODEL_ENTRIES = {
-    "MLmodel",
-    "conda.yaml",
-    "data",
-    "input_example.json",
-    "python_env.yaml",
-    "requirements.txt",
-    "serving_input_example.json",
-}
+_MODEL_ENTRIES = (
+    *("MLmodel", "conda.yaml", "data", "input_example.json", "python_env.yaml"),
+    *("requirements.txt", "serving_input_example.json"),
+)
 
 
 def download(root: str, path: str, destination: str | None) -> Path:
-    """Make a model's folder out of a preset; its weights are fetched for its data alone.
+    """Make a model's folder out of a preset; weights are fetched only if its data is asked for.
 
     Args:
         root: The URI that MLflow opened the repository with.
@@ -42,8 +37,8 @@ def download(root: str, path: str, destination: str | None) -> Path:
             cache, which thus stays untouched, for MLflow writes into what it is given.
 
     Raises:
-        HandleError: The two make no handle; or the root alone is one and is not pinned, as a
-            version of the registry must be.
+        HandleError: The two form no handle, or the root alone is an unpinned one, to which no
+            registered version may refer.
         FNetError: The preset cannot be had or used.
     """
     handle, inner = split_uri(root, path)
@@ -122,7 +117,7 @@ def _check_pinned(handle: str) -> None:
 
 
 def _weights_files(preset: PresetFolder) -> list[str]:
-    """Name of a preset's weights, fetched or not."""
+    """List a preset's files of weights, fetched or not."""
     assert isinstance(preset.handle, HubHandle)
     entry = entry_of(preset.handle)
     record = entry.record()

@@ -14,9 +14,20 @@ from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.errors import FNetError, ModelError
 from fnet_registry.shown import shown
 
-_KEYS = {
-    **{"handle": str, "name": str, "alias": str, "dtype": str, "tags": dict},
-    **{"reference": bool, "force": bool},
+_FLAG = {"action": "store_true", "default": None}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "name": {"help": "the registered model"},
+    "alias": {"help": "an alias to set on the version, for example champion"},
+    **ENCODING_ARGUMENTS,
+    "dtype": {"choices": ("float32", "bfloat16"), "help": "dtype at load"},
+    "reference": {**_FLAG, "help": "refer to the hub, pinned, instead of storing the weights"},
+    "force": {**_FLAG, "help": "register again what is registered already"},
+}
+"""What a preset is registered with beside its handle and tags, as `argparse` takes it."""
+
+_KINDS = {
+    **{"handle": str, "tags": dict},
+    **{name: bool if "action" in option else str for name, option in OPTIONS.items()},
     **dict.fromkeys(ENCODING_ARGUMENTS, object),  # an encoding checks its own values
 }
 _EXPECTED = "Expected a TOML file of [[preset]] with handle = 'f_net_base_en' and name = 'fnet'"
@@ -42,14 +53,7 @@ def read_presets(path: Path) -> list[dict[str, Any]]:
 
 
 def register(handle: str, name: str, *, dtype: str | None = None, **options: Any) -> Registration:
-    """Register a preset as the command line and a file name it.
-
-    Args:
-        handle: The preset.
-        name: The registered model.
-        dtype: The dtype to save for the load.
-        **options: As in `register_preset`.
-    """
+    """Register a preset as the command line and a file say it: `dtype` is saved for its load."""
     config = None if dtype is None else {"dtype": dtype}
     return register_preset(handle, name, model_config=config, **options)
 
@@ -67,10 +71,10 @@ def _check(preset: Any, place: str) -> None:
     if not isinstance(preset, Mapping) or not {"handle", "name"} <= set(preset):
         raise ModelError(f"{_EXPECTED}. Received: {shown(preset)} in {place}")
     for key, value in preset.items():
-        if key not in _KEYS:
-            raise ModelError(f"A preset has {', '.join(_KEYS)}. Received: {shown(key)} in {place}")
-        if not isinstance(value, _KEYS[key]):
+        if key not in _KINDS:
+            raise ModelError(f"A preset has {', '.join(_KINDS)}. Received: {shown(key)} in {place}")
+        if not isinstance(value, _KINDS[key]):
             raise ModelError(
-                f"`{key}` must be of type {_KEYS[key].__name__}. "
+                f"`{key}` must be of type {_KINDS[key].__name__}. "
                 f"Received: {shown(value)} in {place}"
             )

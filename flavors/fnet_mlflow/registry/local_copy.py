@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from mlflow.artifacts import download_artifacts
 
+from fnet_mlflow.registry.catalog import HUB_SCHEMES
+
 _HOLDS_A_MODEL_ID = re.compile(r"/m-[0-9a-f]{32}(/|$)")
-_IN_PLACE = ("", "file", "hf", "kaggle")
 
 
 def bring(artifacts: str) -> Path:
@@ -32,9 +33,10 @@ def bring(artifacts: str) -> Path:
     Raises:
         MlflowException: They are not there.
     """
+    here = urlsplit(artifacts).scheme in ("", "file") or artifacts.startswith(HUB_SCHEMES)
     # Only the folder of a logged model is never used for another: elsewhere, two versions may
     # have been registered from one path, before and after it was written anew.
-    if urlsplit(artifacts).scheme in _IN_PLACE or not _HOLDS_A_MODEL_ID.search(artifacts):
+    if here or not _HOLDS_A_MODEL_ID.search(artifacts):
         return Path(download_artifacts(artifact_uri=artifacts))
     return keep(artifacts, lambda folder: _download(artifacts, folder))
 
@@ -43,7 +45,7 @@ def keep(key: str, make: Callable[[Path], None]) -> Path:
     """Keep a model for all processes of this machine.
 
     Args:
-        key: What no other model is known by.
+        key: What names this model and no other.
         make: Makes the model's folder where there is none yet.
 
     Returns:

@@ -21,11 +21,13 @@ class StoredModel:
 
     Args:
         uri: Its own URI, which no alias can move: `models:/fnet/1` or `models:/m-…`.
+        model_id: The logged model, or the one that the version was made of; None for neither.
         artifacts: Where its files are stored.
         tags: The version's tags; where it has no digest, those of its logged model too.
     """
 
     uri: ModelUri
+    model_id: str | None
     artifacts: str
     tags: Mapping[str, str]
 
@@ -60,29 +62,18 @@ def look_up(uri: ModelUri) -> StoredModel | None:
         MlflowException: There is no such model.
     """
     uri, client = pin(uri), MlflowClient()
-    if uri.name is not None:
-        name, number = uri.name, str(uri.version)
-        artifacts = client.get_model_version_download_uri(name, number)
-        version = client.get_model_version(name, number)
-        tags = _logged_tags(client, version) | version.tags
-        return StoredModel(uri=uri, artifacts=artifacts, tags=tags)
-    if uri.model_id is not None:
-        logged = client.get_logged_model(uri.model_id)
-        return StoredModel(uri=uri, artifacts=logged.artifact_location, tags=logged.tags)
-    return None
-
-
-def logged_model_id(uri: ModelUri) -> str | None:
-    """Return the id of a logged model, or of the one that a version was made of.
-
-    Raises:
-        ModelError: As in `pin`.
-        MlflowException: There is no such version.
-    """
+    if uri.name is None and uri.model_id is None:
+        return None
     if uri.name is None:
-        return uri.model_id
-    number = str(pin(uri).version)
-    return source_of(MlflowClient().get_model_version(uri.name, number)).model_id
+        logged = client.get_logged_model(str(uri.model_id))
+        return StoredModel(
+            uri=uri, model_id=uri.model_id, artifacts=logged.artifact_location, tags=logged.tags
+        )
+    artifacts = client.get_model_version_download_uri(uri.name, str(uri.version))
+    version = client.get_model_version(uri.name, str(uri.version))
+    tags = _logged_tags(client, version) | version.tags
+    model_id = source_of(version).model_id
+    return StoredModel(uri=uri, model_id=model_id, artifacts=artifacts, tags=tags)
 
 
 def source_of(version: ModelVersion) -> ModelUri:

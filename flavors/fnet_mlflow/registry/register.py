@@ -15,7 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from fnet_mlflow.content.probe import probe_to_bytes, record_probe
+from fnet_mlflow.content.probe import probe_to_bytes
 from fnet_mlflow.content.settings import digested_settings, load_settings
 from fnet_mlflow.registry.catalog import find_version
 from fnet_mlflow.registry.lookup import source_of
@@ -71,7 +71,7 @@ def register_preset(
 
     Two versions are the same where weights, tokenizer, configuration, encoding and saved
     load-time settings are. Processes that register the same preset at once end up with one
-    version: the lowest stays, the others are taken back.
+    version: the lowest stays, the others are deleted.
 
     Args:
         preset: A handle, a `TextEncoder`, or an `FNetBackbone` with `tokenizer`.
@@ -83,7 +83,7 @@ def register_preset(
         tags: Tags to set on the version.
         reference: Whether to write the pinned handle of a preset on a hub instead of storing its
             weights. Such a version has the default encoding and settings, and loads where this
-            project is installed and the hub, or its cache, is at hand.
+            project is installed and the hub, or its cache, can be reached.
         force: Whether to make another version of content that is registered already.
         **encoding: `EncodingOptions`, for a handle or a backbone, such as `pooling="cls"`.
 
@@ -113,7 +113,7 @@ def register_preset(
         version = _create_version(client, name, model, settings, reference=reference)
         lowest = None if force else find_version(client, name, digest)
         if lowest is not None and int(lowest.version) < int(version.version):
-            _take_back(client, version)
+            _delete(client, version)
             version, created = lowest, False
     for key, value in (tags or {}).items():
         client.set_model_version_tag(name, version.version, key, value)
@@ -136,8 +136,7 @@ def _create_version(
     if reference:
         assert model.provenance is not None
         uri, model_id = model.provenance.handle, None
-        probe = probe_to_bytes(record_probe(model.reference()))
-        tags[PROBE_TAG] = b64encode(probe).decode()
+        tags[PROBE_TAG] = b64encode(probe_to_bytes(model.probe())).decode()
     else:
         logged_name = _NOT_IN_LOGGED_NAMES.sub("-", name)
         logged = log_model(model, name=logged_name, model_config=settings)
@@ -153,7 +152,7 @@ def _create_version(
     return version
 
 
-def _take_back(client: MlflowClient, version: ModelVersion) -> None:
+def _delete(client: MlflowClient, version: ModelVersion) -> None:
     client.delete_model_version(version.name, version.version)
     if model_id := source_of(version).model_id:
         client.delete_logged_model(model_id)
@@ -168,9 +167,7 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
 
 
 def _check_alias(alias: str | None) -> None:
-    if alias is None:
-        return
-    if not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
+    if alias is not None and (not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias)):
         raise ModelError(
             "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "
             f"for example 'champion'. Received: {alias!r}"
@@ -193,7 +190,7 @@ def _check_reference(model: UnsavedModel, chosen: Sequence[Any]) -> None:
 def _warn_of_pretrained(model: UnsavedModel) -> None:
     if model.provenance is not None and model.provenance.pretrained:
         _logger.warning(
-            "%s was trained to fill in masked words, not to place like texts near each other: "
+            "%s was trained to fill in masked words, not to place similar texts near each other: "
             "similarities between its vectors mean little until you tune it. A tuned backbone "
             "saved with save_to_preset() registers the same way.",
             model.provenance.handle,

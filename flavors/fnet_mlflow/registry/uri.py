@@ -34,9 +34,9 @@ class ModelUri:
     @classmethod
     def parse(cls, text: str | os.PathLike[str]) -> Self:
         """Read any URI or path; nothing is looked up."""
-        match = _GRAMMAR.fullmatch(os.fspath(text))
+        match = _GRAMMAR.fullmatch(str(text))
         if match is None:
-            return cls(other=os.fspath(text))
+            return cls(other=str(text))
         parts: dict[str, Any] = match.groupdict()
         if version := parts["version"]:
             parts["version"] = int(version) if version.isdecimal() else "latest"
@@ -47,6 +47,5 @@ class ModelUri:
             return self.other
         if self.alias is not None:
             return f"models:/{self.name}@{self.alias}"
-        return f"models:/{self.model_id or self.name}" + (
-            "" if self.version is None else f"/{self.version}"
-        )
+        version = "" if self.version is None else f"/{self.version}"
+        return f"models:/{self.model_id or self.name}{version}"

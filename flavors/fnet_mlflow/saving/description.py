@@ -1,4 +1,4 @@
-"""What a model says about itself where MLflow shows it: metadata and tags."""
+"""What a model says about itself where MLflow shows it: flavor, metadata and tags."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from fnet_registry.presets.tensors import parameter_count
 if TYPE_CHECKING:
     from fnet_mlflow.saving.prepare import UnsavedModel
 
+FLAVOR_NAME = "fnet"
+DIGEST_KEY = "content_sha256"
+"""In the flavor's entry of `MLmodel`: the digest of all that changes a vector."""
+REFERENCE_KEY = "reference"
+"""There too: whether the model refers to a hub's preset, which the digest counts as a setting."""
 TAG_PREFIX = "fnet."
-DIGEST_TAG = f"{TAG_PREFIX}content_sha256"
+DIGEST_TAG = f"{TAG_PREFIX}{DIGEST_KEY}"
 PROBE_TAG = f"{TAG_PREFIX}probe"
 """On a version that refers to a hub: its probe as a base64 npz, for it has no files of its own."""
 LONGEST_DESCRIPTION = 5000

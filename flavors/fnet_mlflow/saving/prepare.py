@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from fnet_mlflow.content.digest import content_digest
+from fnet_mlflow.content.probe import PROBE_TEXTS, Probe
 from fnet_mlflow.content.settings import digested_settings
 from fnet_mlflow.saving.provenance import Provenance, read_provenance
 from fnet_registry.encoding.config import (
@@ -44,13 +45,14 @@ class UnsavedModel:
     provenance: Provenance | None = None
     _digests: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
-    def reference(self) -> TextEncoder:
-        """Return the encoder that defines the version's vectors: float32 on a CPU."""
+    def probe(self) -> Probe:
+        """Compute the probe vectors that define the version, in float32 on a CPU."""
         from fnet_registry.encoding.encoder import TextEncoder
 
-        return TextEncoder.from_checkpoint(
+        encoder = TextEncoder.from_checkpoint(
             self.checkpoint, self.encoding, device="cpu", dtype="float32"
         )
+        return Probe(texts=PROBE_TEXTS, vectors=encoder.encode(PROBE_TEXTS))
 
     def digest(self, settings: Mapping[str, Any], *, reference: bool = False) -> str:
         """Return the digest of all that changes a vector of the version.

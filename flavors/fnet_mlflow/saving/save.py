@@ -13,23 +13,23 @@ from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
 
 import fnet_mlflow
-from fnet_mlflow.content.probe import record_probe
 from fnet_mlflow.content.settings import load_settings
 from fnet_mlflow.content.version import FORMAT_VERSION
-from fnet_mlflow.saving.data_folder import (
-    DATA_FOLDER,
+from fnet_mlflow.saving.data_folder import DATA_FOLDER, write_data
+from fnet_mlflow.saving.description import (
     DIGEST_KEY,
     FLAVOR_NAME,
     REFERENCE_KEY,
-    write_data,
+    describe,
+    version_tags,
 )
-from fnet_mlflow.saving.description import describe, version_tags
 from fnet_mlflow.saving.prepare import UnsavedModel, prepare_model
 from fnet_mlflow.saving.requirements import settle_requirements
 from fnet_mlflow.saving.shipping import ship_code
 from fnet_mlflow.saving.signature import checked_signature
 from fnet_registry import __version__
 from fnet_registry.encoding.config import EncodingOptions, split_options
+from fnet_registry.shown import shown
 
 INPUT_EXAMPLE = ["FNet mixes tokens with a Fourier transform."]
 
@@ -38,8 +38,8 @@ class ModelOptions(TypedDict, total=False):
     """What MLflow's flavors take beside the model; an option left out, or None, has its default.
 
     Args:
-        code_paths: Files and folders to ship with the model, beside this project's own packages,
-            for which a wheel of this project may stand; `[]` ships nothing and requires an
+        code_paths: Files and folders to ship with the model, beside this project's own packages;
+            a wheel of this project in the list replaces those. `[]` ships nothing and requires an
             installed `fnet-registry`.
         signature: Replaces the flavor's own; False stores none, and MLflow then hands on any input
             as it is and no parameters.
@@ -96,7 +96,7 @@ def save_model(
     """
     encoding, chosen = split_options(options, EncodingOptions, ModelOptions)
     unsaved = prepare_model(model, tokenizer=tokenizer, **encoding)
-    probe = record_probe(unsaved.reference())
+    probe = unsaved.probe()
     write_model(
         Path(path),
         unsaved,
@@ -180,7 +180,7 @@ def write_model(
         model: What is saved, to be described.
         write_files: Writes the data folder, straight to where it belongs.
         mlflow_model: The `mlflow.models.Model` to add the flavor to.
-        reference: Whether the data folder leads to a hub's preset.
+        reference: Whether the data folder links to a hub's preset.
         **options: As in `save_model`.
     """
     settings = load_settings(options.get("model_config"))
@@ -201,11 +201,11 @@ def write_model(
         **{DIGEST_KEY: digest, REFERENCE_KEY: reference},
     )
     with TemporaryDirectory() as scratch:
-        code = ship_code(options.get("code_paths"), Path(scratch))
+        loader_module, code_paths, own = ship_code(options.get("code_paths"), Path(scratch))
         pyfunc.save_model(
             path,
-            loader_module=code.loader_module,
-            code_paths=code.paths,
+            loader_module=loader_module,
+            code_paths=code_paths,
             mlflow_model=mlflow_model,
             input_example=INPUT_EXAMPLE if example is None else example,
             conda_env=str(conda_env) if isinstance(conda_env, Path) else conda_env,
@@ -213,7 +213,7 @@ def write_model(
                 options.get("pip_requirements"),
                 options.get("extra_pip_requirements"),
                 conda_env,
-                code.requirements,
+                own,
             ),
             model_config=settings,
             # A folder with no uv project keeps MLflow from taking the working directory's.
@@ -236,7 +236,8 @@ def _save_extra_files(extra_files: Sequence[str] | None, path: Path) -> dict[str
     """Keep files beside a model, in the place and under the key that MLflow's flavors use."""
     if isinstance(extra_files, str | Path):
         raise TypeError(
-            f"`extra_files` must be a list, for example ['notes.txt']. Received: {extra_files!r}"
+            "`extra_files` must be a list, for example ['notes.txt']. "
+            f"Received: {shown(str(extra_files))}"
         )
     if not extra_files:
         return {}

@@ -15,20 +15,14 @@ from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
 
-from fnet_mlflow.content.digest import check_content
+from fnet_mlflow.content.digest import content_digest
 from fnet_mlflow.content.probe import check_probe, read_probe
 from fnet_mlflow.content.settings import digested_settings, load_settings
 from fnet_mlflow.registry.local_copy import bring, forget
 from fnet_mlflow.registry.lookup import StoredModel, look_up
 from fnet_mlflow.registry.uri import ModelUri
-from fnet_mlflow.saving.data_folder import (
-    DIGEST_KEY,
-    FLAVOR_NAME,
-    REFERENCE_KEY,
-    check_digests,
-    read_record,
-)
-from fnet_mlflow.saving.description import DIGEST_TAG
+from fnet_mlflow.saving.data_folder import check_files, read_record
+from fnet_mlflow.saving.description import DIGEST_KEY, DIGEST_TAG, FLAVOR_NAME, REFERENCE_KEY
 from fnet_registry.encoding.config import EncodingConfig, LoadOptions, split_options
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -188,12 +182,12 @@ def read_model(model: LocalModel) -> tuple[Checkpoint, EncodingConfig]:
         DamagedFileError: A file is missing, or the model is not the one that was saved.
     """
     try:
-        record = read_record(model.data)
+        encoding, digests = read_record(model.data)
         # Hashing releases the interpreter: the files and what they say are hashed side by side.
         with ThreadPoolExecutor(max_workers=1) as pool:
-            content = pool.submit(_read_content, model, record.encoding)
-            check_digests(model.data, record)
-            return content.result(), record.encoding
+            content = pool.submit(_read_content, model, encoding)
+            check_files(model.data, digests)
+            return content.result(), encoding
     except DamagedFileError:
         forget(model.folder)
         raise
@@ -201,9 +195,16 @@ def read_model(model: LocalModel) -> tuple[Checkpoint, EncodingConfig]:
 
 def _read_content(model: LocalModel, encoding: EncodingConfig) -> Checkpoint:
     checkpoint = read_checkpoint(model.data)
-    if model.digest is not None:
-        settings = digested_settings(model.settings, reference=model.reference)
-        check_content(model.digest, checkpoint, encoding, settings)
+    if model.digest is None:
+        return checkpoint
+    settings = digested_settings(model.settings, reference=model.reference)
+    found = content_digest(checkpoint, encoding, settings)
+    if found != model.digest:
+        raise DamagedFileError(
+            "Expected the weights, tokenizer, configuration, encoding and settings that were "
+            f"saved, of the digest {model.digest}; load the model again or register it anew. "
+            f"Received: {found}"
+        )
     return checkpoint
 
 
