@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 PACKAGES = ("fnet_mlflow", "fnet_registry")
-AT_WORK = "fnet_registry.presets.checkpoint"
+IN_USE = "fnet_registry.presets.checkpoint"
 SHIPPED = "fnet_registry-*"
 
 
@@ -42,12 +42,12 @@ def _import_package(code, needed):
 
 
 def _make_room(code, needed):
-    """Take back the little that `import mlflow` imported; packages at work have to stay."""
-    if AT_WORK in sys.modules:
+    """Unload the few modules that `import mlflow` brought; code in use has to stay."""
+    if IN_USE in sys.modules:
         raise ImportError(
-            f"This model needs code that reads format {needed}, as its own in {code} does, but "
-            f"this process works with {sys.modules['fnet_registry'].__path__[0]}, which does not. "
-            "Load the two in processes of their own, or install a newer fnet-registry."
+            f"Expected code that reads format {needed}, as the model's own in {code} does: load "
+            "the model in a process of its own, or install a newer fnet-registry. Received: a "
+            f"process that uses {sys.modules['fnet_registry'].__path__[0]}"
         )
     for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
         del sys.modules[name]

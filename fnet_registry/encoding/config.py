@@ -1,21 +1,43 @@
-"""What turns a text into a vector, besides the weights and the vocabulary."""
+"""What turns a text into a vector, besides the weights and the vocabulary.
+
+A new option stands here, in `EncodingConfig` and `EncodingOptions`, and where it is computed: the
+command line and every function that takes the options read them from here.
+"""
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, get_args
 
 import numpy as np
 
+from fnet_registry.encoding.pooling import POOLINGS, Pooling
 from fnet_registry.errors import ConfigError
+from fnet_registry.shown import one_line, shown
+
+if TYPE_CHECKING:
+    from fnet_registry.engine.engine import ComputeDtype
 
 Padding = Literal["fixed", "bucket"]
-Pooling = Literal["mean", "cls", "pooled"]
 LongText = Literal["truncate", "error"]
 Quantization = Literal["int8"]
 
 SPECIAL_TOKENS_PER_TEXT = 2
+LARGEST_TEXT = 64 << 20  # bytes
+
+
+def _argument(description: str, **argument: Any) -> dict[str, Any]:
+    """Describe an option to `argparse`; an option left out is None."""
+    return {"argument": {"default": None, "help": description, **argument}}
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    lengths = text.split(",")
+    if not all(length.strip().isdecimal() for length in lengths):
+        raise ArgumentTypeError(f"lengths are written like 32,64,128. Received: {shown(text)}")
+    return tuple(map(int, lengths))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +50,8 @@ class EncodingConfig:
         padding: `fixed`: every text is padded to `sequence_length`; `bucket`: to the smallest of
             `buckets` that holds it, so that its vector still depends on the text alone.
         buckets: Lengths in rising order, the last of them `sequence_length`; empty under `fixed`.
-        pooling: `mean`: the mean of the sequence output over all tokens that are not padding,
-            `[CLS]` and `[SEP]` included; `cls`: the sequence output at `[CLS]`; `pooled`: the
-            pooler's output.
+        pooling: How the outputs at a text's tokens become one vector: a name of
+            `pooling.POOLINGS`.
         normalize: Whether vectors are scaled to unit length where a call does not say.
         quantization: `int8` runs the dense layers with int8 weights, on the CPU; None does not.
 
@@ -38,42 +59,58 @@ class EncodingConfig:
         ConfigError: If a value is none of these.
     """
 
-    sequence_length: int
+    sequence_length: int = field(
+        metadata=_argument("pad length; default: the maximum", type=int, metavar="TOKENS")
+    )
     padding: Padding = "fixed"
-    buckets: tuple[int, ...] = ()
-    pooling: Pooling = "mean"
-    normalize: bool = False
-    quantization: Quantization | None = None
+    buckets: tuple[int, ...] = field(
+        default=(),
+        metadata=_argument(
+            "lengths to pad to instead, the last the pad length", type=_lengths, metavar="A,B,…"
+        ),
+    )
+    pooling: Pooling = field(
+        default="mean", metadata=_argument("default: mean", choices=tuple(POOLINGS))
+    )
+    normalize: bool = field(
+        default=False, metadata=_argument("give vectors of length 1", action="store_true")
+    )
+    quantization: Quantization | None = field(
+        default=None,
+        metadata=_argument(
+            "run the dense layers with int8 weights", choices=get_args(Quantization)
+        ),
+    )
 
     def __post_init__(self) -> None:
         length = self.sequence_length
         if isinstance(length, bool) or not isinstance(length, int):
             raise ConfigError(
-                f"`sequence_length` must be an integer, for example 128. Received: {length!r}"
+                f"`sequence_length` must be an integer, for example 128. Received: {shown(length)}"
             )
         if length <= SPECIAL_TOKENS_PER_TEXT:
             raise ConfigError(
                 f"`sequence_length` must leave room beside [CLS] and [SEP], so be at least"
-                f" {SPECIAL_TOKENS_PER_TEXT + 1}. Received: {length}"
+                f" {SPECIAL_TOKENS_PER_TEXT + 1}. Received: {shown(length)}"
             )
-        for name, allowed in (("padding", get_args(Padding)), ("pooling", get_args(Pooling))):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"`{name}` must be one of {', '.join(allowed)}."
-                    f" Received: {getattr(self, name)!r}"
-                )
-        if not isinstance(self.normalize, bool):
-            raise ConfigError(f"`normalize` must be True or False. Received: {self.normalize!r}")
-        if self.quantization not in (None, *get_args(Quantization)):
-            raise ConfigError(
-                f"`quantization` must be None or 'int8'. Received: {self.quantization!r}"
-            )
+        self._check_choice("padding", get_args(Padding))
+        self._check_choice("pooling", tuple(POOLINGS))
+        self._check_choice("normalize", (True, False))
+        self._check_choice("quantization", (None, *get_args(Quantization)))
         if not isinstance(self.buckets, Sequence) or isinstance(self.buckets, str):
             raise ConfigError(
-                f"`buckets` must be lengths, for example 32, 64, 128. Received: {self.buckets!r}"
+                "`buckets` must be lengths, for example 32, 64, 128."
+                f" Received: {shown(self.buckets)}"
             )
         object.__setattr__(self, "buckets", tuple(self.buckets))
         self._check_buckets()
+
+    def _check_choice(self, name: str, allowed: tuple[Any, ...]) -> None:
+        value = getattr(self, name)
+        if not any(isinstance(value, type(each)) and value == each for each in allowed):
+            raise ConfigError(
+                f"`{name}` must be one of {', '.join(map(str, allowed))}. Received: {shown(value)}"
+            )
 
     def _check_buckets(self) -> None:
         if self.padding == "fixed" and self.buckets:
@@ -124,33 +161,82 @@ class EncodingConfig:
         return asdict(self)
 
 
-def complete_encoding(
-    longest: int,
-    *,
-    sequence_length: int | None = None,
-    buckets: Sequence[int] = (),
-    pooling: Pooling = "mean",
-    normalize: bool = False,
-    quantization: Quantization | None = None,
-) -> EncodingConfig:
+class EncodingOptions(TypedDict, total=False):
+    """What a user may say of an encoding: fields of `EncodingConfig`, which describes them.
+
+    An option that is left out, or None, has its default; that of `sequence_length` is the model's
+    longest input. Where there are `buckets`, texts are padded to them.
+    """
+
+    sequence_length: int | None
+    buckets: Sequence[int] | None
+    pooling: Pooling | None
+    normalize: bool | None
+    quantization: Quantization | None
+
+
+class LoadOptions(TypedDict, total=False):
+    """How a model runs; an option that is left out, or None, has its default.
+
+    Args:
+        device: A torch device; by default a GPU where there is one.
+        dtype: `float32` (default) or `bfloat16`.
+        batch_size: Texts to work on at once where a call does not say; vectors do not depend
+            on it.
+        num_threads: CPU threads of this process's torch; by default torch's own choice.
+    """
+
+    device: str | None
+    dtype: ComputeDtype | None
+    batch_size: int | None
+    num_threads: int | None
+
+
+class EncoderOptions(EncodingOptions, LoadOptions, total=False):
+    """All options of a `TextEncoder`."""
+
+
+ENCODING_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
+    each.name: each.metadata["argument"] for each in fields(EncodingConfig) if each.metadata
+}
+"""Option to the keyword arguments of `argparse`'s `add_argument`."""
+
+
+def split_options(options: Mapping[str, Any], *kinds: type) -> list[dict[str, Any]]:
+    """Share out keyword arguments, without those that are None.
+
+    Args:
+        options: What a caller gave.
+        *kinds: `EncodingOptions`, `LoadOptions`, or both.
+
+    Returns:
+        For each kind, its own options.
+
+    Raises:
+        TypeError: If an option is of no kind.
+    """
+    known = [kind.__annotations__ for kind in kinds]
+    unknown = [name for name in options if not any(name in names for names in known)]
+    if unknown:
+        raise TypeError(
+            f"Expected the options {', '.join(name for names in known for name in names)}."
+            f" Received: {one_line(', '.join(unknown))}"
+        )
+    given = {name: value for name, value in options.items() if value is not None}
+    return [{name: given[name] for name in names if name in given} for names in known]
+
+
+def complete_encoding(longest: int, **options: Unpack[EncodingOptions]) -> EncodingConfig:
     """Complete what a user says of an encoding with the model's own defaults.
 
     Args:
-        longest: The model's longest input, which is the default length.
-        sequence_length: As in `EncodingConfig`, like all that follow.
-        buckets: See above; any imply the padding policy `bucket`.
-        pooling: See above.
-        normalize: See above.
-        quantization: See above.
+        longest: The model's longest input.
+        **options: What is not to have its default.
 
     Raises:
         ConfigError: If a value is impossible.
+        TypeError: If there is no such option.
     """
-    return EncodingConfig(
-        sequence_length=longest if sequence_length is None else sequence_length,
-        padding="bucket" if buckets else "fixed",
-        buckets=tuple(buckets),
-        pooling=pooling,
-        normalize=normalize,
-        quantization=quantization,
-    )
+    [given] = split_options(options, EncodingOptions)
+    padding = "bucket" if given.get("buckets") else "fixed"
+    return EncodingConfig(**{"sequence_length": longest, "padding": padding, **given})

@@ -6,21 +6,24 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self, Unpack, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from fnet_registry.encoding.config import (
+    SPECIAL_TOKENS_PER_TEXT,
+    EncoderOptions,
     EncodingConfig,
+    EncodingOptions,
+    LoadOptions,
     LongText,
-    Pooling,
-    Quantization,
     complete_encoding,
+    split_options,
 )
 from fnet_registry.encoding.packing import Tokens, pack_texts
-from fnet_registry.encoding.pooling import pooled_vectors
+from fnet_registry.encoding.pooling import POOLINGS
 from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
@@ -46,115 +49,56 @@ class TextEncoder:
         backbone: A Keras backbone. The encoder keeps a copy of the weights that it has now:
             training it further changes no vector until a new encoder is made.
         tokenizer: Its tokenizer.
-        sequence_length: Length to which every text is padded; by default the model's maximum.
-        buckets: Lengths to pad to instead, the last of them `sequence_length`; see
-            `EncodingConfig`.
-        pooling: `mean`, `cls` or `pooled`; see `EncodingConfig`.
-        normalize: Whether vectors are scaled to unit length where a call does not say.
-        quantization: `int8` or None; see `EncodingConfig`.
-        device: A torch device; by default a GPU where there is one.
-        dtype: `float32` (default) or `bfloat16`.
-        batch_size: Texts to work on at once where a call does not say; vectors do not depend
-            on it.
-        num_threads: CPU threads of this process's torch; by default torch's own choice.
+        **options: How texts become vectors, as `EncodingConfig` says, and how the model runs, as
+            `LoadOptions` says.
 
     Raises:
         ConfigError: If a value is impossible for this model.
+        TypeError: If there is no such option.
     """
 
     def __init__(
         self,
         backbone: FNetBackbone,
         tokenizer: FNetTokenizer,
-        *,
-        sequence_length: int | None = None,
-        buckets: Sequence[int] = (),
-        pooling: Pooling = "mean",
-        normalize: bool = False,
-        quantization: Quantization | None = None,
-        device: str | None = None,
-        dtype: ComputeDtype | None = None,
-        batch_size: int | None = None,
-        num_threads: int | None = None,
+        **options: Unpack[EncoderOptions],
     ) -> None:
+        encoding, load = split_options(options, EncodingOptions, LoadOptions)
         checkpoint = laid_out_for_engine(backbone.to_checkpoint(tokenizer.proto), copy=True)
-        config = complete_encoding(
-            checkpoint.config.max_sequence_length,
-            sequence_length=sequence_length,
-            buckets=buckets,
-            pooling=pooling,
-            normalize=normalize,
-            quantization=quantization,
-        )
-        self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
+        config = complete_encoding(checkpoint.config.max_sequence_length, **encoding)
+        self._assemble(checkpoint, config, **load)
         self.backbone = backbone
 
     @classmethod
-    def from_preset(
-        cls,
-        preset: str | Path | Handle,
-        *,
-        sequence_length: int | None = None,
-        buckets: Sequence[int] = (),
-        pooling: Pooling = "mean",
-        normalize: bool = False,
-        quantization: Quantization | None = None,
-        device: str | None = None,
-        dtype: ComputeDtype | None = None,
-        batch_size: int | None = None,
-        num_threads: int | None = None,
-    ) -> Self:
+    def from_preset(cls, preset: str | Path | Handle, **options: Unpack[EncoderOptions]) -> Self:
         """Load a preset; Keras is not imported.
 
         Args:
             preset: Any preset handle.
-            sequence_length: As for the class, like all that follow.
-            buckets: See above.
-            pooling: See above.
-            normalize: See above.
-            quantization: See above.
-            device: See above.
-            dtype: See above.
-            batch_size: See above.
-            num_threads: See above.
+            **options: As for the class.
 
         Raises:
             FNetError: If the preset cannot be had or used.
+            TypeError: If there is no such option.
         """
         # Here, so that a served model needs none of what talks to hubs.
         from fnet_registry.presets.fetch import fetch
 
+        encoding, load = split_options(options, EncodingOptions, LoadOptions)
         folder = fetch(preset)
         checkpoint = read_checkpoint(folder.path)
         if isinstance(folder.handle, LocalHandle):
             # Only the hubs' caches are sure never to change a file in place.
             checkpoint = with_views_copied(checkpoint)
-        return cls.from_checkpoint(
-            checkpoint,
-            complete_encoding(
-                checkpoint.config.max_sequence_length,
-                sequence_length=sequence_length,
-                buckets=buckets,
-                pooling=pooling,
-                normalize=normalize,
-                quantization=quantization,
-            ),
-            device=device,
-            dtype=dtype,
-            batch_size=batch_size,
-            num_threads=num_threads,
-        )
+        config = complete_encoding(checkpoint.config.max_sequence_length, **encoding)
+        return cls.from_checkpoint(checkpoint, config, **load)
 
     @classmethod
     def from_checkpoint(
         cls,
         checkpoint: Checkpoint,
         config: EncodingConfig | None = None,
-        *,
-        device: str | None = None,
-        dtype: ComputeDtype | None = None,
-        batch_size: int | None = None,
-        num_threads: int | None = None,
+        **options: Unpack[LoadOptions],
     ) -> Self:
         """Build an encoder on a checkpoint's arrays; Keras is not imported.
 
@@ -162,28 +106,28 @@ class TextEncoder:
             checkpoint: The model with its tokenizer.
             config: How texts become vectors; by default mean pooling at the model's maximum
                 length.
-            device: As for the class, like all that follow.
-            dtype: See above.
-            batch_size: See above.
-            num_threads: See above.
+            **options: How the model runs.
 
         Raises:
             ConfigError: If a value is impossible for this model.
             TokenizerError: If the checkpoint has no tokenizer.
+            TypeError: If there is no such option.
         """
+        [load] = split_options(options, LoadOptions)
         self = cls.__new__(cls)
         config = config or complete_encoding(checkpoint.config.max_sequence_length)
-        self._assemble(checkpoint, config, device, dtype, batch_size, num_threads)
+        self._assemble(checkpoint, config, **load)
         return self
 
     def _assemble(
         self,
         checkpoint: Checkpoint,
         config: EncodingConfig,
-        device: str | None,
-        dtype: ComputeDtype | None,
-        batch_size: int | None,
-        num_threads: int | None,
+        *,
+        device: str | None = None,
+        dtype: ComputeDtype = "float32",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        num_threads: int | None = None,
     ) -> None:
         longest = checkpoint.config.max_sequence_length
         if config.sequence_length > longest:
@@ -206,11 +150,9 @@ class TextEncoder:
         self.config = config
         self.tokenizer = FNetTokenizer(checkpoint.tokenizer_proto)
         _check_vocabulary(self.tokenizer, checkpoint)
-        self.batch_size = _positive(
-            "batch_size", DEFAULT_BATCH_SIZE if batch_size is None else batch_size
-        )
+        self.batch_size = _positive("batch_size", batch_size)
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.dtype: ComputeDtype = dtype or "float32"
+        self.dtype: ComputeDtype = dtype
         self._engine = Engine(
             checkpoint,
             device=self.device,
@@ -294,7 +236,7 @@ class TextEncoder:
             row = int(tokens.truncated.argmax())
             raise TextError(
                 f"Row {first_row + row} must be at most {self.config.sequence_length} tokens long,"
-                f" [CLS] and [SEP] included. Received: {len(ids[row]) + 2}"
+                f" [CLS] and [SEP] included. Received: {len(ids[row]) + SPECIAL_TOKENS_PER_TEXT}"
             )
         return tokens
 
@@ -328,16 +270,12 @@ class TextEncoder:
         ids = torch.from_numpy(
             tokens.padded(self.config.sequence_length, self.tokenizer.pad_token_id)
         )
+        pool = POOLINGS[self.config.pooling]
         padded_lengths = self.config.padded_lengths(tokens.lengths)
         vectors = torch.empty(len(tokens), self.dim, device=self.device)
         for length in np.unique(padded_lengths).tolist():
             rows = np.flatnonzero(padded_lengths == length)
-            vectors[rows] = pooled_vectors(
-                self._engine,
-                ids[rows, :length],
-                tokens.lengths[rows].tolist(),
-                self.config.pooling,
-            )
+            vectors[rows] = pool(self._engine, ids[rows, :length], tokens.lengths[rows].tolist())
         if self.config.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
         return vectors.cpu().numpy()

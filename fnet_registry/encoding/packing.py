@@ -1,16 +1,14 @@
-"""Token ids packed as FNet was trained on them: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`."""
+"""Token ids packed as FNet was trained on them: `[CLS] a [SEP]`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
-from fnet_registry.errors import ConfigError
-
-Truncation = Literal["round_robin", "waterfall"]
+from fnet_registry.encoding.config import SPECIAL_TOKENS_PER_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,79 +66,13 @@ def pack_texts(
         cls_token_id: The id of `[CLS]`.
         sep_token_id: The id of `[SEP]`.
     """
-    room = sequence_length - 2
+    room = sequence_length - SPECIAL_TOKENS_PER_TEXT
     counts = np.fromiter(map(len, token_ids), dtype=np.int64, count=len(token_ids))
     offsets = np.zeros(len(token_ids) + 1, dtype=np.int64)
-    np.cumsum(np.minimum(counts, room) + 2, out=offsets[1:])
+    np.cumsum(np.minimum(counts, room) + SPECIAL_TOKENS_PER_TEXT, out=offsets[1:])
     values = np.empty(offsets[-1], dtype=np.int32)
     for ids, begin, end in zip(token_ids, offsets[:-1], offsets[1:], strict=True):
         values[begin + 1 : end - 1] = ids[:room]
     values[offsets[:-1]] = cls_token_id
     values[offsets[1:] - 1] = sep_token_id
     return Tokens(values, offsets, counts > room)
-
-
-def pack_segments(
-    segments: Sequence[Sequence[int]],
-    sequence_length: int,
-    *,
-    cls_token_id: int,
-    sep_token_id: int,
-    pad_token_id: int,
-    truncate: Truncation = "round_robin",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pack several segments into one input, as KerasHub's FNet preprocessors do.
-
-    Args:
-        segments: Ids of each segment, without specials.
-        sequence_length: Length of the result.
-        cls_token_id: The id of `[CLS]`.
-        sep_token_id: The id of `[SEP]`.
-        pad_token_id: The id of `<pad>`.
-        truncate: `round_robin` gives the segments tokens in turn until the room is used up;
-            `waterfall` fills the segments in their order.
-
-    Returns:
-        Token ids and segment ids, int32 of shape `(sequence_length,)`. `[CLS]` and the first
-        `[SEP]` belong to segment 0, as does the padding.
-
-    Raises:
-        ConfigError: If the length does not hold the specials, or `truncate` is neither.
-    """
-    room = sequence_length - 1 - len(segments)
-    if room < 0:
-        raise ConfigError(
-            f"`sequence_length` must hold the {1 + len(segments)} special tokens."
-            f" Received: {sequence_length}"
-        )
-    ids, numbers = [cls_token_id], [0]
-    kept = _shares([len(segment) for segment in segments], room, truncate)
-    for number, (segment, share) in enumerate(zip(segments, kept, strict=True)):
-        ids += [*segment[:share], sep_token_id]
-        numbers += [number] * (share + 1)
-    padding = sequence_length - len(ids)
-    return (
-        np.array(ids + [pad_token_id] * padding, dtype=np.int32),
-        np.array(numbers + [0] * padding, dtype=np.int32),
-    )
-
-
-def _shares(lengths: list[int], room: int, truncate: Truncation) -> list[int]:
-    """Return how many tokens each segment keeps."""
-    if truncate == "waterfall":
-        shares = []
-        for length in lengths:
-            shares.append(min(length, room))
-            room -= shares[-1]
-        return shares
-    if truncate != "round_robin":
-        raise ConfigError(
-            f"`truncate` must be 'round_robin' or 'waterfall'. Received: {truncate!r}"
-        )
-    shares = [0] * len(lengths)
-    while room > 0 and shares != lengths:
-        for index, length in enumerate(lengths):
-            if shares[index] < length and room > 0:
-                shares[index] += 1
-                room -= 1
-    return shares

@@ -1,28 +1,49 @@
-"""From token ids to one vector for each text."""
+"""The ways from a model's outputs to one vector for each text.
+
+A new one is a function here, its name in `Pooling`, and its line in `POOLINGS`.
+"""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
-from fnet_registry.encoding.config import Pooling
-from fnet_registry.engine.engine import Engine
+if TYPE_CHECKING:
+    import torch
+
+    from fnet_registry.engine.engine import Engine
+
+Pooling = Literal["mean", "cls", "pooled"]
 
 
-def pooled_vectors(
-    engine: Engine, token_ids: torch.Tensor, lengths: list[int], pooling: Pooling
-) -> torch.Tensor:
-    """Run the model and reduce its output, computing no more than the pooling needs.
+def mean(engine: Engine, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Return the mean of the sequence output over all tokens that are not padding.
+
+    `[CLS]` and `[SEP]` count; nothing is computed that the mean does not need.
 
     Args:
         engine: The model.
         token_ids: Integers of shape `(texts, sequence)`.
         lengths: Tokens of each text that are not padding.
-        pooling: As in `EncodingConfig`.
 
     Returns:
-        Float32 tensor of shape `(texts, hidden)`.
+        Float32 tensor of shape `(texts, hidden)`, as for every pooling.
     """
-    if pooling == "mean":
-        return engine.mean_outputs(token_ids, lengths)
-    first = engine.first_outputs(token_ids)
-    return engine.pooled_outputs(first) if pooling == "pooled" else first
+    return engine.mean_outputs(token_ids, lengths)
+
+
+def cls(engine: Engine, token_ids: torch.Tensor, _lengths: Sequence[int]) -> torch.Tensor:
+    """Return the sequence output at `[CLS]`; see `mean` for the shapes."""
+    return engine.first_outputs(token_ids)
+
+
+def pooled(engine: Engine, token_ids: torch.Tensor, _lengths: Sequence[int]) -> torch.Tensor:
+    """Return the pooler's output; see `mean` for the shapes."""
+    return engine.pooled_outputs(engine.first_outputs(token_ids))
+
+
+POOLINGS: Mapping[Pooling, Callable[[Engine, torch.Tensor, Sequence[int]], torch.Tensor]] = {
+    "mean": mean,
+    "cls": cls,
+    "pooled": pooled,
+}

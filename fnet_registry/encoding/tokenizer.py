@@ -12,6 +12,7 @@ import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
+from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import TextError, TokenizerError
 from fnet_registry.presets.checkpoint import read_checkpoint, read_vocabulary
 from fnet_registry.presets.formats.writing import write_tokenizer
@@ -22,7 +23,6 @@ from fnet_registry.shown import shown
 _ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportAttributeAccessIssue]
 
 CLS, SEP, PAD, MASK = SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>", "[MASK]")
-_LARGEST_TEXT = 64 << 20
 _PART = 1 << 18
 
 
@@ -205,8 +205,10 @@ def _check_text(row: int, text: Any) -> None:
             f"Row {row} must be valid Unicode. Received: a lone surrogate at character"
             f" {error.start}"
         ) from None
-    if size > _LARGEST_TEXT:
-        raise TextError(f"Row {row} must be at most 64 MiB long. Received: {size:,} B")
+    if size > LARGEST_TEXT:
+        raise TextError(
+            f"Row {row} must be at most {LARGEST_TEXT >> 20} MiB long. Received: {size:,} B"
+        )
 
 
 def _with_inert_specials(proto: bytes) -> bytes:

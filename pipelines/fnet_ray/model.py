@@ -49,7 +49,10 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
 
     uri = os.fspath(model)
     if uri.startswith(("models:/", "runs:/")) or (Path(uri) / "MLmodel").is_file():
-        uri = _pin(uri)
+        from fnet_mlflow.registry.lookup import pin
+        from fnet_mlflow.registry.uri import ModelUri
+
+        uri = str(pin(ModelUri.parse(uri)))
         checkpoint, encoding, dtype = _read_saved(uri)
     else:
         preset = fetch(uri)
@@ -75,17 +78,6 @@ def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
         encoder = open_encoder(model, verify=True, device="cpu", dtype=dtype)
         return encoder.checkpoint, encoder.config, dtype
     return *read_model(model), dtype
-
-
-def _pin(uri: str) -> str:
-    """Replace an alias by the version that it means now."""
-    if not uri.startswith("models:/") or "@" not in uri:
-        return uri
-    import mlflow
-
-    name, alias = uri.removeprefix("models:/").strip("/").split("@", 1)
-    version = mlflow.MlflowClient().get_model_version_by_alias(name, alias).version
-    return f"models:/{name}/{version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """TextEncoder: one text, one vector."""
 
 import shutil
+from argparse import ArgumentParser
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,6 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnet_registry import EncodingConfig, FNetBackbone, FNetTokenizer, TextEncoder
+from fnet_registry.encoding.config import (
+    ENCODING_ARGUMENTS,
+    EncodingOptions,
+    complete_encoding,
+)
 from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint
@@ -174,6 +181,11 @@ class TestConfiguration:
             ({"sequence_length": 65}, "at most 64.*Received: 65"),
             ({"sequence_length": 2}, "at least 3. Received: 2"),
             ({"pooling": "max"}, "one of mean, cls, pooled. Received: 'max'"),
+            ({"pooling": ["mean"]}, "one of mean, cls, pooled. Received: .'mean'"),
+            ({"normalize": 1}, "one of True, False. Received: 1"),
+            ({"quantization": "int4"}, "one of None, int8. Received: 'int4'"),
+            ({"buckets": "8,64"}, "must be lengths.*Received: '8,64'"),
+            ({"buckets": 5}, "must be lengths.*Received: 5"),
             ({"batch_size": -1}, "`batch_size` must be a positive integer.*Received: -1"),
             ({"num_threads": 0}, "`num_threads` must be a positive integer.*Received: 0"),
             ({"dtype": "int8"}, "one of float32, bfloat16. Received: 'int8'"),
@@ -184,6 +196,34 @@ class TestConfiguration:
     ) -> None:
         with pytest.raises(ConfigError, match=words):
             TextEncoder.from_preset(preset_folder, **arguments)
+
+    def test_an_unknown_option_is_named(self, preset_folder: Path, encoder: TextEncoder) -> None:
+        with pytest.raises(TypeError, match="options sequence_length, .*Received: poolin, xs"):
+            TextEncoder.from_preset(preset_folder, poolin="cls", xs=1, dtype="float32")
+        with pytest.raises(TypeError, match="options device, .*, num_threads. Received: pooling"):
+            TextEncoder.from_checkpoint(encoder.checkpoint, pooling="cls")
+        with pytest.raises(TypeError, match="quantization. Received: padding"):
+            complete_encoding(64, padding="bucket")
+
+    def test_an_option_that_is_none_has_its_default(self) -> None:
+        nothing = dict.fromkeys(EncodingOptions.__annotations__)
+        assert complete_encoding(64, **nothing) == EncodingConfig(sequence_length=64)
+
+    def test_every_field_is_an_option_but_the_padding_that_follows_from_the_buckets(self) -> None:
+        names = [field.name for field in fields(EncodingConfig) if field.name != "padding"]
+        assert names == list(EncodingOptions.__annotations__) == list(ENCODING_ARGUMENTS)
+
+    def test_options_are_read_from_a_command_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        parser = ArgumentParser()
+        for name, argument in ENCODING_ARGUMENTS.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", **argument)
+        given = vars(parser.parse_args(["--buckets", "8,64", "--normalize", "--pooling", "cls"]))
+        assert complete_encoding(64, **given) == EncodingConfig(
+            sequence_length=64, padding="bucket", buckets=(8, 64), normalize=True, pooling="cls"
+        )
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--buckets", "8;64"])
+        assert "written like 32,64,128. Received: '8;64'" in capsys.readouterr().err
 
     def test_round_trips_through_plain_values(self) -> None:
         config = EncodingConfig(sequence_length=128, pooling="cls", normalize=True)

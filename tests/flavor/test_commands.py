@@ -100,6 +100,11 @@ def test_a_file_of_presets_goes_on_after_a_failure(
         pooling = "cls"
         normalize = true
         dtype = "bfloat16"
+
+        [[preset]]
+        handle = "{preset_folder}"
+        name = "fnet"
+        sequence_length = "many"
         """
     )
     assert main(["register", "--from", "presets.toml"]) == 1
@@ -108,8 +113,10 @@ def test_a_file_of_presets_goes_on_after_a_failure(
     assert "failed: Unknown preset handle" in lines[2]
     assert "models:/fnet/2  registered" in lines[3]
     assert "cls pooling over 16 tokens" in lines[3]
+    assert "failed: `sequence_length` must be an integer" in lines[4]
 
     only_good = Path("presets.toml").read_text().replace("./nowhere", str(preset_folder))
+    only_good = only_good.replace('"many"', "32")
     Path("presets.toml").write_text(only_good)
     assert main(["register", "--from", "presets.toml"]) == 0
 
@@ -120,8 +127,10 @@ def test_a_file_of_presets_goes_on_after_a_failure(
         ("handle = 'x'", "a TOML file of [[preset]]"),
         ("[[preset]\n", "a TOML file of [[preset]]"),
         ("", "a TOML file of [[preset]]"),
-        ("[[preset]]\nname = 'x'", "no handle in presets.toml, preset 1"),
+        ("[[preset]]\nname = 'x'", "handle = 'f_net_base_en' and name = 'fnet'"),
+        ("[[preset]]\nname = 'x'", "Received: {'name': 'x'} in presets.toml, preset 1"),
         ("[[preset]]\nhandle = 'x'\nname = 'x'\nsize = 3", "'size' in presets.toml, preset 1"),
+        ("x = " + "[" * 10_000, "a TOML file of [[preset]]"),
         ("preset = ['x']", "Received: 'x' in presets.toml, preset 1"),
         ("[[preset]]\nhandle = 'x'\nname = 3", "`name` must be of type str. Received: 3"),
     ],
@@ -147,6 +156,7 @@ def test_a_file_that_says_something_else(
         ),
         (["register", "--from", "presets.toml", "--force"], "Received beside it: force True"),
         (["register", ".", "--name", "fnet", "--tag", "team"], "A tag is written key=value"),
+        (["register", "--from", "presets.toml", "--tag", "a=b"], "Received beside it: tags"),
         (["verify", "models:/fnet/1"], "Registered Model with name=fnet not found"),
         (["verify", "."], "Expected an MLflow model"),
         (["models", "fnet"], "Registered Model with name=fnet not found"),

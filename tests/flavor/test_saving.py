@@ -15,6 +15,7 @@ from mlflow.types import ColSpec, Schema
 
 import fnet_mlflow
 from fnet_mlflow.registry.catalog import list_versions
+from fnet_mlflow.saving.save import SaveOptions
 from fnet_registry import EncodingConfig, FNetBackbone, TextEncoder
 from fnet_registry.errors import ConfigError, HandleError, ModelError, PresetError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -229,6 +230,30 @@ def test_a_backbone_without_a_tokenizer_is_refused(registry: Path, encoder: Text
 def test_an_encoder_brings_its_own_encoding(registry: Path, encoder: TextEncoder):
     with pytest.raises(TypeError, match=r"has its encoding already.*'pooling': 'cls'"):
         fnet_mlflow.save_model(encoder, registry / "m", pooling="cls")
+
+
+@pytest.mark.parametrize("option", ["pool", "code_path"])
+def test_an_option_that_does_not_exist_is_named_beside_those_that_do(
+    registry: Path, preset_folder: Path, option: str
+):
+    expected = f"Expected the options sequence_length, .*pooling.* Received: {option}"
+    for save in (
+        lambda **wrong: fnet_mlflow.save_model(preset_folder, "m", **wrong),
+        lambda **wrong: fnet_mlflow.log_model(preset_folder, "m", **wrong),
+        lambda **wrong: fnet_mlflow.register_preset(preset_folder, "m", **wrong),
+    ):
+        with pytest.raises(TypeError, match=expected):
+            save(**{option: "cls"})
+    for use in (fnet_mlflow.load_model, fnet_mlflow.verify_model):
+        with pytest.raises(TypeError, match=f"Expected the options device, .* Received: {option}"):
+            use("m", **{option: "cls"})
+
+
+def test_none_is_the_default_of_every_option(registry: Path, preset_folder: Path):
+    options = SaveOptions.__annotations__
+    fnet_mlflow.save_model(preset_folder, "m", **dict.fromkeys(options))
+    assert fnet_mlflow.load_model("m").config == EncodingConfig(sequence_length=64)
+    assert Model.load("m").signature is not None
 
 
 def test_anything_else_is_refused(registry: Path):

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 def _row(entry: CatalogEntry) -> tuple[str, ...]:
     place = " on the hub" if entry.reference else ""
     return (
-        f"models:/{entry.name}/{entry.version}",
+        entry.model_uri,
         ",".join(entry.aliases) or "-",
         entry.encoding,
         str(entry.embedding_dim),

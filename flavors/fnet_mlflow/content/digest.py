@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from fnet_registry.encoding.config import EncodingConfig
-from fnet_registry.errors import DamagedFileError
 from fnet_registry.presets.checkpoint import Checkpoint
 
 
@@ -43,29 +42,6 @@ def content_digest(
         digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def check_content(
-    expected: str, checkpoint: Checkpoint, encoding: EncodingConfig, settings: Mapping[str, Any]
-) -> None:
-    """Check that a stored model computes what it was saved to compute.
-
-    Args:
-        expected: The digest that was recorded when the model was saved.
-        checkpoint: As in `content_digest`, like all that follow.
-        encoding: See above.
-        settings: See above.
-
-    Raises:
-        DamagedFileError: The digest is another.
-    """
-    found = content_digest(checkpoint, encoding, settings)
-    if found != expected:
-        raise DamagedFileError(
-            "Expected the weights, tokenizer, configuration, encoding and settings that were "
-            f"saved, of the digest {expected}; load the model again or register it anew. "
-            f"Received: {found}"
-        )
 
 
 def _set_values(encoding: EncodingConfig) -> dict[str, Any]:

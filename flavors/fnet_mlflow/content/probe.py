@@ -26,7 +26,7 @@ PROBE_TEXTS = (
     "def forward(x):\n    return fft(fft(x, dim=-1), dim=-2).real\n",
     "A sentence that goes on past every pad length, again and again. " * 60,
 )
-"""Short, long, empty, cut, and in several scripts, so that each way through the encoder is met."""
+"""Short, long, empty, cut, and in several scripts: each path through the encoder is used."""
 
 LOWEST_COSINE = {"float32": 0.99999, "float16": 0.9999, "bfloat16": 0.999, "int8": 0.999}
 """How near a probe's vector must lie to the recorded one, by the precision that computes it."""
@@ -39,7 +39,7 @@ LARGEST_DIFFERENCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8"
 class Probe:
     """Texts and the vectors that the version gave for them when it was saved.
 
-    Attributes:
+    Args:
         texts: The texts.
         vectors: Their vectors, (n, dim) float32, computed on a CPU in float32, or with the
             version's int8 weights.
@@ -53,7 +53,7 @@ class Probe:
 class ProbeReport:
     """How far this machine's vectors lie from the recorded ones.
 
-    Attributes:
+    Args:
         device: Where they were computed.
         dtype: In which precision: the compute dtype, or `int8` for quantised weights.
         texts: How many were compared.
@@ -85,15 +85,6 @@ class ProbeReport:
             f"maximum difference {self.max_difference:.2g} (at most {self.allowed_difference:g}), "
             f"lowest cosine {self.lowest_cosine:.7f} (at least {self.allowed_cosine:g})"
         )
-
-
-def record_probe(encoder: TextEncoder) -> Probe:
-    """Compute the probe vectors of a version.
-
-    Args:
-        encoder: The encoder as the version defines it, on a CPU, in float32 but for int8 weights.
-    """
-    return Probe(texts=PROBE_TEXTS, vectors=encoder.encode(PROBE_TEXTS))
 
 
 def check_probe(encoder: TextEncoder, probe: Probe) -> ProbeReport:

@@ -9,13 +9,7 @@ from typing import Any
 from fnet_registry.errors import ConfigError
 
 LOAD_SETTINGS: Mapping[str, Any] = MappingProxyType(
-    {
-        "device": None,
-        "dtype": None,
-        "batch_size": None,
-        "num_threads": None,
-        "verify": False,
-    }
+    {"device": None, "dtype": None, "batch_size": None, "num_threads": None, "verify": False}
 )
 """Every setting with its default; None lets the encoder choose.
 

@@ -1,7 +1,7 @@
 """Hubs as artifact repositories: `mlflow.pyfunc.load_model("hf://owner/name")`.
 
 MLflow imports this module when it is imported itself, so nothing stands here that could be slow or
-could fail. What does the work is imported when a model is asked for.
+could fail. The rest is imported when a model is asked for.
 """
 
 from __future__ import annotations
@@ -12,17 +12,8 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 class HubArtifactRepository(ArtifactRepository):
     """A preset on a hub, seen as the folder of an MLflow model; it is read only.
 
-    Args:
-        artifact_uri: A handle, `hf://…` or `kaggle://…`, or the beginning of one, for MLflow
-            splits the last part off.
-        tracking_uri: Not used.
-        registry_uri: Not used.
+    Its `artifact_uri` is a handle, or the beginning of one, for MLflow splits the last part off.
     """
-
-    def __init__(
-        self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
-    ):
-        super().__init__(artifact_uri, tracking_uri, registry_uri)
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
         """Make a model's folder, or give one file of it.
@@ -54,4 +45,6 @@ class HubArtifactRepository(ArtifactRepository):
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
         """Refuse: a hub is read, not written."""
-        raise NotImplementedError(f"Models are read from a hub, not written: {self.artifact_uri}")
+        raise NotImplementedError(
+            f"Models are read from a hub, not written. Received: {self.artifact_uri}"
+        )

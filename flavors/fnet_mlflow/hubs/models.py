@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from mlflow.entities import FileInfo
 from mlflow.models import Model
 
-from fnet_mlflow.registry.location import keep
+from fnet_mlflow.registry.local_copy import keep
+from fnet_mlflow.saving.data_folder import DATA_FOLDER, link_data
+from fnet_mlflow.saving.prepare import prepare_preset
 from fnet_mlflow.saving.requirements import get_default_pip_requirements
 from fnet_mlflow.saving.save import write_model
-from fnet_mlflow.saving.source import resolve_folder
-from fnet_mlflow.saving.storage import DATA_FOLDER, link_data
 from fnet_registry import __version__
 from fnet_registry.errors import HandleError
 from fnet_registry.presets.fetch import fetch
@@ -21,19 +21,14 @@ from fnet_registry.presets.folder import PresetFolder, is_weights
 from fnet_registry.presets.handle import parse_handle
 from fnet_registry.presets.hub.cache import HubHandle, entry_of
 
-_MODEL_ENTRIES = {
-    "MLmodel",
-    "conda.yaml",
-    "data",
-    "input_example.json",
-    "python_env.yaml",
-    "requirements.txt",
-    "serving_input_example.json",
-}
+_MODEL_ENTRIES = (
+    *("MLmodel", "conda.yaml", "data", "input_example.json", "python_env.yaml"),
+    *("requirements.txt", "serving_input_example.json"),
+)
 
 
 def download(root: str, path: str, destination: str | None) -> Path:
-    """Make a model's folder out of a preset; its weights are fetched for its data alone.
+    """Make a model's folder out of a preset; weights are fetched only if its data is asked for.
 
     Args:
         root: The URI that MLflow opened the repository with.
@@ -42,8 +37,8 @@ def download(root: str, path: str, destination: str | None) -> Path:
             cache, which thus stays untouched, for MLflow writes into what it is given.
 
     Raises:
-        HandleError: The two make no handle; or the root alone is one and is not pinned, as a
-            version of the registry must be.
+        HandleError: The two form no handle, or the root alone is an unpinned one, to which no
+            registered version may refer.
         FNetError: The preset cannot be had or used.
     """
     handle, inner = split_uri(root, path)
@@ -100,14 +95,14 @@ def split_uri(root: str, path: str) -> tuple[str, str]:
 
 
 def _write_model(model: Path, preset: PresetFolder, *, weights: bool) -> None:
-    source = resolve_folder(preset, weights=weights)
+    unsaved = prepare_preset(preset, weights=weights)
     write_model(
         model,
-        source,
-        lambda data: link_data(data, preset, source.encoding),
-        code_paths=[],
+        unsaved,
+        lambda data: link_data(data, preset, unsaved.encoding),
         mlflow_model=Model(),
         reference=True,
+        code_paths=[],
     )
 
 
@@ -122,7 +117,7 @@ def _check_pinned(handle: str) -> None:
 
 
 def _weights_files(preset: PresetFolder) -> list[str]:
-    """Name of a preset's weights, fetched or not."""
+    """List a preset's files of weights, fetched or not."""
     assert isinstance(preset.handle, HubHandle)
     entry = entry_of(preset.handle)
     record = entry.record()

@@ -10,7 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import DIGEST_TAG, TAG_PREFIX
+from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
 
 HUB_SCHEMES = (HuggingFaceHandle.SCHEME, KaggleHandle.SCHEME)
@@ -20,7 +22,7 @@ HUB_SCHEMES = (HuggingFaceHandle.SCHEME, KaggleHandle.SCHEME)
 class CatalogEntry:
     """One registered version.
 
-    Attributes:
+    Args:
         name: The registered model.
         version: Its version.
         aliases: The aliases that point to it.
@@ -41,6 +43,11 @@ class CatalogEntry:
     parameter_count: int
     weights_bytes: int
     reference: bool
+
+    @property
+    def model_uri(self) -> str:
+        """The version as MLflow reads it, for example `models:/fnet/1`."""
+        return str(ModelUri(name=self.name, version=self.version))
 
 
 def list_versions(name: str | None = None) -> list[CatalogEntry]:
@@ -119,8 +126,9 @@ def _entry(model: RegisteredModel, version: ModelVersion) -> CatalogEntry:
 
 
 def _encoding(tags: Mapping[str, str]) -> str:
-    buckets = json.loads(tags.get("buckets", "[]"))
-    parts = [tags["pooling"], ",".join(map(str, buckets)) or tags["sequence_length"]]
-    if json.loads(tags["normalize"]):
-        parts.append("normalized")
-    return "/".join([*parts, *filter(None, [tags.get("quantization")])])
+    lengths = ",".join(map(str, json.loads(tags.get("buckets", "[]")))) or tags["sequence_length"]
+    parts = [tags["pooling"], lengths]
+    for name in sorted(ENCODING_ARGUMENTS.keys() - {"sequence_length", "buckets", "pooling"}):
+        if (said := tags.get(name, "false")) != "false":
+            parts.append(name if said == "true" else said)
+    return "/".join(parts)

@@ -8,31 +8,28 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from fnet_mlflow.content.probe import probe_to_bytes, record_probe
+from fnet_mlflow.content.probe import probe_to_bytes
 from fnet_mlflow.content.settings import digested_settings, load_settings
 from fnet_mlflow.registry.catalog import find_version
-from fnet_mlflow.saving.description import (
-    PROBE_TAG,
-    describe,
-    model_description,
-    version_tags,
-)
+from fnet_mlflow.registry.lookup import source_of
+from fnet_mlflow.registry.uri import ModelUri
+from fnet_mlflow.saving.description import PROBE_TAG, describe, model_description, version_tags
+from fnet_mlflow.saving.prepare import UnsavedModel, prepare_model
 from fnet_mlflow.saving.save import log_model
-from fnet_mlflow.saving.source import Source, resolve_source
+from fnet_registry.encoding.config import EncodingOptions
 from fnet_registry.errors import ModelError
 
 _logger = logging.getLogger(__name__)
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NOT_IN_LOGGED_NAMES = re.compile("[.%\"']")
-_LOGGED_MODEL = re.compile(r"models:/(?P<model_id>[^/]+)")
 _RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 
 
@@ -40,7 +37,7 @@ _RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 class Registration:
     """The version that holds a preset.
 
-    Attributes:
+    Args:
         name: The registered model.
         version: Its version.
         created: False where a version of the same content was there already.
@@ -55,7 +52,7 @@ class Registration:
     @property
     def model_uri(self) -> str:
         """The version as MLflow reads it, for example `models:/fnet/1`."""
-        return f"models:/{self.name}/{self.version}"
+        return str(ModelUri(name=self.name, version=self.version))
 
 
 def register_preset(
@@ -63,40 +60,32 @@ def register_preset(
     name: str,
     *,
     tokenizer: Any = None,
-    sequence_length: int | None = None,
-    buckets: Sequence[int] | None = None,
-    pooling: str | None = None,
-    normalize: bool | None = None,
-    quantization: str | None = None,
     model_config: Mapping[str, Any] | None = None,
     alias: str | None = None,
     tags: Mapping[str, str] | None = None,
     reference: bool = False,
     force: bool = False,
+    **encoding: Unpack[EncodingOptions],
 ) -> Registration:
     """Register a preset as a model version, or find the version that holds it already.
 
     Two versions are the same where weights, tokenizer, configuration, encoding and saved
     load-time settings are. Processes that register the same preset at once end up with one
-    version: the lowest stays, the others are taken back.
+    version: the lowest stays, the others are deleted.
 
     Args:
         preset: A handle, a `TextEncoder`, or an `FNetBackbone` with `tokenizer`.
         name: The registered model; made where there is none.
         tokenizer: The `FNetTokenizer` of a backbone.
-        sequence_length: Pad length in tokens; by default the model's maximum.
-        buckets: Lengths to pad to instead, rising to `sequence_length`.
-        pooling: `"mean"` (default), `"cls"` or `"pooled"`.
-        normalize: Whether vectors have length 1 unless a request says otherwise.
-        quantization: `"int8"` runs the dense layers with int8 weights on a CPU.
         model_config: Load-time settings to save: `device`, `dtype`, `batch_size`, `num_threads`,
             `verify`.
         alias: An alias to set on the version, for example `"champion"`.
         tags: Tags to set on the version.
         reference: Whether to write the pinned handle of a preset on a hub instead of storing its
             weights. Such a version has the default encoding and settings, and loads where this
-            project is installed and the hub, or its cache, is at hand.
+            project is installed and the hub, or its cache, can be reached.
         force: Whether to make another version of content that is registered already.
+        **encoding: `EncodingOptions`, for a handle or a backbone, such as `pooling="cls"`.
 
     Raises:
         HandleError: The handle cannot be read.
@@ -105,65 +94,56 @@ def register_preset(
         ModelError: The alias is not one that MLflow takes, or a reference is asked for together
             with an encoding or settings, or of what lies on no hub.
         MlflowException: MLflow rejects the name, or the store does not take the model.
+        TypeError: There is no such option.
     """
     _check_alias(alias)
-    source = resolve_source(
-        preset,
-        tokenizer=tokenizer,
-        sequence_length=sequence_length,
-        buckets=buckets,
-        pooling=pooling,
-        normalize=normalize,
-        quantization=quantization,
-    )
+    model = prepare_model(preset, tokenizer=tokenizer, **encoding)
     settings = load_settings(model_config)
     if reference:
-        encoding = (sequence_length, buckets, pooling, normalize, quantization)
         changed = digested_settings(settings, reference=False)
-        _check_reference(source, (*encoding, *changed.values()))
-    _warn_of_pretrained(source)
-    digest = source.digest(settings, reference=reference)
+        _check_reference(model, [*encoding.values(), *changed.values()])
+    _warn_of_pretrained(model)
+    digest = model.digest(settings, reference=reference)
 
     client = MlflowClient()
     _ensure_model(client, name)
     version = None if force else find_version(client, name, digest)
     created = version is None
     if version is None:
-        version = _create_version(client, name, source, settings, reference=reference)
+        version = _create_version(client, name, model, settings, reference=reference)
         lowest = None if force else find_version(client, name, digest)
         if lowest is not None and int(lowest.version) < int(version.version):
-            _take_back(client, version)
+            _delete(client, version)
             version, created = lowest, False
     for key, value in (tags or {}).items():
         client.set_model_version_tag(name, version.version, key, value)
     if alias is not None:
         client.set_registered_model_alias(name, alias, version.version)
     return Registration(
-        name=name, version=int(version.version), created=created, metadata=describe(source)
+        name=name, version=int(version.version), created=created, metadata=describe(model)
     )
 
 
 def _create_version(
     client: MlflowClient,
     name: str,
-    source: Source,
+    model: UnsavedModel,
     settings: Mapping[str, Any],
     *,
     reference: bool,
 ) -> ModelVersion:
-    tags = version_tags(source, settings, reference=reference)
+    tags = version_tags(model, settings, reference=reference)
     if reference:
-        assert source.provenance is not None
-        uri, model_id = source.provenance.handle, None
-        probe = probe_to_bytes(record_probe(source.reference()))
-        tags[PROBE_TAG] = b64encode(probe).decode()
+        assert model.provenance is not None
+        uri, model_id = model.provenance.handle, None
+        tags[PROBE_TAG] = b64encode(probe_to_bytes(model.probe())).decode()
     else:
         logged_name = _NOT_IN_LOGGED_NAMES.sub("-", name)
-        logged = log_model(source, name=logged_name, model_config=settings)
+        logged = log_model(model, name=logged_name, model_config=settings)
         uri, model_id = logged.model_uri, logged.model_id
     # The tags come with the version, so that whoever sees the version sees its digest.
     version = client.create_model_version(
-        name, source=uri, tags=tags, description=model_description(source), model_id=model_id
+        name, source=uri, tags=tags, description=model_description(model), model_id=model_id
     )
     if model_id is not None:
         # A tracking server notes this by itself; a client with a database of its own does not.
@@ -172,10 +152,10 @@ def _create_version(
     return version
 
 
-def _take_back(client: MlflowClient, version: ModelVersion) -> None:
+def _delete(client: MlflowClient, version: ModelVersion) -> None:
     client.delete_model_version(version.name, version.version)
-    if match := _LOGGED_MODEL.fullmatch(version.source or ""):
-        client.delete_logged_model(match["model_id"])
+    if model_id := source_of(version).model_id:
+        client.delete_logged_model(model_id)
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:
@@ -187,20 +167,18 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
 
 
 def _check_alias(alias: str | None) -> None:
-    if alias is None:
-        return
-    if not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias):
+    if alias is not None and (not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias)):
         raise ModelError(
             "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "
             f"for example 'champion'. Received: {alias!r}"
         )
 
 
-def _check_reference(source: Source, chosen: Sequence[Any]) -> None:
-    if source.provenance is None or source.provenance.revision is None:
+def _check_reference(model: UnsavedModel, chosen: Sequence[Any]) -> None:
+    if model.provenance is None or model.provenance.revision is None:
         raise ModelError(
             "Only a preset on a hub can be referred to, for example hf://owner/name. Received: "
-            f"{source.provenance.handle if source.provenance else 'a model of this process'}"
+            f"{model.provenance.handle if model.provenance else 'a model of this process'}"
         )
     if any(value is not None for value in chosen):
         raise ModelError(
@@ -209,11 +187,11 @@ def _check_reference(source: Source, chosen: Sequence[Any]) -> None:
         )
 
 
-def _warn_of_pretrained(source: Source) -> None:
-    if source.provenance is not None and source.provenance.pretrained:
+def _warn_of_pretrained(model: UnsavedModel) -> None:
+    if model.provenance is not None and model.provenance.pretrained:
         _logger.warning(
-            "%s was trained to fill in masked words, not to place like texts near each other: "
+            "%s was trained to fill in masked words, not to place similar texts near each other: "
             "similarities between its vectors mean little until you tune it. A tuned backbone "
             "saved with save_to_preset() registers the same way.",
-            source.provenance.handle,
+            model.provenance.handle,
         )

@@ -1,4 +1,4 @@
-"""What a model says about itself where MLflow shows it: metadata and tags."""
+"""What a model says about itself where MLflow shows it: flavor, metadata and tags."""
 
 from __future__ import annotations
 
@@ -9,56 +9,61 @@ from typing import TYPE_CHECKING, Any
 from fnet_registry.presets.tensors import parameter_count
 
 if TYPE_CHECKING:
-    from fnet_mlflow.saving.source import Source
+    from fnet_mlflow.saving.prepare import UnsavedModel
 
+FLAVOR_NAME = "fnet"
+DIGEST_KEY = "content_sha256"
+"""In the flavor's entry of `MLmodel`: the digest of all that changes a vector."""
+REFERENCE_KEY = "reference"
+"""There too: whether the model refers to a hub's preset, which the digest counts as a setting."""
 TAG_PREFIX = "fnet."
-DIGEST_TAG = f"{TAG_PREFIX}content_sha256"
+DIGEST_TAG = f"{TAG_PREFIX}{DIGEST_KEY}"
 PROBE_TAG = f"{TAG_PREFIX}probe"
 """On a version that refers to a hub: its probe as a base64 npz, for it has no files of its own."""
 LONGEST_DESCRIPTION = 5000
 """Characters that MLflow's database keeps of a description."""
 
 
-def describe(source: Source) -> dict[str, Any]:
+def describe(model: UnsavedModel) -> dict[str, Any]:
     """Return a model's metadata: what a client needs to know, and where the model came from."""
     described: dict[str, Any] = {
-        "embedding_dim": source.checkpoint.config.hidden_dim,
-        **source.encoding.to_dict(),
-        "weights_dtype": source.checkpoint.dtype,
-        "weights_bytes": sum(array.nbytes for array in source.checkpoint.arrays.values()) or None,
-        "parameter_count": parameter_count(source.checkpoint.config),
-        "config": source.checkpoint.config.to_dict(),
+        "embedding_dim": model.checkpoint.config.hidden_dim,
+        **model.encoding.to_dict(),
+        "weights_dtype": model.checkpoint.dtype,
+        "weights_bytes": sum(array.nbytes for array in model.checkpoint.arrays.values()) or None,
+        "parameter_count": parameter_count(model.checkpoint.config),
+        "config": model.checkpoint.config.to_dict(),
     }
-    if source.provenance is not None:
+    if model.provenance is not None:
         described |= {
-            "handle": source.provenance.handle,
-            "revision": source.provenance.revision,
-            "license": source.provenance.license,
-            "source_sha256": dict(source.provenance.digests),
+            "handle": model.provenance.handle,
+            "revision": model.provenance.revision,
+            "license": model.provenance.license,
+            "source_sha256": dict(model.provenance.digests),
         }
     return {name: value for name, value in described.items() if value is not None}
 
 
 def version_tags(
-    source: Source, settings: Mapping[str, Any], *, reference: bool = False
+    model: UnsavedModel, settings: Mapping[str, Any], *, reference: bool = False
 ) -> dict[str, str]:
     """Return a version's metadata and digest as its tags: texts as they are, all else as JSON."""
     tags = {
         f"{TAG_PREFIX}{name}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in describe(source).items()
+        for name, value in describe(model).items()
     }
-    return tags | {DIGEST_TAG: source.digest(settings, reference=reference)}
+    return tags | {DIGEST_TAG: model.digest(settings, reference=reference)}
 
 
-def model_description(source: Source) -> str:
+def model_description(model: UnsavedModel) -> str:
     """Return a version's description: the model card, or a sentence where there is none."""
-    card = source.provenance and source.provenance.model_card
-    text = card or _sentence(source)
+    card = model.provenance and model.provenance.model_card
+    text = card or _sentence(model)
     return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - 1] + "…"
 
 
-def _sentence(source: Source) -> str:
-    config, encoding = source.checkpoint.config, source.encoding
+def _sentence(model: UnsavedModel) -> str:
+    config, encoding = model.checkpoint.config, model.encoding
     return (
         f"FNet text encoder with {config.num_layers} layers and {config.hidden_dim} dimensions; "
         f"{encoding.pooling} pooling over texts padded to {encoding.sequence_length} tokens."

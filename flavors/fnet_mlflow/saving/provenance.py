@@ -17,7 +17,7 @@ _PUBLISHERS = {"google", "keras"}
 class Provenance:
     """A model's origin.
 
-    Attributes:
+    Args:
         handle: The handle, pinned to a version or commit; a folder's path for a local one.
         revision: The version or commit; None for a local folder.
         digests: SHA-256 by name of each file that was read.

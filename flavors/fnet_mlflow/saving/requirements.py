@@ -60,9 +60,12 @@ def settle_requirements(
     Raises:
         ValueError: More than one of the three is given.
     """
-    if sum(given is not None for given in (stated, extra, conda_env)) > 1:
+    ways = {"conda_env": conda_env, "pip_requirements": stated, "extra_pip_requirements": extra}
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
         raise ValueError(
-            "Only one of `conda_env`, `pip_requirements` and `extra_pip_requirements` can be given."
+            "Only one of `conda_env`, `pip_requirements` and `extra_pip_requirements` can be "
+            f"given, for example extra_pip_requirements=['pandas']. Received: {', '.join(given)}"
         )
     if isinstance(stated, str | Path):
         return str(stated)

@@ -7,57 +7,45 @@ instead of a hundred.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import fnet_mlflow
 import fnet_registry
 from fnet_mlflow.fnet_loader import SHIPPED
+from fnet_registry.shown import shown
 
 _LOADER = Path(fnet_mlflow.__file__).with_name("fnet_loader.py")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShippedCode:
-    """What code a model takes along.
-
-    Attributes:
-        loader_module: The module that loads the model.
-        paths: Files and folders to copy.
-        requirements: What must be installed because it is not shipped.
-    """
-
-    loader_module: str
-    paths: list[str]
-    requirements: tuple[str, ...] = ()
-
-
-def ship_code(code_paths: Sequence[str | Path] | None, scratch: Path) -> ShippedCode:
+def ship_code(
+    code_paths: Sequence[str | Path] | None, scratch: Path
+) -> tuple[str, list[str], list[str]]:
     """Settle what code a model takes along: this project's own packages and a user's code.
 
     Args:
-        code_paths: What a user lists. A wheel of this project in the list stands for the packages;
+        code_paths: What a user lists. A wheel of this project in the list replaces the packages;
             an empty list ships nothing.
         scratch: A folder for what has to be made first.
+
+    Returns:
+        The module that loads the model, the files and folders to copy, and the requirement of this
+        project where its code is not among them.
 
     Raises:
         TypeError: It is no list.
     """
     if isinstance(code_paths, str | Path):
         raise TypeError(
-            f"`code_paths` must be a list, for example ['my_module.py']. Received: {code_paths!r}"
+            "`code_paths` must be a list, for example ['my_module.py']. "
+            f"Received: {shown(str(code_paths))}"
         )
     if code_paths is not None and not code_paths:
-        return ShippedCode(
-            loader_module="fnet_mlflow",
-            paths=[],
-            requirements=(f"fnet-registry[mlflow]=={fnet_registry.__version__}",),
-        )
+        return "fnet_mlflow", [], [f"fnet-registry[mlflow]=={fnet_registry.__version__}"]
     paths = list(map(Path, code_paths or ()))
     if not any(path.match(SHIPPED) for path in paths):
         paths.append(_pack_packages(scratch))
-    return ShippedCode(loader_module=_LOADER.stem, paths=[str(_LOADER), *map(str, paths)])
+    return _LOADER.stem, [str(_LOADER), *map(str, paths)], []
 
 
 def _pack_packages(scratch: Path) -> Path:

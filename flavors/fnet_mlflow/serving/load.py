@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mlflow import pyfunc
 from mlflow.artifacts import download_artifacts
 from mlflow.models import Model
 from mlflow.models.model import MLMODEL_FILE_NAME
 
-from fnet_mlflow.content.digest import check_content
+from fnet_mlflow.content.digest import content_digest
 from fnet_mlflow.content.probe import check_probe, read_probe
 from fnet_mlflow.content.settings import digested_settings, load_settings
-from fnet_mlflow.registry.location import Registered, forget, locate_model, look_up
-from fnet_mlflow.saving.description import DIGEST_TAG
-from fnet_mlflow.saving.storage import (
-    DIGEST_KEY,
-    FLAVOR_NAME,
-    REFERENCE_KEY,
-    check_digests,
-    read_record,
-)
-from fnet_registry.encoding.config import EncodingConfig
+from fnet_mlflow.registry.local_copy import bring, forget
+from fnet_mlflow.registry.lookup import StoredModel, look_up
+from fnet_mlflow.registry.uri import ModelUri
+from fnet_mlflow.saving.data_folder import check_files, read_record
+from fnet_mlflow.saving.description import DIGEST_KEY, DIGEST_TAG, FLAVOR_NAME, REFERENCE_KEY
+from fnet_registry.encoding.config import EncodingConfig, LoadOptions, split_options
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 
@@ -35,17 +32,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocatedModel:
+class LocalModel:
     """A model on this machine, not opened yet.
 
-    Attributes:
+    Args:
         folder: The model's folder.
         data: Its data folder.
         code: The folder of code that it ships; None where it ships none.
         settings: The load-time settings that were saved with it.
         reference: Whether it was made of a hub's preset that a version only refers to.
         digest: What `content_digest` gave when it was saved; None where nothing recorded it.
-        tags: What the registry says of it; empty where it was not asked.
+        tags: What MLflow knows of it; empty where it was not asked.
     """
 
     folder: Path
@@ -61,11 +58,8 @@ def load_model(
     model_uri: str,
     dst_path: str | None = None,
     *,
-    device: str | None = None,
-    dtype: str | None = None,
-    batch_size: int | None = None,
-    num_threads: int | None = None,
     verify: bool | None = None,
+    **options: Unpack[LoadOptions],
 ) -> TextEncoder:
     """Load a saved, logged or registered model as a `TextEncoder`.
 
@@ -76,11 +70,9 @@ def load_model(
             `models:/fnet@champion`.
         dst_path: An existing folder to download to. By default a local store is read in place,
             and a remote one's model is kept once for all processes of this machine.
-        device: A torch device; None takes the setting saved with the model, as below.
-        dtype: `"float32"` or `"bfloat16"`.
-        batch_size: Texts to work on at once.
-        num_threads: CPU threads.
         verify: Whether to recompute the probe texts and compare them with the saved vectors.
+        **options: `LoadOptions`: `device`, `dtype`, `batch_size` and `num_threads`. What is left
+            out, or None, is as it was saved with the model; so is `verify`.
 
     Raises:
         ModelError: It is no FNet model, or one whose format this code does not read.
@@ -88,22 +80,18 @@ def load_model(
             registered.
         ProbeError: With `verify`, where this machine computes other vectors.
         MlflowException: There is no such model.
+        TypeError: There is no such option.
     """
+    [given] = split_options(options, LoadOptions)
+    if verify is not None:
+        given["verify"] = verify
     model = find_model(model_uri, dst_path)
     if model.code is not None and str(model.code.absolute()) not in sys.path:
         sys.path.insert(0, str(model.code.absolute()))
-    chosen = {
-        "device": device,
-        "dtype": dtype,
-        "batch_size": batch_size,
-        "num_threads": num_threads,
-        "verify": verify,
-    }
-    given = {name: value for name, value in chosen.items() if value is not None}
     return open_encoder(model, **{**model.settings, **given})
 
 
-def find_model(model_uri: str, dst_path: str | None = None) -> LocatedModel:
+def find_model(model_uri: str | os.PathLike[str], dst_path: str | None = None) -> LocalModel:
     """Bring a model to this machine without opening it.
 
     Args:
@@ -111,33 +99,34 @@ def find_model(model_uri: str, dst_path: str | None = None) -> LocatedModel:
         dst_path: As in `load_model`.
 
     Raises:
-        ModelError: It is no FNet model.
+        ModelError: It is no FNet model, or the URI names none of a registered model's versions.
         DamagedFileError: It is not the one that was registered.
         MlflowException: There is no such model.
     """
-    registered = look_up(str(model_uri))
-    if dst_path is None:
-        folder = locate_model(model_uri, registered)
+    uri = ModelUri.parse(model_uri)
+    stored = look_up(uri)
+    if dst_path is not None:
+        named = uri if stored is None else stored.uri
+        folder = Path(download_artifacts(artifact_uri=str(named), dst_path=dst_path))
     else:
-        uri = model_uri if registered is None else registered.uri
-        folder = Path(download_artifacts(artifact_uri=uri, dst_path=dst_path))
-    model = read_model_folder(folder, str(model_uri))
-    return model if registered is None else _as_registered(model, registered)
+        folder = bring(str(uri) if stored is None else stored.artifacts)
+    model = read_model_folder(folder, str(uri))
+    return model if stored is None else _as_stored(model, stored)
 
 
-def _as_registered(model: LocatedModel, registered: Registered) -> LocatedModel:
+def _as_stored(model: LocalModel, stored: StoredModel) -> LocalModel:
     """Return the model, to be checked against the registry's digest too."""
-    digest = registered.tags.get(DIGEST_TAG)
+    digest = stored.tags.get(DIGEST_TAG)
     if digest is not None and model.digest not in (None, digest):
         forget(model.folder)
         raise DamagedFileError(
-            f"Expected the model that was registered as {registered.uri}, of the digest {digest}; "
+            f"Expected the model that was registered as {stored.uri}, of the digest {digest}; "
             f"register it anew if it was changed on purpose. Received: {model.digest}"
         )
-    return replace(model, digest=digest or model.digest, tags=registered.tags)
+    return replace(model, digest=digest or model.digest, tags=stored.tags)
 
 
-def read_model_folder(folder: Path, model_uri: str) -> LocatedModel:
+def read_model_folder(folder: Path, model_uri: str) -> LocalModel:
     """Read what a model's folder says of itself.
 
     Args:
@@ -162,7 +151,7 @@ def read_model_folder(folder: Path, model_uri: str) -> LocatedModel:
             )
         ours, served = dict(flavors[FLAVOR_NAME]), dict(flavors[pyfunc.FLAVOR_NAME])
         code = folder / (served.get(pyfunc.CODE) or "code")
-        return LocatedModel(
+        return LocalModel(
             folder=folder,
             data=folder / ours["data"],
             code=code if code.is_dir() else None,
@@ -179,7 +168,7 @@ def read_model_folder(folder: Path, model_uri: str) -> LocatedModel:
         ) from None
 
 
-def read_model(model: LocatedModel) -> tuple[Checkpoint, EncodingConfig]:
+def read_model(model: LocalModel) -> tuple[Checkpoint, EncodingConfig]:
     """Read a model, and check all of it that changes a vector.
 
     Args:
@@ -193,32 +182,41 @@ def read_model(model: LocatedModel) -> tuple[Checkpoint, EncodingConfig]:
         DamagedFileError: A file is missing, or the model is not the one that was saved.
     """
     try:
-        record = read_record(model.data)
+        encoding, digests = read_record(model.data)
         # Hashing releases the interpreter: the files and what they say are hashed side by side.
         with ThreadPoolExecutor(max_workers=1) as pool:
-            content = pool.submit(_read_content, model, record.encoding)
-            check_digests(model.data, record)
-            return content.result(), record.encoding
+            content = pool.submit(_read_content, model, encoding)
+            check_files(model.data, digests)
+            return content.result(), encoding
     except DamagedFileError:
         forget(model.folder)
         raise
 
 
-def _read_content(model: LocatedModel, encoding: EncodingConfig) -> Checkpoint:
+def _read_content(model: LocalModel, encoding: EncodingConfig) -> Checkpoint:
     checkpoint = read_checkpoint(model.data)
-    if model.digest is not None:
-        settings = digested_settings(model.settings, reference=model.reference)
-        check_content(model.digest, checkpoint, encoding, settings)
+    if model.digest is None:
+        return checkpoint
+    settings = digested_settings(model.settings, reference=model.reference)
+    found = content_digest(checkpoint, encoding, settings)
+    if found != model.digest:
+        raise DamagedFileError(
+            "Expected the weights, tokenizer, configuration, encoding and settings that were "
+            f"saved, of the digest {model.digest}; load the model again or register it anew. "
+            f"Received: {found}"
+        )
     return checkpoint
 
 
-def open_encoder(model: LocatedModel, *, verify: bool = False, **settings: Any) -> TextEncoder:
+def open_encoder(
+    model: LocalModel, *, verify: bool = False, **options: Unpack[LoadOptions]
+) -> TextEncoder:
     """Open a model.
 
     Args:
         model: What `find_model` gave.
         verify: Whether to recompute the probe texts first.
-        **settings: `device`, `dtype`, `batch_size` and `num_threads` of the `TextEncoder`.
+        **options: How it runs.
 
     Raises:
         FormatError: The folder is no model that this code reads.
@@ -231,9 +229,12 @@ def open_encoder(model: LocatedModel, *, verify: bool = False, **settings: Any) 
         from fnet_registry.encoding.encoder import TextEncoder
 
         checkpoint, encoding = read.result()
-    encoder = TextEncoder.from_checkpoint(checkpoint, encoding, **settings)
+    encoder = TextEncoder.from_checkpoint(checkpoint, encoding, **options)
     if verify:
         report = check_probe(encoder, read_probe(model.data))
         if not report.passed:
-            raise ProbeError(f"This machine computes other vectors than were saved. {report}")
+            raise ProbeError(
+                "Expected the vectors that were saved; this machine computes other vectors. "
+                f"Received: {report}"
+            )
     return encoder

@@ -147,6 +147,9 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import LoggedModelInput
 
+    from fnet_mlflow.registry.lookup import look_up
+    from fnet_mlflow.registry.uri import ModelUri
+
     parameters = {**asdict(manifest.parameters), **manifest.encoding}
     mlflow.log_params(
         {**parameters, "model": manifest.model, "digest": manifest.digest, "rows": manifest.rows}
@@ -161,20 +164,7 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
     name = PurePosixPath(files[0].path).name if len(files) == 1 else f"{len(files)} files"
     corpus = MetaDataset(source, name=name, digest=digest.hexdigest()[:16])
     mlflow.log_input(corpus, context="corpus", tags={"files": str(len(files))})
-    logged = _logged_model(manifest.model)
-    if logged:
-        models = [LoggedModelInput(model_id=logged)]
+    stored = look_up(ModelUri.parse(manifest.model))
+    if stored and stored.model_id:
+        models = [LoggedModelInput(model_id=stored.model_id)]
         mlflow.MlflowClient().log_inputs(run_id, models=models)
-
-
-def _logged_model(uri: str) -> str | None:
-    """Return the id of the logged model behind a registered version."""
-    import mlflow
-
-    if not uri.startswith("models:/"):
-        return None
-    name, _, version = uri.removeprefix("models:/").partition("/")
-    if not version:
-        return name
-    source = mlflow.MlflowClient().get_model_version(name, version).source or ""
-    return source.removeprefix("models:/") if source.startswith("models:/m-") else None

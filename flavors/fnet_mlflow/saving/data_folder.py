@@ -9,9 +9,8 @@ encoding.json                                how texts become vectors, and a dig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fnet_mlflow.content.probe import Probe, write_probe
 from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE
@@ -23,36 +22,12 @@ from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.folder import PresetFolder, digest_files
 from fnet_registry.presets.formats.writing import write_checkpoint, write_json
 
-T = TypeVar("T")
-
-FLAVOR_NAME = "fnet"
 DATA_FOLDER = "data"
 ENCODING_FILE = "encoding.json"
-DIGEST_KEY = "content_sha256"
-"""In the flavor's entry of `MLmodel`: the digest of all that changes a vector."""
-REFERENCE_KEY = "reference"
-"""Likewise, on a model made of a hub's preset: the digest counts it as a setting."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What a data folder says of itself.
-
-    Attributes:
-        format_version: The format it was written in.
-        code_version: The release of this project that wrote it.
-        encoding: How texts become vectors.
-        digests: SHA-256 by file name, with `/` between folders.
-    """
-
-    format_version: int
-    code_version: str
-    encoding: EncodingConfig
-    digests: Mapping[str, str]
 
 
 def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, probe: Probe):
-    """Write a data folder; its record comes last, so that half a folder is none."""
+    """Write a data folder; its record comes last, so half a folder is never read as a whole."""
     write_checkpoint(checkpoint, folder)
     write_probe(probe, folder)
     names = sorted(
@@ -80,12 +55,15 @@ def _write_record(folder: Path, encoding: EncodingConfig, digests: Mapping[str, 
     write_json(record, folder / ENCODING_FILE)
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> tuple[EncodingConfig, Mapping[str, str]]:
     """Read what a data folder says of itself.
 
+    Returns:
+        How texts become vectors, and SHA-256 by file name, with `/` between folders.
+
     Raises:
-        FormatError: The folder is none that this project saved, or one of a release whose format
-            this code does not read.
+        FormatError: This project did not write the folder, or wrote it in a format that this code
+            does not read.
     """
     path = folder / ENCODING_FILE
     if not path.is_file():
@@ -94,46 +72,43 @@ def read_record(folder: Path) -> Record:
             f"fnet_mlflow. Received: {folder}"
         )
     try:
-        return _read_record(read_json(path))
+        stored = read_json(path)
+        _check_format(_value(stored, "format_version", int), _value(stored, "code_version", str))
+        encoding = EncodingConfig.from_dict(_value(stored, "encoding", dict))
+        return encoding, _value(stored, "sha256", dict)
     except ConfigError as error:
         raise FormatError(f"`{path}` must be as fnet_mlflow wrote it. {error}") from None
 
 
-def _read_record(stored: Mapping[str, Any]) -> Record:
-    written = _value(stored, "format_version", int)
-    code_version = _value(stored, "code_version", str)
+def _check_format(written: int, code_version: str) -> None:
     if not OLDEST_READABLE <= written <= FORMAT_VERSION:
         raise FormatError(
             f"fnet-registry {__version__} reads models of format {OLDEST_READABLE} to "
             f"{FORMAT_VERSION}. This one was saved by {code_version}: install "
             f"'fnet-registry=={code_version}'. Received: format {written}"
         )
-    return Record(
-        format_version=written,
-        code_version=code_version,
-        encoding=EncodingConfig.from_dict(_value(stored, "encoding", dict)),
-        digests=_value(stored, "sha256", dict),
-    )
 
 
-def _value(stored: Mapping[str, Any], key: str, kind: type[T]) -> T:
+def _value(stored: Mapping[str, Any], key: str, kind: type) -> Any:
     value = stored.get(key)
     if type(value) is not kind:
         raise ConfigError(f"`{key}` must be of type {kind.__name__}. Received: {value!r}")
     return value
 
 
-def check_digests(folder: Path, record: Record) -> None:
+def check_files(folder: Path, digests: Mapping[str, str]) -> None:
     """Check every stored file against the digest recorded when the model was saved.
 
     Raises:
         DamagedFileError: A file is missing or holds other bytes.
     """
-    for name in record.digests:
-        if not (folder / name).is_file():
-            raise DamagedFileError(f"Expected the file {name} of the saved model in {folder}")
-    found = digest_files(folder, record.digests)
-    damaged = [name for name, digest in record.digests.items() if found[name] != digest]
+    missing = [name for name in digests if not (folder / name).is_file()]
+    if missing:
+        raise DamagedFileError(
+            f"Expected the file {missing[0]} of the saved model. Received: none in {folder}"
+        )
+    found = digest_files(folder, digests)
+    damaged = [name for name, digest in digests.items() if found[name] != digest]
     if damaged:
         raise DamagedFileError(
             f"Expected the bytes that were saved; load the model again or register it anew. "

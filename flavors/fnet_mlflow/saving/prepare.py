@@ -1,18 +1,24 @@
-"""What `log_model` takes, as one thing: a checkpoint, its encoding and its origin."""
+"""What a user wants to save, read as one thing: a checkpoint, its encoding and its origin."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from fnet_mlflow.content.digest import content_digest
+from fnet_mlflow.content.probe import PROBE_TEXTS, Probe
 from fnet_mlflow.content.settings import digested_settings
 from fnet_mlflow.saving.provenance import Provenance, read_provenance
-from fnet_registry.encoding.config import EncodingConfig, complete_encoding
+from fnet_registry.encoding.config import (
+    EncodingConfig,
+    EncodingOptions,
+    complete_encoding,
+    split_options,
+)
 from fnet_registry.errors import ModelError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
@@ -25,10 +31,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class UnsavedModel:
     """A model that is about to be saved.
 
-    Attributes:
+    Args:
         checkpoint: Weights, sizes and tokenizer.
         encoding: How texts become vectors.
         provenance: Where it came from; None for a model made in this process.
@@ -39,13 +45,14 @@ class Source:
     provenance: Provenance | None = None
     _digests: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
-    def reference(self) -> TextEncoder:
-        """Return the encoder that defines the version's vectors: float32 on a CPU."""
+    def probe(self) -> Probe:
+        """Compute the probe vectors that define the version, in float32 on a CPU."""
         from fnet_registry.encoding.encoder import TextEncoder
 
-        return TextEncoder.from_checkpoint(
+        encoder = TextEncoder.from_checkpoint(
             self.checkpoint, self.encoding, device="cpu", dtype="float32"
         )
+        return Probe(texts=PROBE_TEXTS, vectors=encoder.encode(PROBE_TEXTS))
 
     def digest(self, settings: Mapping[str, Any], *, reference: bool = False) -> str:
         """Return the digest of all that changes a vector of the version.
@@ -61,17 +68,19 @@ class Source:
         return self._digests[known]
 
 
-def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Source:
+def prepare_model(
+    model: Any, *, tokenizer: Any = None, **encoding: Unpack[EncodingOptions]
+) -> UnsavedModel:
     """Read what a user wants to save.
 
     Args:
         model: A `TextEncoder`, a preset handle, or an `FNetBackbone`.
         tokenizer: The `FNetTokenizer` of a backbone.
-        **encoding: Arguments of `complete_encoding`, where they are not None; an encoder brings
-            its own.
+        **encoding: How texts become vectors; an encoder brings its own.
 
     Raises:
-        TypeError: The model is none of these, or a backbone comes without its tokenizer.
+        TypeError: The model is none of these, a backbone comes without its tokenizer, or there is
+            no such option.
         HandleError: The handle cannot be read.
         PresetError: It leads to no usable FNet preset.
         FetchError: The hub did not deliver.
@@ -79,8 +88,8 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
     """
     from fnet_registry.encoding.encoder import TextEncoder
 
-    chosen = {name: value for name, value in encoding.items() if value is not None}
-    if isinstance(model, Source):
+    [chosen] = split_options(encoding, EncodingOptions)
+    if isinstance(model, UnsavedModel):
         return model
     if isinstance(model, TextEncoder):
         if chosen:
@@ -90,9 +99,9 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
                 f"Received: {one_line(shown(chosen))}"
             )
         _check_untrained(model)
-        return Source(checkpoint=model.checkpoint, encoding=model.config)
+        return UnsavedModel(checkpoint=model.checkpoint, encoding=model.config)
     if isinstance(model, str | os.PathLike | Handle):
-        return resolve_folder(fetch(model), **chosen)
+        return prepare_preset(fetch(model), **chosen)
     if type(model).__name__ != "FNetBackbone":
         raise TypeError(
             "Expected a TextEncoder, a preset handle such as 'f_net_base_en', or an FNetBackbone "
@@ -104,7 +113,7 @@ def resolve_source(model: Any, *, tokenizer: Any = None, **encoding: Any) -> Sou
             "FNetTokenizer.from_preset('f_net_base_en'). Received: tokenizer=None"
         )
     encoder = TextEncoder(model, tokenizer, **chosen)
-    return Source(checkpoint=encoder.checkpoint, encoding=encoder.config)
+    return UnsavedModel(checkpoint=encoder.checkpoint, encoding=encoder.config)
 
 
 def _check_untrained(encoder: TextEncoder) -> None:
@@ -121,11 +130,13 @@ def _check_untrained(encoder: TextEncoder) -> None:
             )
 
 
-def resolve_folder(folder: PresetFolder, *, weights: bool = True, **chosen: Any) -> Source:
-    """Read a preset that lies on this machine, with or without weights; it has no encoding yet."""
+def prepare_preset(
+    folder: PresetFolder, *, weights: bool = True, **encoding: Unpack[EncodingOptions]
+) -> UnsavedModel:
+    """Read a preset that lies on this machine, with or without its weights."""
     checkpoint = read_checkpoint(folder.path, weights=weights)
-    return Source(
+    return UnsavedModel(
         checkpoint=checkpoint,
-        encoding=complete_encoding(checkpoint.config.max_sequence_length, **chosen),
+        encoding=complete_encoding(checkpoint.config.max_sequence_length, **encoding),
         provenance=read_provenance(folder),
     )
