@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from fnet_ray.cluster.environment import Worker, describe_worker
-from fnet_ray.cluster.pool import WorkerRequest, choose_workers
+from fnet_ray.cluster.environment import Environment
+from fnet_ray.cluster.pool import WorkerRequest, choose_pool
 from fnet_ray.cluster.runtime import live_nodes
 from fnet_ray.model import SharedModel, resolve_model, share_model
 from fnet_ray.stages.encode import as_embeddings
 from fnet_ray.stages.tokens import Windowing, load_tokenizer, make_windows, tokens_of
+from fnet_registry.encoding.config import LongText
 from fnet_registry.errors import InputError, TextError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def encode(
     column: str = "text",
     output_column: str = "embedding",
     dtype: str | None = None,
-    long_text: Literal["truncate", "error"] = "truncate",
+    long_text: LongText = "truncate",
     workers: WorkerRequest | None = None,
 ) -> Dataset:
     """Add a column of embeddings to a dataset. Lazy: nothing is computed until it is consumed.
@@ -60,7 +61,7 @@ def encode(
 
     if not ray.is_initialized():
         ray.init()
-    pool = choose_workers(workers or WorkerRequest(), live_nodes())
+    pool = choose_pool(workers or WorkerRequest(), live_nodes())
     shared = share_model(resolve_model(model), dtype=dtype)
     tokenize = TokenizeTexts(
         column=column,
@@ -72,7 +73,7 @@ def encode(
         tokenize, batch_size=BATCH_ROWS, batch_format="pyarrow", num_cpus=0.5
     ).map_batches(
         EncodeTokens,
-        fn_constructor_args=(shared, output_column, pool.threads, describe_worker("none")),
+        fn_constructor_args=(shared, output_column, pool.threads, Environment.of_this_process()),
         batch_size=BATCH_ROWS,
         batch_format="pyarrow",
         num_cpus=pool.cpus,
@@ -84,7 +85,7 @@ def encode(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizeTexts:
-    """Adds a column of packed token ids to a batch."""
+    """Adds a column of packed token ids to a batch, which may not have the output column yet."""
 
     column: str
     output_column: str
@@ -99,7 +100,7 @@ class TokenizeTexts:
         """
         if self.output_column in batch.column_names:
             raise InputError(
-                "The output column must be one that the dataset has not. "
+                "The output column must be one that the dataset does not have. "
                 f"Received: {self.output_column!r}"
             )
         texts = batch[self.column].to_pylist()
@@ -119,12 +120,12 @@ class EncodeTokens:
     """Replaces the column of token ids by one of vectors; an actor, which loads the model once."""
 
     def __init__(
-        self, model: SharedModel, output_column: str, num_threads: int | None, driver: Worker
+        self, model: SharedModel, output_column: str, num_threads: int | None, driver: Environment
     ) -> None:
-        """Build the encoder."""
         self._encoder = model.encoder(num_threads=num_threads)
         self._column = output_column
-        self._worker, self._driver = describe_worker(self._encoder.device), driver
+        self._environment = Environment.of_this_process(self._encoder.device)
+        self._driver = driver
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Encode a batch.
@@ -132,7 +133,7 @@ class EncodeTokens:
         Raises:
             JobError: This worker does not run the driver's versions.
         """
-        self._worker.check_versions(self._driver)
+        self._environment.check_versions(self._driver)
         vectors = self._encoder.encode_tokens(tokens_of(batch[TOKENS]))
         lists = as_embeddings(vectors, pa.list_(pa.float32(), self._encoder.dim))
         tensors = pa.fixed_shape_tensor(pa.float32(), [self._encoder.dim])

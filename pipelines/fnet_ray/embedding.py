@@ -6,23 +6,22 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
-from fnet_ray.cluster.pool import WorkerRequest, choose_workers
+from fnet_ray.cluster.pool import WorkerRequest, choose_pool
 from fnet_ray.cluster.runtime import live_nodes, ray_cluster
 from fnet_ray.corpus.files import find_inputs, opened_as
-from fnet_ray.corpus.planning import check_first, mend_staged, open_manifest, plan_inputs
+from fnet_ray.corpus.planning import check_first, open_manifest, restore_converted, shard_inputs
 from fnet_ray.model import resolve_model, share_model
-from fnet_ray.options import Options
+from fnet_ray.options import Options, Parameters
 from fnet_ray.output.audit import finish_commits
-from fnet_ray.output.commits import remove_leftovers
+from fnet_ray.output.commits import remove_uncommitted
 from fnet_ray.output.lease import Lease
-from fnet_ray.output.manifest import Parameters
 from fnet_ray.output.rejects import RejectLimit
 from fnet_ray.output.store import open_store
-from fnet_ray.progress.live import Pulse
+from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
 from fnet_ray.progress.tracking import tracked
-from fnet_ray.stages.pipeline import Job, run_shards
+from fnet_ray.stages.pipeline import Pipeline
 
 Path = str | os.PathLike[str]
 
@@ -34,7 +33,6 @@ def embed(
     *,
     skip_damaged: bool = False,
     max_rejects: str | None = None,
-    batch_tokens: int | None = None,
     workers: WorkerRequest | None = None,
     append: bool = False,
     tracking: bool = True,
@@ -43,10 +41,10 @@ def embed(
 ) -> Report:
     """Turn files of texts into Parquet files of embeddings; the same call again goes on.
 
-    Writes `output/embeddings/*.parquet` with the carried columns and `embedding`, a fixed-size
-    list of `D` floats; `output/rejects/*.parquet` with the rows that have none, and why; and
-    `output/run/`, the record by which an interrupted job goes on. Each input row is in exactly one
-    of the first two. Rows that cannot be embedded never stop the job.
+    Writes Parquet files of embeddings, with the carried columns and `embedding`, a fixed-size list
+    of `D` floats; Parquet files of rejects, the rows that have none, with the reason; and the
+    record by which an interrupted job goes on: `fnet_ray.output.layout` says where. Each input row
+    is in exactly one of the first two. Rows that cannot be embedded never stop the job.
 
     Args:
         model: `models:/name/version`, `models:/name@alias` (pinned at the start), `runs:/…`, a
@@ -57,7 +55,6 @@ def embed(
         skip_damaged: Whether to leave out files that cannot be opened. Where a part of one cannot
             be read, its rows are rejected in any case.
         max_rejects: A number of rows or a share such as `1%`; more rejects stop the job.
-        batch_tokens: Tokens to encode at once, padding included. Vectors do not depend on it.
         workers: How many workers encode, and what each holds; by default what the cluster has.
         append: Take new input files into an output that is there.
         tracking: Whether to log an MLflow run, with metrics while the job runs.
@@ -73,49 +70,41 @@ def embed(
         mlflow.MlflowException: The registry knows no such model.
     """
     parameters = Parameters(**options)
-    allowed = None if max_rejects is None else RejectLimit.parse(max_rejects)
+    allowed = None if max_rejects is None else RejectLimit(max_rejects)
     store = open_store(output)
     files = find_inputs(inputs, output=store.url)
     check_first(files, parameters)
     pinned = resolve_model(model)
-    windowing = parameters.windowing(pinned.encoding.sequence_length)
+    parameters.windowing(pinned.encoding.sequence_length)  # an overlap may be too long for it
     with Lease(store) as lease, ray_cluster():
-        pool = choose_workers(workers or WorkerRequest(), live_nodes())
+        pool = choose_pool(workers or WorkerRequest(), live_nodes())
         manifest = open_manifest(store, pinned, parameters)
-        manifest = plan_inputs(
+        manifest = shard_inputs(
             manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
         )
         tally = Tally.of(manifest, finish_commits(store, manifest))
-        if len(tally.done_shards) < manifest.shards:
-            mend_staged(manifest, files, store)
+        if len(tally.shards_done) < manifest.shards:
+            restore_converted(manifest, files, store)
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
-            job = Job(
+            pipeline = Pipeline(
                 manifest=manifest,
                 model=share_model(pinned, dtype=parameters.dtype),
                 store=store,
                 pool=pool,
-                windowing=windowing,
-                batch_tokens=batch_tokens,
                 opened=opened_as(files),
             )
-
-            def show(progress: Progress) -> None:
-                tracker.log(progress)
-                if on_progress:
-                    on_progress(progress)
-
-            pulse = Pulse(tally, show)
-            with pulse.beating():
-                for marker in run_shards(job, done=frozenset(tally.done_shards), board=pulse.board):
+            listeners = [tracker.log, *([on_progress] if on_progress else [])]
+            with Reporter(tally, listeners) as reporter:
+                done = frozenset(tally.shards_done)
+                for commit in pipeline.run(done=done, board=reporter.board):
                     lease.check()
-                    tally.add(marker)
-                    pulse.now()
+                    reporter.add(commit)
                     if allowed:
                         allowed.check(tally.rejects, tally.rows)
 
             lease.check()
             check_complete(manifest, tally)
-            remove_leftovers(store)
+            remove_uncommitted(store)
             report = make_report(store, manifest, tally)
             report.write(store)
             tracker.finish(report)

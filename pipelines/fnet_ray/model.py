@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fnet_registry.encoding.config import EncodingConfig, complete_encoding
-from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.errors import InputError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
-from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.fetch import fetch
 
 if TYPE_CHECKING:
@@ -22,16 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedModel:
-    """A model that can no longer change under the job."""
+    """A model that can no longer change under the job.
+
+    Args:
+        uri: Where it came from, with its version: `models:/fnet/3`, a folder, a pinned preset
+            handle.
+        digest: SHA-256 of weights, tokenizer, configuration and encoding.
+        checkpoint: Configuration, weights and tokenizer.
+        encoding: How texts become vectors.
+        compute_dtype: The dtype it computes in, unless the job asks for another.
+    """
 
     uri: str
-    """Where it came from, with its version: `models:/fnet/3`, a folder, a pinned preset handle."""
     digest: str
-    """SHA-256 of weights, tokenizer, configuration and encoding."""
     checkpoint: Checkpoint
     encoding: EncodingConfig
     compute_dtype: str
-    """The dtype it computes in, unless the job asks for another."""
 
 
 def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
@@ -82,19 +86,21 @@ def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedModel:
-    """What a worker builds its encoder from. Small: the weights stay in Ray's object store."""
+    """What a worker builds its encoder from. Small: the weights stay in Ray's object store.
 
-    config: FNetConfig
-    encoding: EncodingConfig
+    Args:
+        checkpoint: The checkpoint without its arrays.
+        tokenizer_proto: Its serialised SentencePiece model.
+        encoding: How texts become vectors.
+        compute_dtype: The dtype to compute in.
+        weights: `ray.ObjectRef` of the named arrays, which every worker of a node maps read-only.
+    """
+
+    checkpoint: Checkpoint
     tokenizer_proto: bytes
-    dtype: str
+    encoding: EncodingConfig
     compute_dtype: str
     weights: Any
-    """`ray.ObjectRef` of the named arrays, which every worker of a node maps read-only."""
-
-    def tokenizer(self) -> FNetTokenizer:
-        """Build the tokenizer."""
-        return FNetTokenizer(self.tokenizer_proto)
 
     def encoder(self, *, num_threads: int | None) -> TextEncoder:
         """Build the encoder on the shared arrays, on a GPU where the worker was given one.
@@ -106,14 +112,8 @@ class SharedModel:
 
         from fnet_registry.encoding.encoder import TextEncoder
 
-        checkpoint = Checkpoint(
-            config=self.config,
-            arrays=ray.get(self.weights),
-            tokenizer_proto=self.tokenizer_proto,
-            dtype=self.dtype,
-        )
         return TextEncoder.from_checkpoint(
-            checkpoint,
+            replace(self.checkpoint, arrays=ray.get(self.weights)),
             self.encoding,
             device="cuda" if ray.get_gpu_ids() else "cpu",
             dtype=self.compute_dtype,  # pyright: ignore[reportArgumentType]
@@ -139,10 +139,9 @@ def share_model(model: PinnedModel, *, dtype: str | None = None) -> SharedModel:
     laid_out = laid_out_for_engine(checkpoint).arrays
     arrays = {name: np.asarray(array) for name, array in laid_out.items()}
     return SharedModel(
-        config=checkpoint.config,
-        encoding=model.encoding,
+        checkpoint=replace(checkpoint, arrays={}),
         tokenizer_proto=checkpoint.tokenizer_proto,
-        dtype=checkpoint.dtype,
+        encoding=model.encoding,
         compute_dtype=dtype or model.compute_dtype,
         weights=ray.put(arrays),
     )

@@ -16,21 +16,33 @@ from fnet_registry.errors import OutputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """An output at one moment."""
+    """An output at one moment.
+
+    Args:
+        output: Its folder or URL.
+        model: The model's URI, with its version.
+        state: `running`, `stopped` or `finished`.
+        holder: The driver at work, where one is.
+        rows: Input rows in all.
+        done: Rows of the shards that are committed.
+        rejected: How many of these were rejected.
+        shards: Shards in all.
+        shards_done: Shards that are committed.
+        damage: What is wrong with shards that were done; the same `embed` call embeds them again.
+        tokens: Tokens encoded, without padding.
+        tracking_run: The MLflow run's id.
+    """
 
     output: str
     model: str
     state: str
-    """`running`, `stopped` or `finished`."""
     holder: str | None
-    """The driver at work, where one is."""
     rows: int
     done: int
     rejected: int
     shards: int
     shards_done: int
     damage: Mapping[int, str]
-    """What is wrong with shards that were done; the same `embed` makes them anew."""
     tokens: int
     tracking_run: str | None
 
@@ -51,7 +63,7 @@ def read_status(output: str | os.PathLike[str], *, check: bool = False) -> Statu
         raise OutputError(f"Expected the output of an embedding job. Received: {store.url}")
     findings = list(audit(store, manifest, digests=check))
     damage = {finding.shard: finding.damage for finding in findings if finding.damage}
-    good = (finding.marker for finding in findings if finding.marker and not finding.damage)
+    good = (finding.commit for finding in findings if finding.commit and not finding.damage)
     progress = Tally.of(manifest, good).snapshot()
     holder = Lease.holder(store)
     finished = progress.shards_done == progress.shards

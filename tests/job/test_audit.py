@@ -12,7 +12,7 @@ import pytest
 import fnet_ray
 import fnet_ray.output.rejects as reasons
 from fnet_cli.main import main
-from fnet_ray.output.store import LocalStore
+from fnet_ray.output.local_store import LocalStore
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.message import pack
 from fnet_registry.errors import JobError, OutputError
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_sessi
 ROWS = 1200
 SHARD = "shard-00000001"
 DATA, REJECTS = f"embeddings/{SHARD}.parquet", f"rejects/{SHARD}.parquet"
-MARKER = f"run/done/{SHARD}.json"
+COMMIT = f"run/done/{SHARD}.json"
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,9 @@ def check_made_anew(finished: Path, output: Path, preset_folder: Path) -> None:
         (DATA, cut),
         (DATA, Path.unlink),
         (REJECTS, cut),
-        (MARKER, empty),
-        (MARKER, cut),
-        (MARKER, to_another_shards),
+        (COMMIT, empty),
+        (COMMIT, cut),
+        (COMMIT, to_another_shards),
     ],
 )
 def test_a_damaged_shard_is_named_and_made_anew(
@@ -121,29 +121,29 @@ def test_bytes_that_changed_are_found_by_a_check(
     assert main(["status", str(output), "--check"]) == 1
     printed = capsys.readouterr().out
     assert f"shard 1 is damaged: {name} does not hold the bytes that were committed" in printed
-    assert "the same fnet embed makes damaged shards anew" in printed
+    assert "the same fnet embed command embeds damaged shards again" in printed
 
     check_made_anew(finished, output, preset_folder)
 
 
 @pytest.mark.parametrize("damage", [cut, Path.unlink])
-def test_a_damaged_staged_copy_is_made_anew_where_a_shard_needs_it(
+def test_a_damaged_converted_input_is_made_anew_where_a_shard_needs_it(
     damage: Callable[[Path], None], tmp_path: Path, preset_folder: Path
 ) -> None:
     corpus, output = write_json_lines(tmp_path / "corpus.jsonl", ["a text"]), tmp_path / "out"
     fnet_ray.embed(preset_folder, corpus, output, tracking=False)
-    [staged] = (output / "run" / "staged").iterdir()
-    damage(staged)
+    [converted] = (output / "run" / "staged").iterdir()
+    damage(converted)
     next((output / "embeddings").iterdir()).unlink()
     assert fnet_ray.embed(preset_folder, corpus, output, tracking=False).embedded == 1
 
 
 def test_rows_that_are_neither_embedded_nor_rejected_are_never_committed(tmp_path: Path) -> None:
     store = LocalStore(root=tmp_path)
-    commit = CommitShard(store=store, carried=pa.schema([]), metadata={})
+    commit = CommitShard(store=store, carried=pa.schema([]), places=frozenset(), metadata={})
     tables = {
-        "embeddings": pa.table({"embedding": [1.0]}),
-        "rejects": reasons.REJECTS.empty_table(),
+        "embedded": pa.table({"embedding": [1.0]}),
+        "rejected": reasons.REJECTS.empty_table(),
         "work": pa.table({"rows": [2], "embedded": [1]}),
     }
     with pytest.raises(JobError, match=r"Received: 2 rows, 1 embedded, 0 rejected"):
@@ -156,7 +156,7 @@ def test_a_whole_output_passes_the_check(output: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["damage"] == {}
 
 
-def test_files_beside_the_markers_and_the_data_are_left_alone(
+def test_files_beside_the_commits_and_the_data_are_left_alone(
     finished: Path, output: Path, preset_folder: Path
 ) -> None:
     names = ["run/done/notes.txt", "run/done/shard-00000001 (copy).json", "embeddings/_metadata"]

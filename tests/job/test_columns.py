@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fnet_ray.corpus.arrow_types import id_texts
+from fnet_ray.corpus.columns import carried_schema
 from fnet_ray.corpus.files import InputFile
-from fnet_ray.corpus.formats import Format
-from fnet_ray.corpus.ids import id_texts
-from fnet_ray.corpus.shards import Footer, Piece, carried_schema
+from fnet_ray.corpus.formats import PARQUET
+from fnet_ray.corpus.parquet import Footer
+from fnet_ray.corpus.shards import RowRange
+from fnet_ray.options import Columns
 from fnet_ray.stages.message import unpack
 from fnet_ray.stages.read import ReadShard
 from fnet_ray.stages.tokens import Windowing
@@ -21,7 +24,7 @@ from fnet_registry.errors import InputError
 
 
 def input_file(number: int) -> InputFile:
-    return InputFile(path=f"{number}.parquet", format=Format.PARQUET, size=1, version="1")
+    return InputFile(path=f"{number}.parquet", format=PARQUET, size=1, version="1")
 
 
 def carried(
@@ -37,7 +40,7 @@ def carried(
         )
         for number, schema in enumerate(schemas)
     ]
-    return carried_schema(footers, column="text", id_column=id_column, keep=keep)
+    return carried_schema(footers, Columns(id=id_column, keep=keep))
 
 
 @pytest.mark.parametrize("other", [pa.string(), pa.float64()], ids=str)
@@ -77,8 +80,8 @@ def test_ids_of_bytes_are_written_as_hex(kind: pa.DataType) -> None:
 def test_a_column_that_is_there_twice_is_refused(doubled: str, keep: list[str] | None) -> None:
     schema = pa.schema([("text", pa.string()), ("n", pa.int64()), (doubled, pa.string())])
     footer = Footer(rows=1, schema=schema)
-    with pytest.raises(InputError, match=f"Received '{doubled}' twice in: 0\\.parquet"):
-        carried_schema([(input_file(0), footer)], column="text", id_column=None, keep=keep)
+    with pytest.raises(InputError, match=f"Received: '{doubled}' twice in 0\\.parquet"):
+        carried_schema([(input_file(0), footer)], Columns(keep=keep))
 
 
 VALUES = {
@@ -111,15 +114,14 @@ class TestReading:
             path = str(tmp_path / "a.parquet")
             pq.write_table(table, path)
             stage = ReadShard(
-                column="text",
-                id_column=id_column,
+                columns=Columns(id=id_column),
                 carried=schema,
                 reject_empty=False,
                 windowing=Windowing(sequence_length=64),
                 tokenizer_proto=encoder.checkpoint.tokenizer_proto or b"",
             )
-            piece = Piece(source=path, data=path, start=0, rows=table.num_rows)
-            return stage(pa.table({"shard": [0], "pieces": [json.dumps([asdict(piece)])]}))
+            wanted = RowRange(source=path, parquet=path, start=0, rows=table.num_rows)
+            return stage(pa.table({"shard": [0], "ranges": [json.dumps([asdict(wanted)])]}))
 
         return read
 
@@ -159,7 +161,7 @@ class TestReading:
     def test_views_that_are_not_utf_8_are_rejects(self, read: Callable) -> None:
         texts = pa.array([b"good", b"\xff" * 20], pa.binary_view()).view(pa.string_view())
         _, tables = unpack(read(pa.table({"text": texts}), carried({}, text=texts.type)))
-        assert tables["rejects"]["reason"].to_pylist() == ["not UTF-8"]
+        assert tables["rejected"]["reason"].to_pylist() == ["not UTF-8"]
 
     @pytest.mark.parametrize("index", [pa.int8(), pa.int32(), pa.int64()], ids=str)
     def test_a_dictionary_may_hold_texts_that_are_not_utf_8(
@@ -171,7 +173,7 @@ class TestReading:
 
         _, tables = unpack(read(pa.table({"text": column}), schema))
 
-        assert tables["rejects"]["reason"].to_pylist() == ["not UTF-8"]
+        assert tables["rejected"]["reason"].to_pylist() == ["not UTF-8"]
         assert tables["rows"]["text"].to_pylist() == ["good", "also good"]
         tables["rows"].validate(full=True)
 
@@ -181,4 +183,4 @@ class TestReading:
 
         _, tables = unpack(read(table, pa.schema([("id", ids.type)]), "id"))
 
-        assert tables["rejects"]["id"].to_pylist() == ["ff" * 16]
+        assert tables["rejected"]["id"].to_pylist() == ["ff" * 16]

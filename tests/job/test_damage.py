@@ -12,8 +12,9 @@ import pytest
 import fnet_ray
 from fnet_cli.main import main
 from fnet_ray.corpus.files import find_inputs
-from fnet_ray.corpus.planning import open_sources
-from fnet_ray.output.store import LocalStore
+from fnet_ray.corpus.planning import open_corpus
+from fnet_ray.options import Parameters
+from fnet_ray.output.local_store import LocalStore
 from fnet_registry.errors import InputError
 from tests.job.corpora import TEXTS, WRITERS, write_parquet
 
@@ -204,9 +205,8 @@ class TestFilesThatCannotBeOpened:
         files = find_inputs(write_parquet(folder / "z.parquet", TEXTS))
         files += [file for file in find_inputs(folder) if file not in files]
         store = LocalStore(root=folder / "out")
-        columns = {"column": "text", "id_column": None, "keep": None}
         with pytest.raises(InputError, match=r"cannot be read: .*--skip-damaged.* Received: "):
-            open_sources(files, store, **columns)
-        found = open_sources(files, store, **columns, skip_damaged=True)
-        assert [source.rows for source in found.sources] == [len(TEXTS), 0]
+            open_corpus(files, store, Parameters())
+        found = open_corpus(files, store, Parameters(), skip_damaged=True)
+        assert [each.rows for each in found.inputs] == [len(TEXTS), 0]
         assert found.carried.names == ["id", "label", "text"]

@@ -20,10 +20,9 @@ TEXTS = [f"text {i} " * (i % 9) for i in range(150)]
     [
         (1, {}),
         (-1, {}),
-        (1, {"batch_tokens": 7 * 64}),
         (1, {"workers": fnet_ray.WorkerRequest(workers=(2, 2), cpus_per_worker=1.0)}),
     ],
-    ids=["one worker", "backwards", "odd batches", "two workers"],
+    ids=["one worker", "backwards", "two workers"],
 )
 def test_vectors_are_bit_equal(
     order: int, options: dict, tmp_path: Path, preset_folder: Path, encoder: TextEncoder

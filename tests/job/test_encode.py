@@ -80,7 +80,7 @@ def test_a_column_that_is_there_is_not_written_over(column: str, encoder: TextEn
         windowing=Windowing(sequence_length=64),
         tokenizer_proto=encoder.checkpoint.tokenizer_proto or b"",
     )
-    with pytest.raises(InputError, match=f"one that the dataset has not. Received: '{column}'"):
+    with pytest.raises(InputError, match=f"does not have. Received: '{column}'"):
         tokenize(pa.table({"text": ["a"], "n": [1]}))
 
 

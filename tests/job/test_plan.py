@@ -43,7 +43,7 @@ def test_damaged_files_and_the_outputs_own_are_left_out(
 
 @pytest.mark.parametrize("asked", [{"id_column": "key"}, {"keep": ["key"]}], ids=["id", "keep"])
 def test_a_column_that_is_not_there(asked: dict, corpus: Path, preset_folder: Path) -> None:
-    with pytest.raises(InputError, match="has no 'key'"):
+    with pytest.raises(InputError, match="column 'key', which was asked for"):
         fnet_ray.preview(preset_folder, corpus, **asked)
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,17 @@ FNET = Path(sys.executable).with_name("fnet")
 
 
 @pytest.fixture
-def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers load an encoder that raises over one text."""
+def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes workers load an encoder that raises over one text, or ends its process."""
     share = fnet_ray.embedding.share_model
 
-    def share_poisoned(model: PinnedModel, *, dtype: str | None) -> PoisonedModel:
-        return PoisonedModel.of(share(model, dtype=dtype), raises="it raises")
+    def poison(text: str, *, dies: bool) -> None:
+        def share_poisoned(model: PinnedModel, *, dtype: str | None) -> PoisonedModel:
+            return PoisonedModel.of(share(model, dtype=dtype), text=text, dies=dies)
 
-    monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
+        monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
+
+    return poison
 
 
 @pytest.fixture
@@ -113,10 +117,11 @@ def test_a_text_that_kills_its_process_is_alone_in_the_rejects(
 
 
 @pytest.mark.xdist_group("ray")
-@pytest.mark.usefixtures("ray_session", "poisoned")
+@pytest.mark.usefixtures("ray_session")
 def test_a_row_that_makes_the_encoder_raise_is_alone_in_the_rejects(
-    tmp_path: Path, preset_folder: Path, encoder: TextEncoder
+    poison: Callable, tmp_path: Path, preset_folder: Path, encoder: TextEncoder
 ) -> None:
+    poison("it raises", dies=False)
     texts = [f"text {i}" for i in range(50)]
     texts[7] = texts[8] = texts[49] = "it raises"
     corpus = write_parquet(tmp_path / "corpus.parquet", texts)
@@ -132,6 +137,17 @@ def test_a_row_that_makes_the_encoder_raise_is_alone_in_the_rejects(
         np.array(found["embedding"].to_pylist(), np.float32),
         encoder.encode(found["text"].to_pylist()),
     )
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_a_shard_that_always_ends_its_worker_ends_the_job_with_an_error(
+    poison: Callable, tmp_path: Path, preset_folder: Path
+) -> None:
+    poison("it kills", dies=True)
+    corpus = write_parquet(tmp_path / "corpus.parquet", ["a text", "it kills"])
+    with pytest.raises(JobError, match=r"live to the end .* Received: shard 0, .* workers died"):
+        fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
 
 
 def test_a_vector_that_is_not_finite_is_set_aside(encoder: TextEncoder) -> None:

@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 
 import fnet_ray
-from fnet_ray.output.commits import Marker
-from fnet_ray.progress.tally import AtHand, Progress, Tally
+from fnet_ray.output.commits import Commit
+from fnet_ray.progress.tally import Encoded, Progress, Tally
 from tests.job.corpora import write_parquet
 
 
-def marker(shard: int, rows: int) -> Marker:
+def commit(shard: int, rows: int) -> Commit:
     work = {"device": "cpu", "tokens": 7 * rows, "truncated": 0}
-    return Marker(shard=shard, rows=rows, rejects=0, files=(), work=work)
+    return Commit(shard=shard, rows=rows, rejects=0, files=(), work=work)
 
 
-def test_a_shard_at_hand_counts_until_it_is_committed() -> None:
+def test_a_shard_at_work_counts_until_it_is_committed() -> None:
     tally = Tally(rows=300, shards=3)
-    tally.add(marker(0, 100))
-    at_hand = {0: AtHand(100, 700), 1: AtHand(40, 280)}
-    progress = tally.snapshot(at_hand)
+    tally.add(commit(0, 100))
+    encoded = {0: Encoded(100, 700), 1: Encoded(40, 280)}
+    progress = tally.snapshot(encoded)
     assert (progress.encoded, progress.done, progress.tokens) == (140, 100, 980)
-    tally.add(marker(1, 100))
-    progress = tally.snapshot(at_hand)
+    tally.add(commit(1, 100))
+    progress = tally.snapshot(encoded)
     assert (progress.encoded, progress.done, progress.tokens) == (200, 200, 1400)
 
 
@@ -33,7 +33,7 @@ def test_rates_leave_out_what_was_done_before_and_the_time_until_work_began() ->
     began = time.monotonic()
     assert tally.snapshot().seconds_left is None
     time.sleep(0.2)
-    progress = tally.snapshot({0: AtHand(10, 70)})
+    progress = tally.snapshot({0: Encoded(10, 70)})
     longest = time.monotonic() - began
     assert 10 / longest <= progress.rows_per_second <= 10 / 0.2
     assert progress.tokens_per_second == pytest.approx(7 * progress.rows_per_second)

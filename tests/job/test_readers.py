@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fnet_ray.corpus.conversion import stage
+from fnet_ray.corpus.conversion import convert
 from fnet_ray.corpus.files import find_inputs
 from fnet_ray.corpus.readers import delimited, json_lines
 from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
+from fnet_ray.options import Columns
 from fnet_ray.output.store import open_store
 from fnet_registry.errors import InputError
 
@@ -23,13 +24,13 @@ def opener(data: bytes) -> Opener:
 
 
 def read_csv(text: str, *, id_column: str | None = None) -> pa.Table:
-    schema, batches = delimited.read_csv(opener(text.encode()), "text", id_column)
+    schema, batches = delimited.read(opener(text.encode()), Columns(id=id_column), delimiter=",")
     return pa.Table.from_batches(batches, schema)
 
 
 def read_json_lines(*rows: dict[str, Any]) -> pa.Table:
     data = "".join(json.dumps({"text": "a", **row}) + "\n" for row in rows).encode()
-    schema, batches = json_lines.read(opener(data), "text", None)
+    schema, batches = json_lines.read(opener(data), Columns())
     return pa.Table.from_batches(batches, schema)
 
 
@@ -69,7 +70,7 @@ class TestJsonLines:
     @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"'], ids=["surrogate", "bytes"])
     def test_a_row_that_is_no_unicode_keeps_what_can_be_read(self, text: bytes) -> None:
         data = b'{"id": 7, "text": %s}\n{"id": 8, "text": "a"}\n' % text
-        schema, batches = json_lines.read(opener(data), "text", "id")
+        schema, batches = json_lines.read(opener(data), Columns(id="id"))
         found = pa.Table.from_batches(batches, schema)
         assert found["id"].to_pylist() == [7, 8]
         assert found["text"].to_pylist() == [None, "a"]
@@ -127,14 +128,14 @@ class TestDelimited:
 
     def test_a_text_that_is_no_utf_8_is_left_to_its_row(self) -> None:
         data = b"text,n,id\ncaf\xe9,1,a\ngood,2,b\n"
-        schema, batches = delimited.read_csv(opener(data), "text", "id")
+        schema, batches = delimited.read(opener(data), Columns(id="id"), delimiter=",")
         found = pa.Table.from_batches(batches, schema)
         assert found["text"].cast(pa.binary()).to_pylist() == [b"caf\xe9", b"good"]
         assert found["n"].to_pylist() == [1, 2]
 
     def test_bytes_that_are_no_text_beside_numbers_stay_bytes(self) -> None:
         data = b"text,n,name\na,1,\xff\n"
-        schema, batches = delimited.read_csv(opener(data), "text", None)
+        schema, batches = delimited.read(opener(data), Columns(), delimiter=",")
         assert pa.Table.from_batches(batches, schema)["name"].to_pylist() == [b"\xff"]
 
 
@@ -142,14 +143,14 @@ class TestEncodings:
     """Files are UTF-8, with its mark or without; what else they are is said."""
 
     @pytest.fixture
-    def staged(self, tmp_path: Path) -> Callable[[str, bytes], pa.Table]:
-        def staged(name: str, data: bytes) -> pa.Table:
+    def converted(self, tmp_path: Path) -> Callable[[str, bytes], pa.Table]:
+        def converted(name: str, data: bytes) -> pa.Table:
             (tmp_path / name).write_bytes(data)
             [file] = find_inputs(tmp_path / name)
             store = open_store(tmp_path / "out")
-            return pq.read_table(store.path(stage(file, store, column="text", id_column=None)))
+            return pq.read_table(store.path(convert(file, store, Columns())))
 
-        return staged
+        return converted
 
     TEXTS: ClassVar = {
         "a.csv": "text,n\ncafé,1\n",
@@ -160,8 +161,10 @@ class TestEncodings:
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
     @pytest.mark.parametrize("name", TEXTS)
-    def test_a_byte_order_mark_is_no_text(self, name: str, encoding: str, staged: Callable) -> None:
-        assert staged(name, self.TEXTS[name].encode(encoding))["text"].to_pylist() == ["café"]
+    def test_a_byte_order_mark_is_no_text(
+        self, name: str, encoding: str, converted: Callable
+    ) -> None:
+        assert converted(name, self.TEXTS[name].encode(encoding))["text"].to_pylist() == ["café"]
 
     @pytest.mark.parametrize(
         ("encoding", "said"),
@@ -174,11 +177,11 @@ class TestEncodings:
     )
     @pytest.mark.parametrize("name", TEXTS)
     def test_another_encoding_is_named(
-        self, name: str, encoding: str, said: str, staged: Callable
+        self, name: str, encoding: str, said: str, converted: Callable
     ) -> None:
-        with pytest.raises(InputError, match=rf"expected UTF-8, .* not {said}\. .*{name}"):
-            staged(name, self.TEXTS[name].encode(encoding))
+        with pytest.raises(InputError, match=rf"expected UTF-8, .* not {said} .*{name}"):
+            converted(name, self.TEXTS[name].encode(encoding))
 
-    def test_a_header_in_latin_1(self, staged: Callable) -> None:
-        with pytest.raises(InputError, match=r"expected UTF-8, .* not LATIN1.*a\.csv"):
-            staged("a.csv", "text,né\na,1\n".encode("latin-1"))
+    def test_a_header_in_latin_1(self, converted: Callable) -> None:
+        with pytest.raises(InputError, match=r"expected UTF-8, .* not LATIN1 .*a\.csv"):
+            converted("a.csv", "text,né\na,1\n".encode("latin-1"))

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_ray.corpus.shards import Plan
+from fnet_ray.corpus.shards import Sharding
+from fnet_ray.options import Parameters
 from fnet_ray.output.audit import audit, finish_commits
-from fnet_ray.output.commits import Marker, commit_shard, publish, remove_leftovers
+from fnet_ray.output.commits import Commit, commit_shard, publish, remove_uncommitted
 from fnet_ray.output.lease import Lease
-from fnet_ray.output.manifest import Manifest, Parameters
-from fnet_ray.output.store import LocalStore
+from fnet_ray.output.local_store import LocalStore
+from fnet_ray.output.manifest import Manifest
 from fnet_ray.progress.tally import Progress
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError, OutputError
@@ -42,11 +43,11 @@ def stop_after(shards: int):
     return stop
 
 
-def markers(output: Path) -> dict[int, Marker]:
+def commits(output: Path) -> dict[int, Commit]:
     store = LocalStore(root=output)
     manifest = Manifest.read(store)
     assert manifest
-    return {found.shard: found.marker for found in audit(store, manifest) if found.marker}
+    return {found.shard: found.commit for found in audit(store, manifest) if found.commit}
 
 
 @pytest.fixture
@@ -62,14 +63,14 @@ def test_a_stopped_job_goes_on_and_every_row_is_there_once(
     output = tmp_path / "out"
     with pytest.raises(StoppedError):
         fnet_ray.embed(preset_folder, long_corpus, output, on_progress=stop_after(1))
-    before = markers(output)
+    before = commits(output)
     assert 0 < len(before) < fnet_ray.read_status(output).shards
     assert fnet_ray.read_status(output).state == "stopped"
 
     report = fnet_ray.embed(preset_folder, long_corpus, output)
 
     assert (report.rows, report.rejected) == (ROWS, ROWS // 20)
-    after = markers(output)
+    after = commits(output)
     assert {shard: after[shard] for shard in before} == before
     found = pq.read_table(output / "embeddings").sort_by("source_row")
     rejected = pq.read_table(output / "rejects")["source_row"].to_pylist()
@@ -139,14 +140,14 @@ class TestRefused:
 
     def test_a_changed_file(self, output: Path, corpus: Path, preset_folder: Path) -> None:
         write_parquet(corpus, ["changed"])
-        with pytest.raises(OutputError, match=r"Received a changed file: .*corpus\.parquet"):
+        with pytest.raises(OutputError, match=r"Received: .*corpus\.parquet, which has changed"):
             fnet_ray.embed(preset_folder, corpus, output)
 
     def test_a_new_file_unless_appended(
         self, output: Path, corpus: Path, tmp_path: Path, preset_folder: Path
     ) -> None:
         more = write_parquet(tmp_path / "more.parquet", ["one more"])
-        with pytest.raises(OutputError, match=r"new file .*--append.*more\.parquet"):
+        with pytest.raises(OutputError, match=r"--append.* Received: new, .*more\.parquet"):
             fnet_ray.embed(preset_folder, [corpus, more], output)
 
         report = fnet_ray.embed(preset_folder, [corpus, more], output, append=True)
@@ -164,7 +165,7 @@ class TestRefused:
 
 
 class TestFencing:
-    """The first marker of a shard wins, whoever comes late."""
+    """The first commit of a shard wins, whoever comes late."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> LocalStore:
@@ -184,12 +185,13 @@ class TestFencing:
         self, store: LocalStore, tmp_path: Path
     ) -> None:
         killed = (
-            "import os; from pathlib import Path; from fnet_ray.output.store import LocalStore\n"
+            "import os; from pathlib import Path\n"
+            "from fnet_ray.output.local_store import LocalStore\n"
             f"with LocalStore(root=Path({str(tmp_path)!r})).create('run/staging/half'): os._exit(9)"
         )
         assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
         assert len(list((tmp_path / "run" / "staging").iterdir())) == 1
-        remove_leftovers(store)
+        remove_uncommitted(store)
         assert list((tmp_path / "run" / "staging").iterdir()) == []
 
     def test_one_of_many_at_once_wins(self, store: LocalStore) -> None:
@@ -206,26 +208,26 @@ class TestFencing:
         for thread in threads:
             thread.join()
 
-        assert len({marker.files[0].sha256 for marker in won}) == 1
+        assert len({commit.files[0].sha256 for commit in won}) == 1
         assert store.names("embeddings") == ["shard-00000000.parquet"]
 
     def test_a_claim_whose_files_were_not_moved_is_finished_by_the_next_driver(
         self, store: LocalStore
     ) -> None:
-        marker = self.commit(store, b"data")
-        [file] = marker.files
-        store.move(file.name, file.staged)  # as if the worker had died between the two
+        commit = self.commit(store, b"data")
+        [file] = commit.files
+        store.move(file.name, file.uncommitted)  # as if the worker had died between the two
         manifest = Manifest(
             model="",
             digest="",
             encoding={},
             parameters=Parameters(),
             carried=pa.schema([]),
-            plans=(Plan(sources=(), rows=1, shard_rows=1),),
+            shardings=(Sharding(inputs=(), rows=1, shard_rows=1),),
         )
-        assert list(finish_commits(store, manifest)) == [marker]
+        assert list(finish_commits(store, manifest)) == [commit]
         assert store.read(file.name) == b"data"
-        publish(store, marker)
+        publish(store, commit)
         assert store.read(file.name) == b"data"
 
 
@@ -265,16 +267,14 @@ class TestLease:
         with Lease(store):
             assert Lease.holder(store)
 
-    def test_a_driver_that_slept_sees_at_once_that_it_was_taken_for_dead(
-        self, tmp_path: Path
-    ) -> None:
+    def test_a_driver_that_slept_sees_at_once_that_another_took_over(self, tmp_path: Path) -> None:
         store = LocalStore(root=tmp_path)
         with Lease(store) as lease:  # its renewal sleeps for seconds yet
             store.write("run/lease/00000002.json", b"{}")
-            with pytest.raises(LeaseError, match="took this one for dead"):
+            with pytest.raises(LeaseError, match="took over because this driver stopped"):
                 lease.check()
 
-    def test_a_driver_that_was_taken_for_dead_stops(
+    def test_a_driver_that_another_took_over_from_stops(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("fnet_ray.output.lease.RENEW_SECONDS", 0.05)
@@ -283,5 +283,5 @@ class TestLease:
             lease.check()
             store.write("run/lease/00000002.json", b"{}")
             time.sleep(0.5)
-            with pytest.raises(LeaseError, match="took this one for dead"):
+            with pytest.raises(LeaseError, match="took over because this driver stopped"):
                 lease.check()

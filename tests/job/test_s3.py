@@ -1,5 +1,6 @@
 """The whole job on an object store: a real client against a server on this machine."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_ray.corpus.damage import read_piece
+from fnet_ray.corpus.damage import read_range
 from fnet_ray.corpus.files import find_inputs
-from fnet_ray.corpus.shards import Source
+from fnet_ray.corpus.shards import Input
 from fnet_ray.output.audit import audit
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
-from tests.job.corpora import TEXTS, table
+from tests.job.corpora import TEXTS, table, write_parquet
 from tests.object_store import run_object_store
 
 pytestmark = [pytest.mark.xdist_group("ray")]
@@ -81,6 +82,26 @@ def test_a_missing_object(bucket: str, preset_folder: Path) -> None:
         fnet_ray.embed(preset_folder, f"{bucket}/none.parquet", f"{bucket}/out")
 
 
+@pytest.mark.parametrize("where", ["input", "output"])
+@pytest.mark.parametrize(
+    "missing", [{"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, {"AWS_ACCESS_KEY_ID": None}], ids=str
+)
+def test_a_bucket_out_of_reach_is_one_line(
+    missing: dict[str, str | None], where: str, bucket: str, tmp_path: Path, preset_folder: Path
+) -> None:
+    corpus = write_parquet(tmp_path / "a.parquet", TEXTS)
+    paths = [f"{bucket}/in", tmp_path / "out"] if where == "input" else [corpus, f"{bucket}/out"]
+    environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
+    for name, value in missing.items():
+        environment = {each: v for each, v in environment.items() if each != name}
+        environment |= {} if value is None else {name: value}
+    command = [FNET, "embed", preset_folder, *paths, "--no-tracking"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "Received: s3://corpora/" in ended.stderr
+
+
 def test_an_object_that_was_replaced_is_not_read_as_the_one_planned(bucket: str) -> None:
     store = open_store(f"{bucket}/replaced")
     sink = pa.BufferOutputStream()
@@ -88,15 +109,15 @@ def test_an_object_that_was_replaced_is_not_read_as_the_one_planned(bucket: str)
     data = sink.getvalue().to_pybytes()
     store.write("a.parquet", data)
     [file] = find_inputs(f"{bucket}/replaced")
-    piece = Source(file=file, data=file.path, rows=len(TEXTS)).piece(0, len(TEXTS))
-    assert read_piece(piece, "text", set(), places=set())["text"].to_pylist() == TEXTS
+    wanted = Input(file=file, parquet=file.path, rows=len(TEXTS)).row_range(0, len(TEXTS))
+    assert read_range(wanted, "text", set(), places=set())["text"].to_pylist() == TEXTS
 
     store.write("a.parquet", data.replace(b"quick brown", b"swift brown"))
-    with pytest.raises(InputError, match=r"Received a changed file: s3://"):
-        read_piece(piece, "text", set(), places=set())
+    with pytest.raises(InputError, match=r"Received: s3://.* has changed"):
+        read_range(wanted, "text", set(), places=set())
     store.remove("a.parquet")
-    with pytest.raises(InputError, match=r"Received a file that is gone: s3://"):
-        read_piece(piece, "text", set(), places=set())
+    with pytest.raises(InputError, match=r"Received: s3://.* is gone"):
+        read_range(wanted, "text", set(), places=set())
 
 
 @pytest.mark.timeout(300)
@@ -126,7 +147,7 @@ def test_a_job_from_and_to_a_bucket(
     found = pa.concat_tables(
         pq.read_table(pa.BufferReader(store.read(file.name)))
         for finding in audit(store, manifest)
-        for file in (finding.marker.files if finding.marker else ())
+        for file in (finding.commit.files if finding.commit else ())
         if file.name.startswith("embeddings/")
     )
     assert found["text"].to_pylist() == [*TEXTS, "a line"]

@@ -1,4 +1,4 @@
-"""Plans of a hundred thousand shards, and readers of large files."""
+"""Jobs of a hundred thousand shards, and readers of large files."""
 
 from pathlib import Path
 
@@ -6,37 +6,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fnet_ray.corpus.damage import read_rows
+from fnet_ray.corpus.damage import read_range
 from fnet_ray.corpus.files import InputFile
-from fnet_ray.corpus.formats import Format
-from fnet_ray.corpus.shards import Plan, Source
+from fnet_ray.corpus.formats import PARQUET
+from fnet_ray.corpus.shards import Input, RowRange, Sharding
 from fnet_ray.progress.tally import Progress
 
 
-def source(path: str, rows: int) -> Source:
-    file = InputFile(path=path, format=Format.PARQUET, size=1, version="1")
-    return Source(file=file, data=path, rows=rows)
+def of_rows(path: str, rows: int) -> Input:
+    file = InputFile(path=path, format=PARQUET, size=1, version="1")
+    return Input(file=file, parquet=path, rows=rows)
 
 
-def test_a_plan_may_have_100000_shards_over_as_many_files() -> None:
-    sources = tuple(source(f"{i}.parquet", 70) for i in range(100_000))
-    plan = Plan(sources=sources, rows=7_000_000, shard_rows=70)
-    shards = list(plan.pieces())
-    assert len(shards) == len(plan.shards) == 100_000
+def test_a_job_may_have_100000_shards_over_as_many_files() -> None:
+    inputs = tuple(of_rows(f"{i}.parquet", 70) for i in range(100_000))
+    sharding = Sharding(inputs=inputs, rows=7_000_000, shard_rows=70)
+    shards = list(sharding.ranges())
+    assert len(shards) == len(sharding.shards) == 100_000
 
 
 @pytest.mark.parametrize("shard_rows", [1, 3, 7, 10, 100])
 def test_shards_hold_every_row_once_in_order(shard_rows: int) -> None:
-    sources = (source("a", 5), source("b", 0), source("c", 1), source("d", 12))
-    plan = Plan(sources=sources, rows=17, shard_rows=shard_rows, first_shard=4)
+    inputs = (of_rows("a", 5), of_rows("b", 0), of_rows("c", 1), of_rows("d", 12))
+    sharding = Sharding(inputs=inputs, rows=17, shard_rows=shard_rows, first_shard=4)
 
-    shards = dict(plan.pieces())
+    shards = dict(sharding.ranges())
 
-    assert list(shards) == list(plan.shards)
-    for number, pieces in shards.items():
-        assert sum(piece.rows for piece in pieces) == plan.shard_length(number)
-    rows = [(p.source, p.start + i) for s in shards.values() for p in s for i in range(p.rows)]
-    expected = [(each.data, i) for each in sources for i in range(each.rows)]
+    assert list(shards) == list(sharding.shards)
+    for number, ranges in shards.items():
+        assert sum(each.rows for each in ranges) == sharding.shard_length(number)
+    rows = [(r.source, r.start + i) for s in shards.values() for r in s for i in range(r.rows)]
+    expected = [(each.parquet, i) for each in inputs for i in range(each.rows)]
     assert rows == expected[:17]
 
 
@@ -45,8 +45,8 @@ def test_any_run_of_rows_is_read_from_any_row_groups(group_rows: int, tmp_path: 
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"n": range(500)}), path, row_group_size=group_rows)
     for start, rows in [(0, 500), (0, 1), (499, 1), (63, 66), (250, 100)]:
-        with pq.ParquetFile(path) as file:
-            found = read_rows(file, start, rows, ["n"])
+        wanted = RowRange(source=str(path), parquet=str(path), start=start, rows=rows)
+        found = read_range(wanted, "n", set(), places=set())
         assert found["n"].to_pylist() == list(range(start, start + rows))
 
 

@@ -76,7 +76,7 @@ def take_over(first: list[str], second: list[str], store: Store, folder: Path, *
     errors = (folder / "first.log").read_text()
     assert status == 2, errors
     assert "Only one driver may work on" in errors
-    assert "held by a driver that took this one for dead" in errors
+    assert "held by a driver that took over because this driver stopped responding" in errors
     assert "Traceback" not in errors
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import fnet_ray
 from fnet_ray.progress.tally import Progress
-from fnet_ray.progress.tracking import RunTracker
+from fnet_ray.progress.tracking import Tracker
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -43,7 +43,7 @@ def test_the_figures_that_a_run_ends_with_are_the_final_ones(
     midway: list[Progress] = []
     report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", on_progress=midway.append)
     with mlflow.start_run() as run:
-        tracker = RunTracker(run_id=run.info.run_id)
+        tracker = Tracker(run_id=run.info.run_id)
         tracker.log(replace(midway[-1], encoded=report.rows - 1))
         tracker.finish(report)
     metrics = mlflow.MlflowClient().get_run(run.info.run_id).data.metrics

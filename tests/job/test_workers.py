@@ -3,9 +3,9 @@
 import pytest
 
 from fnet_ray.cluster.pool import (
-    WorkerPool,
+    ActorPool,
     WorkerRequest,
-    choose_workers,
+    choose_pool,
     parse_workers,
     shard_rows,
 )
@@ -44,7 +44,7 @@ def test_workers_take_what_the_cluster_has_but_the_last_cpus(
     gpus: float,
     threads: int | None,
 ) -> None:
-    pool = choose_workers(request_, nodes)
+    pool = choose_pool(request_, nodes)
     assert (pool.least, pool.most) == workers
     assert (pool.cpus, pool.gpus, pool.threads) == (cpus, gpus, threads)
     held = pool.least * pool.cpus
@@ -61,7 +61,7 @@ def test_workers_take_what_the_cluster_has_but_the_last_cpus(
 )
 def test_workers_that_do_not_fit_are_refused(request_: WorkerRequest) -> None:
     with pytest.raises(JobError, match=r"room for .* Received: 8 CPUs and 0 GPUs"):
-        choose_workers(request_, [node(8)])
+        choose_pool(request_, [node(8)])
 
 
 @pytest.mark.parametrize(("text", "bounds"), [("4", (4, 4)), ("2:8", (2, 8))])
@@ -76,8 +76,8 @@ def test_what_is_no_number_of_workers(text: str) -> None:
 
 
 def test_a_shard_is_about_a_minute_and_at_most_32000_rows() -> None:
-    cpu = WorkerPool(least=2, most=2, cpus=1, gpus=0, threads=1)
-    gpu = WorkerPool(least=8, most=8, cpus=1, gpus=1, threads=None)
+    cpu = ActorPool(least=2, most=2, cpus=1, gpus=0, threads=1)
+    gpu = ActorPool(least=8, most=8, cpus=1, gpus=1, threads=None)
     assert 20 <= shard_rows(10**9, cpu, BASE, 512) <= 200
     assert shard_rows(10**9, gpu, BASE, 512) == 32_000
     assert shard_rows(10**9, cpu, TINY, 64) == 32_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Self
 
 from fnet_registry.errors import JobError
 
@@ -14,20 +15,40 @@ PACKAGES = ("numpy", "torch", "sentencepiece", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """One process of the job."""
+class Environment:
+    """What one process of the job runs on.
+
+    Args:
+        host: Its machine.
+        pid: Its number there.
+        device: What it computes on.
+        versions: Package versions, as one text: equal texts compute equal vectors on equal devices.
+    """
 
     host: str
     pid: int
     device: str
     versions: str
-    """Package versions, as one text: equal texts compute equal vectors on equal devices."""
 
-    def to_dict(self) -> dict[str, str | int]:
-        """Return the fields as plain values."""
-        return asdict(self)
+    @classmethod
+    def of_this_process(cls, device: str = "none") -> Self:
+        """Describe this process.
 
-    def check_versions(self, driver: Worker) -> None:
+        Args:
+            device: The torch device that it computes on; `none` for the driver, which needs no
+                torch.
+        """
+        import fnet_registry
+
+        own = [f"fnet-registry {fnet_registry.__version__}", f"python {platform.python_version()}"]
+        return cls(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            device=_device_name(device),
+            versions=", ".join(own + [f"{package} {version(package)}" for package in PACKAGES]),
+        )
+
+    def check_versions(self, driver: Environment) -> None:
         """Refuse to work with other versions than the driver's.
 
         Raises:
@@ -36,27 +57,8 @@ class Worker:
         if self.versions != driver.versions:
             raise JobError(
                 f"All workers must run the driver's versions ({driver.versions}). "
-                f"Received on {self.host}: {self.versions}"
+                f"Received: {self.versions} on {self.host}"
             )
-
-
-def describe_worker(device: str) -> Worker:
-    """Describe this process.
-
-    Args:
-        device: The torch device that it computes on, or `none`, as the driver, which needs no
-            torch.
-    """
-    import fnet_registry
-
-    found = [f"fnet-registry {fnet_registry.__version__}", f"python {platform.python_version()}"]
-    found += [f"{package} {version(package)}" for package in PACKAGES]
-    return Worker(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        device=_device_name(device),
-        versions=", ".join(found),
-    )
 
 
 def _device_name(device: str) -> str:

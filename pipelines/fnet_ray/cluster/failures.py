@@ -1,4 +1,4 @@
-"""Errors that come back from workers."""
+"""Errors that come back from workers, and from the clients of storages."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import traceback
 from fnet_registry.errors import FNetError, JobError
 
 
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the lines that Arrow and Ray add to it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def own_error(error: Exception) -> Exception:
     """Return the project's own error for one that a worker raised, where there is one."""
     from ray.exceptions import RayTaskError
 
     cause = error.cause if isinstance(error, RayTaskError) else None
     if isinstance(cause, FNetError):
-        message, *_ = str(cause).splitlines()  # Ray adds lines of its own
-        return type(cause)(message)
+        return type(cause)(first_line(cause))
     if isinstance(cause, OSError):
-        message, *_ = str(cause).splitlines()
         return JobError(
             "The workers must be able to read the inputs and write the output; once they are, the "
-            f"same command goes on. Received: {message}"
+            f"same command goes on. Received: {first_line(cause)}"
         )
     return error
 

@@ -20,21 +20,29 @@ CPU_FLOPS, GPU_FLOPS = 5e10, 5e13  # per core and per device, of the dense layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerPool:
-    """Workers that encode, between a least and a most number of them."""
+class ActorPool:
+    """The actors that encode, called workers: their bounds, and what each of them holds.
+
+    Threads of None leave their number to torch.
+    """
 
     least: int
     most: int
     cpus: float
-    """Logical CPUs that each holds."""
     gpus: float
     threads: int | None
-    """CPU threads of each; None leaves it to torch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRequest:
-    """What the user asked for; None takes what the cluster has."""
+    """The workers that a user asks for; None takes what the cluster has.
+
+    Args:
+        workers: Their least and their most number.
+        gpus_per_worker: GPUs that each holds.
+        cpus_per_worker: CPUs that each holds, and its threads: on their number depend the last
+            bits of a vector, so clusters of unlike nodes agree on these only where it is given.
+    """
 
     workers: tuple[int, int] | None = None
     gpus_per_worker: float | None = None
@@ -59,15 +67,10 @@ def parse_workers(text: str) -> tuple[int, int]:
     return bounds
 
 
-def choose_workers(request: WorkerRequest, nodes: Sequence[Mapping[str, float]]) -> WorkerPool:
-    """Lay out the workers on a cluster.
+def choose_pool(request: WorkerRequest, nodes: Sequence[Mapping[str, float]]) -> ActorPool:
+    """Lay out the workers on a cluster whose live nodes have so many `CPU` and `GPU`.
 
-    Args:
-        request: What the user asked for.
-        nodes: The resources of each live node, `CPU` and `GPU`.
-
-    Returns:
-        The pool. It leaves `SPARE_CPUS` logical CPUs that no worker holds.
+    The pool leaves `SPARE_CPUS` logical CPUs that no worker holds.
 
     Raises:
         JobError: The cluster cannot hold a single such worker.
@@ -96,17 +99,13 @@ def choose_workers(request: WorkerRequest, nodes: Sequence[Mapping[str, float]])
             f"{gpus_here:g} GPUs"
         )
     threads = None if gpus else max(1, int(cpus))
-    return WorkerPool(least=least, most=most, cpus=cpus, gpus=gpus, threads=threads)
+    return ActorPool(least=least, most=most, cpus=cpus, gpus=gpus, threads=threads)
 
 
-def shard_rows(total: int, pool: WorkerPool, config: FNetConfig, sequence_length: int) -> int:
+def shard_rows(total: int, pool: ActorPool, config: FNetConfig, sequence_length: int) -> int:
     """Return a shard's size: about a minute of work, and several shards for each worker.
 
-    Args:
-        total: Rows of the whole job.
-        pool: The workers.
-        config: The model's sizes.
-        sequence_length: Tokens of each text, padding included.
+    The job has `total` rows of `sequence_length` tokens each, padding included.
     """
     dense = config.num_layers * 2 * config.hidden_dim * config.intermediate_dim
     row_flops = 2 * dense * sequence_length

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -20,24 +20,20 @@ class ProgressBar:
     def __enter__(self) -> Self:
         """Start showing."""
         self._bar: tqdm | None = None
-        self._latest: Progress | None = None
-        self._ended = threading.Event()
-        self._lines = threading.Thread(target=self._print_lines, daemon=True)
-        if not sys.stderr.isatty():
-            self._lines.start()
+        self._printed = time.monotonic()
         return self
 
     def __call__(self, progress: Progress) -> None:
         """Take new figures."""
-        self._latest = progress
         if not sys.stderr.isatty():
+            self._print_line(progress)
             return
         if self._bar is None:
             self._bar = tqdm(
                 total=progress.rows, initial=progress.encoded, unit="row", unit_scale=True
             )
         self._bar.set_postfix_str(
-            f"{progress.tokens_per_second:,.0f} tokens/s, {_rejects(progress)}"
+            f"{progress.tokens_per_second:,.0f} tokens/s, {progress.rejects:,} rejected"
         )
         self._bar.update(progress.encoded - self._bar.n)
 
@@ -48,14 +44,13 @@ class ProgressBar:
         trace: TracebackType | None,
     ) -> None:
         """Stop showing."""
-        self._ended.set()
         if self._bar is not None:
             self._bar.close()
 
-    def _print_lines(self) -> None:
-        while not self._ended.wait(LINE_SECONDS):
-            text = "starting" if self._latest is None else describe(self._latest)
-            print(f"fnet: {text}", file=sys.stderr, flush=True)
+    def _print_line(self, progress: Progress) -> None:
+        if time.monotonic() - self._printed >= LINE_SECONDS:
+            self._printed = time.monotonic()
+            print(f"fnet: {describe(progress)}", file=sys.stderr, flush=True)
 
 
 def describe(progress: Progress) -> str:
@@ -65,7 +60,7 @@ def describe(progress: Progress) -> str:
     return (
         f"{progress.encoded:,} of {progress.rows:,} rows ({share:.0%}), "
         f"{progress.rows_per_second:,.0f} rows/s, {progress.tokens_per_second:,.0f} tokens/s, "
-        f"{_rejects(progress)}" + (f", {duration(left)} left" if left else "")
+        f"{progress.rejects:,} rejected" + (f", {duration(left)} left" if left else "")
     )
 
 
@@ -75,7 +70,3 @@ def duration(seconds: float) -> str:
     if hours >= 1:
         return f"{hours:.1f} h"
     return f"{minutes:.0f} min" if minutes >= 1 else f"{seconds:.0f} s"
-
-
-def _rejects(progress: Progress) -> str:
-    return f"{progress.rejects:,} rejected"

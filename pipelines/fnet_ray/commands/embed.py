@@ -7,14 +7,15 @@ import logging
 import os
 import signal
 import sys
-from typing import NoReturn, cast, get_args
+from typing import Any, NoReturn, get_args
 
 from fnet_ray.cluster.pool import WorkerRequest, parse_workers
 from fnet_ray.commands.bar import ProgressBar, duration
 from fnet_ray.job_preview import Preview
 from fnet_ray.options import Options
+from fnet_ray.output.layout import EMBEDDINGS, REJECTS
 from fnet_ray.progress.report import Report
-from fnet_ray.stages.tokens import LongText
+from fnet_ray.stages.tokens import LongTextHandling
 
 PARTLY, TERMINATED = 1, 143
 
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     encoding.add_argument(
         "--long-text",
-        choices=get_args(LongText),
+        choices=get_args(LongTextHandling),
         default="truncate",
         help="what to do with texts longer than the model's sequence length (default: truncate)",
     )
@@ -77,16 +78,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="rows",
         help="under --long-text split: one row for each window, or their mean (default: rows)",
     )
-    encoding.add_argument(
-        "--batch-tokens", type=int, metavar="N", help="tokens to encode at once, padding included"
-    )
 
     parser.add_argument("--no-tracking", action="store_true", help="log no MLflow run")
 
     workers = parser.add_argument_group("workers")
-    workers.add_argument("--workers", metavar="N|MIN:MAX")
-    workers.add_argument("--gpus-per-worker", type=float, metavar="N")
-    workers.add_argument("--cpus-per-worker", type=float, metavar="N")
+    workers.add_argument(
+        "--workers", metavar="N|MIN:MAX", help="how many encode (default: what the cluster has)"
+    )
+    workers.add_argument("--gpus-per-worker", type=float, metavar="N", help="GPUs of each")
+    workers.add_argument(
+        "--cpus-per-worker",
+        type=float,
+        metavar="N",
+        help="CPUs and threads of each; with as many threads, vectors are equal to the last bit",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,31 +106,21 @@ def run(args: argparse.Namespace) -> int:
         gpus_per_worker=args.gpus_per_worker,
         cpus_per_worker=args.cpus_per_worker,
     )
-    options = cast("Options", {name: getattr(args, name) for name in Options.__annotations__})
+    options = {name: getattr(args, name) for name in Options.__annotations__}
+    asked: dict[str, Any] = {"skip_damaged": args.skip_damaged, "workers": workers, **options}
     if args.plan:
-        found = preview(
-            args.model,
-            args.inputs,
-            output=args.output,
-            skip_damaged=args.skip_damaged,
-            workers=workers,
-            **options,
-        )
-        _print_preview(found)
+        _print_preview(preview(args.model, args.inputs, output=args.output, **asked))
         return 0
     with ProgressBar() as bar:
         report = embed(
             args.model,
             args.inputs,
             args.output,
-            skip_damaged=args.skip_damaged,
             max_rejects=args.max_rejects,
-            batch_tokens=args.batch_tokens,
-            workers=workers,
             append=args.append,
             tracking=not args.no_tracking,
             on_progress=bar,
-            **options,
+            **asked,
         )
     _print_report(report)
     return PARTLY if report.damaged else 0
@@ -147,9 +142,10 @@ def _print_preview(found: Preview) -> None:
 def _print_report(report: Report) -> None:
     print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
     print(f"{report.truncated:,} texts were cut to the model's sequence length")
-    print(f"embeddings  {report.output}/embeddings/*.parquet")
+    print(f"embeddings  {report.output}/{EMBEDDINGS}/*.parquet")
     if report.rejected:
-        print(f"rejects     {report.output}/rejects/*.parquet ({report.rejected:,} rows, with why)")
+        where = f"{report.output}/{REJECTS}/*.parquet"
+        print(f"rejects     {where} ({report.rejected:,} rows, with the reasons)")
     if report.damaged:
         print(f"damaged     {report.damaged:,} of these could not be read")
     if report.tracking_run:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="read every file; take shards back that are not what was committed, to be made anew",
+        help="read every file; shards that are not as they were committed will be embedded again",
     )
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
@@ -46,4 +46,4 @@ def _print(status: Status) -> None:
     for shard, what in status.damage.items():
         print(f"shard {shard} is damaged: {what}")
     if status.damage:
-        print("the same fnet embed makes damaged shards anew")
+        print("the same fnet embed command embeds damaged shards again")

@@ -1,4 +1,4 @@
-"""Types of columns: views, which Arrow can neither select from nor compare, become plain ones."""
+"""Types of columns: what can be a text, an id, or carried along, and in which plainer type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pyarrow as pa
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type without views of texts and bytes, however deep."""
+    """Return the type without views of texts and bytes, however deep.
+
+    Arrow can neither select from views nor compare them.
+    """
     if pa.types.is_struct(kind):
         return pa.struct([_plain_field(field) for field in kind.fields])
     if pa.types.is_map(kind):
@@ -54,3 +57,36 @@ def can_carry(kind: pa.DataType) -> bool:
     except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return False
     return True
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of this type can hold texts."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind in (pa.string(), pa.large_string(), pa.string_view(), pa.null())
+
+
+def is_flat(kind: pa.DataType) -> bool:
+    """Return whether a column of this type holds texts or bytes that Arrow can store once each."""
+    return kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+
+
+def can_identify(kind: pa.DataType) -> bool:
+    """Return whether values of this type can be written as ids."""
+    try:
+        id_texts(pa.chunked_array([], kind))
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
+def id_texts(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return ids as texts: bytes are written as hex digits."""
+    kind = ids.type
+    if isinstance(kind, pa.BaseExtensionType):
+        ids = ids.cast(kind := kind.storage_type)
+    bytes_ = (pa.binary(), pa.large_binary(), pa.binary_view())
+    if kind in bytes_ or pa.types.is_fixed_size_binary(kind):
+        digits = [value if value is None else value.hex() for value in ids.to_pylist()]
+        return pa.chunked_array([digits], pa.string())
+    return ids.cast(pa.string())

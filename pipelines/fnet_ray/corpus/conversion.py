@@ -12,20 +12,15 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.files import InputFile, check_unchanged, unreadable
-from fnet_ray.corpus.formats import Format, compression
-from fnet_ray.corpus.readers import delimited, json_lines, text_lines
+from fnet_ray.corpus.formats import compression
+from fnet_ray.corpus.parquet import Footer, read_footers
 from fnet_ray.corpus.readers.rows import Rows, UnreadableFileError
-from fnet_ray.corpus.shards import Footer, first_line, read_footers
+from fnet_ray.options import Columns
+from fnet_ray.output.layout import CONVERTED_FILE
 from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError
-
-_READERS = {
-    Format.TEXT: text_lines.read,
-    Format.JSON_LINES: json_lines.read,
-    Format.CSV: delimited.read_csv,
-    Format.TSV: delimited.read_tsv,
-}
 
 _ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
@@ -35,31 +30,18 @@ _ENCODINGS = {
 }
 
 
-def staged_name(file: InputFile, column: str, id_column: str | None) -> str:
-    """Return where a file is staged to, under the output; another version has another name."""
-    key = json.dumps([file.path, file.version, file.size, column, id_column])
-    return f"run/staged/{hashlib.sha256(key.encode()).hexdigest()[:32]}.parquet"
-
-
-def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) -> str:
+def convert(file: InputFile, store: Store, columns: Columns) -> str:
     """Write one file's rows as Parquet, unless an earlier run did.
 
-    Args:
-        file: A file of any format but Parquet.
-        store: The output folder.
-        column: The column or field of texts; for plain text files, the column's name to be.
-        id_column: The column that identifies rows, or None.
-
-    Returns:
-        The staged file's name in the store.
+    Returns the converted file's name in the store.
 
     Raises:
         InputError: The file is damaged as a whole, or has no such column.
     """
-    name = staged_name(file, column, id_column)
+    name = _converted_name(file, columns)
     if store.exists(name) and isinstance(read_footers([store.path(name)])[0], Footer):
         return name
-    schema, batches = _read(file, column, id_column)
+    schema, batches = _read(file, columns)
     with store.create(name) as target, pq.ParquetWriter(target, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
@@ -67,10 +49,17 @@ def stage(file: InputFile, store: Store, *, column: str, id_column: str | None) 
     return name
 
 
-def _read(file: InputFile, column: str, id_column: str | None) -> Rows:
+def _converted_name(file: InputFile, columns: Columns) -> str:
+    """Return where a file is converted to; another version of it has another name."""
+    key = json.dumps([file.path, file.version, file.size, columns.text, columns.id])
+    return CONVERTED_FILE.format(key=hashlib.sha256(key.encode()).hexdigest()[:32])
+
+
+def _read(file: InputFile, columns: Columns) -> Rows:
     """Call the reader, whose errors are the file's; those of the store are not."""
+    assert file.format.read
     with _of_the_file(file):
-        schema, batches = _READERS[file.format](lambda: _open(file), column, id_column)
+        schema, batches = file.format.read(lambda: _open(file), columns)
 
     def checked() -> Iterator[pa.RecordBatch]:
         with _of_the_file(file):
@@ -107,7 +96,7 @@ def _open(file: InputFile) -> io.BufferedReader:
 
 
 def _skip_mark(data: io.BufferedReader) -> None:
-    """Skip UTF-8's byte-order mark; refuse what is no UTF-8 by its first bytes."""
+    """Skip UTF-8's byte-order mark; refuse a file whose first bytes are not UTF-8."""
     start = data.peek(4)[:4]
     if start.startswith(codecs.BOM_UTF8):
         data.read(len(codecs.BOM_UTF8))

@@ -4,133 +4,116 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.files import check_unchanged
+from fnet_ray.corpus.parquet import group_rows, open_texts
 from fnet_ray.corpus.readers.rows import REJECT
-from fnet_ray.corpus.shards import Piece, first_line, group_rows, open_texts
+from fnet_ray.corpus.shards import RowRange
 from fnet_ray.output.rejects import DAMAGED
 
 BATCH_ROWS = 8192
 
 
-def read_piece(piece: Piece, column: str, others: Set[str], *, places: Set[str]) -> pa.Table:
+def read_range(wanted: RowRange, column: str, others: Set[str], *, places: Set[str]) -> pa.Table:
     """Read a run of rows; those of a damaged row group are null, and say why in `REJECT`.
 
     Args:
-        piece: Which rows.
+        wanted: Which rows.
         column: The column of texts.
         others: Further columns to read, where the file has them.
         places: Those of `others` that say which row it is: read even where the rest is damaged.
 
     Returns:
-        `piece.rows` rows. A column that the file has not is missing.
+        `wanted.rows` rows. A column that the file does not have is missing.
 
     Raises:
         InputError: The file is not the one that was planned.
     """
-    try:
-        with open_texts(piece.data, column) as file:
-            table = read_rows(file, piece.start, piece.rows, _present(file, {column, *others}))
-    except (pa.ArrowException, OSError) as error:
-        _check(piece)
-        if not is_damage(error):
-            raise
-        return _salvage(piece, column, others, places)
-    _check(piece)
-    return table
-
-
-def is_damage(error: Exception) -> bool:
-    """Return whether an error is about what a file holds, rather than about reaching it.
-
-    Arrow's own errors have no number, those of a system have one; an object store's are of types
-    of their own.
-    """
-    if isinstance(error, pa.ArrowException):
-        return not isinstance(error, MemoryError)
-    return type(error) is OSError and error.errno is None
-
-
-def read_rows(file: pq.ParquetFile, start: int, rows: int, columns: list[str]) -> pa.Table:
-    """Read a run of rows, touching only the row groups that hold them.
-
-    These are read to their end: which rows a damage takes does not depend on how shards are cut.
-
-    Args:
-        file: The Parquet file.
-        start: First row, from 0.
-        rows: Number of rows.
-        columns: Names of the columns.
-
-    Raises:
-        ArrowException: A row group is damaged.
-        OSError: A row group is damaged, or out of reach.
-    """
-    touched = list(_runs(file, start, rows))
-    skip, batches = touched[0][1] if touched else 0, []
-    missing = rows
-    groups = [group for group, _, _ in touched]
-    for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns):
-        part = batch.slice(skip, missing)
-        skip = max(0, skip - batch.num_rows)
-        missing -= part.num_rows
-        if part.num_rows:
-            batches.append(part)
-    if missing:
-        raise pa.ArrowInvalid(f"{rows - missing} rows instead of {rows}")
-    return pa.Table.from_batches(batches)
-
-
-def _runs(file: pq.ParquetFile, start: int, rows: int) -> Iterator[tuple[int, int, int]]:
-    """Yield each row group that holds some of a run of rows: its number, from where, how many."""
-    begin = 0
-    for group, count in enumerate(group_rows(file)):
-        first, end = max(begin, start), min(begin + count, start + rows)
-        if first < end:
-            yield group, first - begin, end - first
-        begin += count
-
-
-def _salvage(piece: Piece, column: str, others: Set[str], places: Set[str]) -> pa.Table:
-    """Read each row group by itself."""
     parts: list[pa.Table] = []
     reason = "file"
     try:
-        with open_texts(piece.data, column) as file:
+        with open_texts(wanted.parquet, column) as file:
             columns = _present(file, {column, *others})
-            start = piece.start
-            for group, _, rows in _runs(file, start, piece.rows):
-                parts.append(_read_run(file, group, start, rows, columns, places))
-                start += rows
+            for group in _groups(file, wanted.start, wanted.rows):
+                parts.append(_read_or_lose(group, columns, places))
     except (pa.ArrowException, OSError) as error:
-        if not is_damage(error):
-            raise
+        _check(wanted)
+        _raise_unless_damage(error)
         reason = f"file: {first_line(error)}"
-    rest = piece.rows - sum(part.num_rows for part in parts)
+    _check(wanted)
+    rest = wanted.rows - sum(part.num_rows for part in parts)
     if rest:
         parts.append(_lost(rest, {column: pa.string()}, reason))
     return pa.concat_tables(parts, promote_options="permissive")
 
 
-def _read_run(
-    file: pq.ParquetFile, group: int, start: int, rows: int, columns: list[str], places: Set[str]
-) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Some rows of a row group."""
+
+    file: pq.ParquetFile
+    number: int
+    start: int
+    rows: int
+
+    def read(self, columns: list[str]) -> pa.Table:
+        """Read the rows, and the group to its end: damage takes all of it, however shards are cut.
+
+        Raises:
+            ArrowException: The group is damaged.
+            OSError: The group is damaged, or out of reach.
+        """
+        skip, missing, batches = self.start, self.rows, []
+        for batch in self.file.iter_batches(BATCH_ROWS, row_groups=[self.number], columns=columns):
+            part = batch.slice(skip, missing)
+            skip = max(0, skip - batch.num_rows)
+            missing -= part.num_rows
+            if part.num_rows:
+                batches.append(part)
+        if missing:
+            raise pa.ArrowInvalid(f"{self.rows - missing} rows instead of {self.rows}")
+        return pa.Table.from_batches(batches)
+
+
+def _groups(file: pq.ParquetFile, start: int, rows: int) -> Iterator[_Group]:
+    """Yield the row groups that hold some of a run of rows."""
+    begin = 0
+    for number, count in enumerate(group_rows(file)):
+        first, end = max(begin, start), min(begin + count, start + rows)
+        if first < end:
+            yield _Group(file, number, first - begin, end - first)
+        begin += count
+
+
+def _read_or_lose(group: _Group, columns: list[str], places: Set[str]) -> pa.Table:
     try:
-        return read_rows(file, start, rows, columns)
+        return group.read(columns)
     except (pa.ArrowException, OSError) as error:
-        if not is_damage(error):
-            raise
-        reason = f"row group {group}: {first_line(error)}"
-    types = {name: file.schema_arrow.field(name).type for name in columns}
-    lost = _lost(rows, types, reason)
+        _raise_unless_damage(error)
+        reason = f"row group {group.number}: {first_line(error)}"
+    types = {name: group.file.schema_arrow.field(name).type for name in columns}
+    lost = _lost(group.rows, types, reason)
     for name in places & types.keys():
         with contextlib.suppress(pa.ArrowException, OSError):
-            known = read_rows(file, start, rows, [name])[name]
+            known = group.read([name])[name]
             lost = lost.set_column(lost.column_names.index(name), name, known)
     return lost
+
+
+def _raise_unless_damage(error: Exception) -> None:
+    """Raise an error again that is about reaching a file, rather than about what it holds.
+
+    Arrow's own errors have no number, those of a system have one; an object store's are of types
+    of their own.
+    """
+    is_arrows = isinstance(error, pa.ArrowException) and not isinstance(error, MemoryError)
+    if not is_arrows and not (type(error) is OSError and error.errno is None):
+        raise error
 
 
 def _lost(rows: int, types: dict[str, pa.DataType], reason: str) -> pa.Table:
@@ -142,13 +125,13 @@ def _present(file: pq.ParquetFile, wanted: Set[str]) -> list[str]:
     return [name for name in file.schema_arrow.names if name in wanted]
 
 
-def _check(piece: Piece) -> None:
-    if piece.size is not None and piece.version is not None:
-        check_unchanged(piece.data, piece.source, size=piece.size, version=piece.version)
+def _check(wanted: RowRange) -> None:
+    if wanted.size is not None and wanted.version is not None:
+        check_unchanged(wanted.parquet, wanted.source, size=wanted.size, version=wanted.version)
 
 
 def invalid_values(column: pa.ChunkedArray) -> list[int]:
-    """Return the rows whose values are none of the column's type, such as text that is no UTF-8.
+    """Return the rows whose values are not of the column's type, such as texts that are not UTF-8.
 
     Parquet does not check them, and the output's readers would fail over them.
     """

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.formats import Format, known_endings, recognise
 from fnet_ray.output.store import check_no_credentials
 from fnet_registry.errors import FNetError, InputError
@@ -17,16 +18,22 @@ from fnet_registry.redaction import without_secrets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFile:
-    """One file as it was when the job was planned."""
+    """One file as it was when the job was planned.
+
+    Args:
+        path: Full local path or URL, as it is shown and stored: without credentials, and Unicode.
+        format: How it holds its rows.
+        size: Its bytes.
+        version: What changes when the file does: an object's ETag, else the time of its last
+            change.
+        opened: What is opened, in this run alone: a signature may be another one in the next.
+    """
 
     path: str
-    """Full local path or URL, as it is shown and stored: without credentials, and Unicode."""
     format: Format
     size: int
     version: str
-    """What changes when the file does: an object's ETag, else the time of its last change."""
     opened: str = field(default="", repr=False, compare=False)
-    """What is opened, of this run alone: a signature may be another one in the next."""
 
     def __post_init__(self) -> None:
         if not self.opened:
@@ -54,7 +61,7 @@ def find_inputs(
     if isinstance(patterns, str | bytes | os.PathLike):
         patterns = [patterns]
     if not patterns:
-        raise InputError("Expected at least one input, such as corpus/*.parquet. Received none")
+        raise InputError("Expected at least one input, such as corpus/*.parquet. Received: none")
     found: dict[str, InputFile] = {}
     for pattern in patterns:
         for file in _expand(os.fsdecode(pattern)):
@@ -62,7 +69,7 @@ def find_inputs(
             if same.opened != file.opened:
                 raise InputError(
                     "Inputs must differ in more than their credentials and queries. "
-                    f"Received twice: {file.path}"
+                    f"Received: {file.path} twice"
                 )
     inside = f"{_place(output)}/" if output is not None else None
     return [
@@ -79,20 +86,17 @@ def opened_as(files: Sequence[InputFile]) -> dict[str, str]:
 def reading(path: str, *, gone: type[Exception] = FNetError) -> Iterator[None]:
     """Name the file where it cannot be read, and not what it was opened with.
 
-    Args:
-        path: The file, as it is shown.
-        gone: A further error that is left as it is.
-
     Raises:
-        InputError: In the place of whatever a storage's client raised.
+        InputError: In the place of whatever a storage's client raised, but for `gone`.
     """
     try:
         yield
     except (FNetError, gone):
         raise
     except Exception as error:  # the clients' errors have no base of their own
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"An input file cannot be read: {why}. Received: {path}") from None
+        raise InputError(
+            f"An input file cannot be read: {first_line(error)}. Received: {path}"
+        ) from None
 
 
 def _shown(address: str) -> str:
@@ -118,7 +122,7 @@ def _expand(pattern: str) -> Iterator[InputFile]:
     with reading(shown):
         # A listing that was remembered would hide that a file was replaced.
         fs, root = fsspec.url_to_fs(pattern, use_listings_cache=False)
-        is_file = pattern.startswith("http") and recognise(shown, strict=False) is not None
+        is_file = pattern.startswith("http") and recognise(shown) is not None
         is_folder = not is_file and fs.isdir(root)
         if is_folder:
             files = fs.find(root, detail=True)
@@ -139,13 +143,11 @@ def _expand(pattern: str) -> Iterator[InputFile]:
         )
     for path, info in sorted(files.items()):
         opened = fs.unstrip_protocol(path) if "://" in pattern else path
-        yield InputFile(
-            path=_shown(opened),
-            format=recognise(_shown(opened)),
-            size=info["size"],
-            version=_version(info),
-            opened=opened,
-        )
+        shown, size, version = _shown(opened), info["size"], _version(info)
+        kind = recognise(shown)
+        if kind is None:
+            raise InputError(f"An input file must end in {known_endings()}. Received: {shown}")
+        yield InputFile(path=shown, format=kind, size=size, version=version, opened=opened)
 
 
 def unreadable(file: InputFile, reason: str) -> InputError:
@@ -157,16 +159,10 @@ def unreadable(file: InputFile, reason: str) -> InputError:
 
 
 def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
-    """Make sure that a file is still the one that was planned.
+    """Make sure that a file is the one that was planned; takes the fields of its `InputFile`.
 
     To be called after reading it: whatever replaced it before it was opened, or wrote to it while
     it was read, shows then.
-
-    Args:
-        opened: What is opened, as in `InputFile`.
-        path: The file, as it is shown.
-        size: Its size in bytes when the job was planned.
-        version: Its version then.
 
     Raises:
         InputError: It is another one, or gone.
@@ -178,25 +174,27 @@ def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
             fs, root = fsspec.url_to_fs(opened, use_listings_cache=False)
             info = fs.info(root)
     except FileNotFoundError:
-        what = "a file that is gone"
+        what = "is gone"
     else:
         if (info["size"], _version(info)) == (size, version):
             return
-        what = "a changed file"
+        what = "has changed"
     raise InputError(
         "The inputs must stay as they were when the job was planned: put the file back, or choose "
-        f"another output. Received {what}: {path}"
+        f"another output. Received: {path}, which {what}"
     )
 
 
 def _is_data(path: str, *, below: str) -> bool:
     parts = path.removeprefix(below).strip("/").split("/")
     hidden = any(part.startswith((".", "_")) and "=" not in part for part in parts)
-    return not hidden and recognise(path, strict=False) is not None
+    return not hidden and recognise(path) is not None
 
 
 def _version(info: dict[str, Any]) -> str:
     for key in ("ETag", "etag", "mtime", "LastModified", "Last-Modified"):
         if key in info:
             return str(info[key]).strip('"')
-    raise InputError(f"The storage names no version of its files. Received: {info['name']}")
+    raise InputError(
+        f"A storage must name a version of its files, such as an ETag. Received: {info['name']}"
+    )

@@ -1,59 +1,58 @@
-"""The input formats, as one table: a file's ending says how it is read."""
+"""The input formats, as one table: a file's ending says how it is read.
+
+A new format is one more entry here, and its reader in `fnet_ray.corpus.readers`.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Literal, overload
+from dataclasses import dataclass
+from functools import partial
 
-from fnet_registry.errors import InputError
-
-
-class Format(StrEnum):
-    """How a file holds its rows. Only Parquet counts them; the others are staged to it first."""
-
-    PARQUET = "parquet"
-    JSON_LINES = "jsonl"
-    CSV = "csv"
-    TSV = "tsv"
-    TEXT = "txt"
+from fnet_ray.corpus.readers import delimited, json_lines, text_lines
+from fnet_ray.corpus.readers.rows import Reader
 
 
-ENDINGS = {
-    ".parquet": Format.PARQUET,
-    ".pq": Format.PARQUET,
-    ".jsonl": Format.JSON_LINES,
-    ".ndjson": Format.JSON_LINES,
-    ".json": Format.JSON_LINES,
-    ".csv": Format.CSV,
-    ".tsv": Format.TSV,
-    ".txt": Format.TEXT,
-    ".text": Format.TEXT,
-}
-"""A file's ending → its format."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How a file holds its rows.
+
+    Args:
+        name: What it is called in the manifest.
+        endings: The endings of its files.
+        read: What reads its rows, so that they can be written as Parquet, which alone counts its
+            rows; None for Parquet itself.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    read: Reader | None
+
+
+PARQUET = Format(name="parquet", endings=(".parquet", ".pq"), read=None)
+FORMATS = [
+    PARQUET,
+    Format(name="jsonl", endings=(".jsonl", ".ndjson", ".json"), read=json_lines.read),
+    Format(name="csv", endings=(".csv",), read=partial(delimited.read, delimiter=",")),
+    Format(name="tsv", endings=(".tsv",), read=partial(delimited.read, delimiter="\t")),
+    Format(name="txt", endings=(".txt", ".text"), read=text_lines.read),
+]
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 """A second ending → the codec's name in Arrow. Parquet compresses inside the file instead."""
 
 
-@overload
-def recognise(path: str) -> Format: ...
-@overload
-def recognise(path: str, *, strict: Literal[False]) -> Format | None: ...
-def recognise(path: str, *, strict: bool = True) -> Format | None:
-    """Return a file's format by its name.
+def format_named(name: str) -> Format:
+    """Return the format of a name. Raises KeyError."""
+    return {each.name: each for each in FORMATS}[name]
 
-    Raises:
-        InputError: An unknown ending, unless `strict` is off.
-    """
+
+def recognise(path: str) -> Format | None:
+    """Return a file's format by its name, or None for an unknown ending."""
     name = path.lower()
     outer = next((ending for ending in COMPRESSIONS if name.endswith(ending)), "")
     inner = name.removesuffix(outer)
-    for ending, kind in ENDINGS.items():
-        if inner.endswith(ending) and not (outer and kind is Format.PARQUET):
-            return kind
-    if strict:
-        raise InputError(f"An input file must end in {known_endings()}. Received: {path}")
-    return None
+    found = next((each for each in FORMATS if inner.endswith(each.endings)), None)
+    return None if outer and found == PARQUET else found
 
 
 def compression(path: str) -> str | None:
@@ -63,4 +62,5 @@ def compression(path: str) -> str | None:
 
 def known_endings() -> str:
     """Return the endings as a person would list them."""
-    return f"{', '.join(ENDINGS)} (all but Parquet also with {', '.join(COMPRESSIONS)})"
+    endings = ", ".join(ending for each in FORMATS for ending in each.endings)
+    return f"{endings} (all but Parquet also with {', '.join(COMPRESSIONS)})"

@@ -13,11 +13,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 def partition_values(path: str) -> dict[str, str | None]:
-    """Return the columns that a file's folders name, with the file's value of each.
-
-    Args:
-        path: A local path or URL.
-    """
+    """Return the columns that a file's folders name, with the file's value of each."""
     pairs = (folder.partition("=") for folder in path.split("/")[:-1] if "=" in folder)
     return {
         unquote(name): None if value == _NULL else unquote(value)
@@ -39,13 +35,7 @@ def partition_types(paths: Iterable[str]) -> dict[str, pa.DataType]:
 
 
 def with_partitions(table: pa.Table, path: str, schema: pa.Schema) -> pa.Table:
-    """Add the columns that a file's folders name; one that the file holds itself wins.
-
-    Args:
-        table: Rows of the file.
-        path: The file.
-        schema: The columns that are carried, with their types; no others are added.
-    """
+    """Add the columns of `schema` that a file's folders name, and that it does not hold itself."""
     for name, value in partition_values(path).items():
         if name in schema.names and name not in table.column_names:
             whole = pa.nulls(table.num_rows) if value is None else pa.repeat(value, table.num_rows)

@@ -1,24 +1,28 @@
-"""From input files to shards: footers are read, other formats staged, the manifest written."""
+"""From input files to shards: footers are read, other formats converted, the manifest written."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from fnet_ray.cluster.failures import own_error
-from fnet_ray.cluster.pool import WorkerPool, shard_rows
-from fnet_ray.corpus.conversion import stage
-from fnet_ray.corpus.files import InputFile, opened_as, unreadable
-from fnet_ray.corpus.formats import Format
+from fnet_ray.cluster.pool import ActorPool, shard_rows
+from fnet_ray.corpus.columns import carried_schema
+from fnet_ray.corpus.conversion import convert
+from fnet_ray.corpus.files import InputFile, unreadable
+from fnet_ray.corpus.formats import PARQUET
+from fnet_ray.corpus.parquet import Footer, read_footers
 from fnet_ray.corpus.partitions import partition_types
-from fnet_ray.corpus.shards import Footer, Plan, Source, carried_schema, read_footers
+from fnet_ray.corpus.shards import Input, Sharding
 from fnet_ray.model import PinnedModel
-from fnet_ray.output.commits import EMBEDDINGS
-from fnet_ray.output.manifest import Manifest, Parameters
+from fnet_ray.options import Columns, Parameters
+from fnet_ray.output.layout import EMBEDDINGS
+from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_registry.errors import InputError, OutputError
 
@@ -29,31 +33,31 @@ WINDOW_COLUMNS = ("start", "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Everything to read, and the columns that it carries."""
+class Corpus:
+    """Everything to read, and the columns that the output carries along."""
 
-    sources: tuple[Source, ...]
+    inputs: tuple[Input, ...]
     carried: pa.Schema
 
     @property
     def rows(self) -> int:
         """Rows in all."""
-        return sum(source.rows for source in self.sources)
+        return sum(each.rows for each in self.inputs)
 
 
-def open_sources(
+def open_corpus(
     files: Sequence[InputFile],
     store: Store,
     parameters: Parameters,
     *,
     skip_damaged: bool = False,
     on_this_node: bool = False,
-) -> Sources:
+) -> Corpus:
     """Count the rows of all inputs and settle their columns.
 
     Args:
         files: The input files.
-        store: Where files without footers are staged.
+        store: Where files of other formats are converted to.
         parameters: The job's.
         skip_damaged: Whether to go on without files that cannot be read.
         on_this_node: Whether the store is a folder that other nodes do not see.
@@ -61,26 +65,28 @@ def open_sources(
     Raises:
         InputError: A file is damaged, lacks a column, or has one of another type.
     """
-    sources: list[Source] = []
+    inputs: list[Input] = []
     footers: list[tuple[InputFile, Footer]] = []
-    staged = stage_files(
-        [file for file in files if file.format is not Format.PARQUET],
-        store,
-        column=parameters.column,
-        id_column=parameters.id_column,
-        on_this_node=on_this_node,
-    )
-    for file, data, found in _open_all(files, staged):
+    others = [file for file in files if file.format != PARQUET]
+    converted = convert_files(others, store, parameters.columns, on_this_node=on_this_node)
+    opened = {file.path: file.opened for file in files}
+    parquets = {file.path: converted.get(file.path, file.path) for file in files}
+    whole = [path for path in parquets.values() if isinstance(path, str)]
+    read = dict(zip(whole, read_footers([opened.get(p, p) for p in whole]), strict=True))
+    for file in files:
+        parquet = parquets[file.path]
+        found = parquet if isinstance(parquet, InputError) else read[parquet]
         if isinstance(found, Footer):
-            sources.append(Source(file=file, data=data, rows=found.rows))
+            inputs.append(Input(file=file, parquet=str(parquet), rows=found.rows))
             footers.append((file, found))
             if not found.rows:
                 logger.warning("An input file holds no rows: %s", file.path)
-        elif skip_damaged:
-            sources.append(Source(file=file, data="", rows=0))
-            logger.warning("Going on without a file that cannot be read. %s", found)
-        else:
-            raise found
+            continue
+        damage = unreadable(file, found) if isinstance(found, str) else found
+        if not skip_damaged:
+            raise damage
+        inputs.append(Input(file=file, parquet="", rows=0))
+        logger.warning("Going on without a file that cannot be read. %s", damage)
     if not footers:
         raise InputError(
             f"At least one input must be readable. Received: {len(files)} damaged files"
@@ -93,7 +99,7 @@ def open_sources(
             f"The output has columns of its own ({', '.join(own)}): leave an input "
             f"column of such a name out with --keep. Received: {clash[0]}"
         )
-    return Sources(sources=tuple(sources), carried=carried)
+    return Corpus(inputs=tuple(inputs), carried=carried)
 
 
 def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
@@ -102,26 +108,17 @@ def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
     Raises:
         InputError: A column is missing, or holds no texts.
     """
-    first = next((file for file in files if file.format is Format.PARQUET), None)
-    if first is None:
-        return
-    footer = read_footers([first.opened])[0]
-    if isinstance(footer, Footer):
+    first = next((file for file in files if file.format == PARQUET), None)
+    footer = read_footers([first.opened])[0] if first else None
+    if first and isinstance(footer, Footer):
         _carried([(first, footer)], files, parameters)
 
 
 def _carried(
-    footers: Sequence[tuple[InputFile, Footer]],
-    files: Sequence[InputFile],
-    parameters: Parameters,
+    footers: Sequence[tuple[InputFile, Footer]], files: Sequence[InputFile], parameters: Parameters
 ) -> pa.Schema:
-    return carried_schema(
-        footers,
-        partitions=partition_types(file.path for file in files),
-        column=parameters.column,
-        id_column=parameters.id_column,
-        keep=parameters.keep,
-    )
+    partitions = partition_types(file.path for file in files)
+    return carried_schema(footers, parameters.columns, partitions=partitions)
 
 
 def open_manifest(store: Store, model: PinnedModel, parameters: Parameters) -> Manifest:
@@ -132,144 +129,98 @@ def open_manifest(store: Store, model: PinnedModel, parameters: Parameters) -> M
             that are not a run's.
     """
     manifest = Manifest.read(store)
-    if manifest is None:
-        if store.names(EMBEDDINGS):
-            raise OutputError(
-                "The output must be a new folder, or one that an earlier run began. "
-                f"Received one with files of another origin: {store.path(EMBEDDINGS)}"
-            )
-        return Manifest(
-            model=model.uri,
-            digest=model.digest,
-            encoding=model.encoding.to_dict(),
-            parameters=parameters,
-            carried=pa.schema([]),
-            plans=(),
+    if manifest is not None:
+        manifest.check_same(model=model.uri, digest=model.digest, parameters=parameters)
+        return manifest
+    if store.names(EMBEDDINGS):
+        raise OutputError(
+            "The output must be a new folder, or one that an earlier run began. "
+            f"Received: {store.path(EMBEDDINGS)}, with files of another origin"
         )
-    manifest.check_same(model=model.uri, digest=model.digest, parameters=parameters)
-    return manifest
+    return Manifest(
+        model=model.uri,
+        digest=model.digest,
+        encoding=model.encoding.to_dict(),
+        parameters=parameters,
+        carried=pa.schema([]),
+        shardings=(),
+    )
 
 
-def plan_inputs(
+def shard_inputs(
     manifest: Manifest,
     files: Sequence[InputFile],
     store: Store,
     model: PinnedModel,
-    pool: WorkerPool,
+    pool: ActorPool,
     *,
     append: bool,
     skip_damaged: bool,
 ) -> Manifest:
-    """Cut inputs that no plan holds yet into shards, and store the manifest that says so.
+    """Cut inputs that the manifest does not hold yet into shards, and store them in it.
 
     Raises:
         InputError: An input cannot be used.
         OutputError: The inputs are not those that the output was begun with.
     """
-    begun = bool(manifest.plans)
+    begun, parameters = bool(manifest.shardings), manifest.parameters
     new = manifest.new_inputs(files, append=append) if begun else files
     if not new:
         return manifest
-    parameters = manifest.parameters
     if parameters.limit is not None and manifest.rows >= parameters.limit:
         raise InputError(
             f"The output must have room for more rows; its limit of {parameters.limit} is reached. "
-            f"Received a new file: {new[0].path}"
+            f"Received: {new[0].path}, a new file"
         )
-    found = open_sources(
-        new,
-        store,
-        parameters,
-        skip_damaged=skip_damaged,
-    )
+    found = open_corpus(new, store, parameters, skip_damaged=skip_damaged)
     carried = manifest.carried if begun and not found.rows else found.carried
     if begun and carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
             f"({_describe(manifest.carried)}). Received: {_describe(found.carried)}"
         )
-    rows = found.rows
-    if parameters.limit is not None:
-        rows = min(rows, parameters.limit - manifest.rows)
+    rows = min(found.rows, (parameters.limit or sys.maxsize) - manifest.rows)
     length = model.encoding.sequence_length
-    plan = Plan(
-        sources=found.sources,
+    sharding = Sharding(
+        inputs=found.inputs,
         rows=rows,
         shard_rows=shard_rows(rows, pool, model.checkpoint.config, length),
         first_shard=manifest.shards,
     )
-    manifest = replace(manifest, carried=carried, plans=(*manifest.plans, plan))
+    manifest = replace(manifest, carried=carried, shardings=(*manifest.shardings, sharding))
     manifest.write(store)
     return manifest
 
 
-def mend_staged(manifest: Manifest, files: Sequence[InputFile], store: Store) -> None:
-    """Stage inputs anew whose staged copies are gone or damaged.
-
-    Args:
-        manifest: The job's manifest.
-        files: The input files as they are now.
-        store: The output.
+def restore_converted(manifest: Manifest, files: Sequence[InputFile], store: Store) -> None:
+    """Convert inputs again whose converted copies are gone or damaged.
 
     Raises:
-        InputError: Such an input cannot be read any more, or changed.
+        InputError: Such an input, as it is now in `files`, cannot be read any more, or changed.
     """
-    sources = (source for plan in manifest.plans for source in plan.sources)
-    staged = [source for source in sources if source.data not in ("", source.file.path)]
-    footers = read_footers([source.data for source in staged])
+    converted = [each for each in manifest.inputs if each.is_converted]
+    footers = read_footers([each.parquet for each in converted])
     now = {file.path: file for file in files}
     lost = [
-        replace(source.file, opened=now[source.file.path].opened)
-        for source, footer in zip(staged, footers, strict=True)
-        if not (isinstance(footer, Footer) and footer.rows == source.rows)
+        replace(each.file, opened=now[each.file.path].opened)
+        for each, footer in zip(converted, footers, strict=True)
+        if not (isinstance(footer, Footer) and footer.rows == each.rows)
     ]
-    column, id_column = manifest.parameters.column, manifest.parameters.id_column
-    found = stage_files(lost, store, column=column, id_column=id_column, on_this_node=False)
-    for error in found.values():
-        if isinstance(error, InputError):
-            raise error
+    for found in convert_files(lost, store, manifest.parameters.columns).values():
+        if isinstance(found, InputError):
+            raise found
 
 
 def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name}: {field.type}" for field in schema)
 
 
-def _open_all(
-    files: Sequence[InputFile], staged: Mapping[str, str | InputError]
-) -> Iterator[tuple[InputFile, str, Footer | InputError]]:
-    paths = [staged.get(file.path, file.path) for file in files]
-    opened = opened_as(files)
-    footers = iter(read_footers([opened.get(p, p) for p in paths if isinstance(p, str)]))
-    for file, path in zip(files, paths, strict=True):
-        if isinstance(path, InputError):
-            yield file, "", path
-            continue
-        footer = next(footers)
-        if isinstance(footer, Footer):
-            yield file, path, footer
-        else:
-            yield file, path, unreadable(file, footer)
-
-
-def stage_files(
-    files: Sequence[InputFile],
-    store: Store,
-    *,
-    column: str,
-    id_column: str | None,
-    on_this_node: bool,
+def convert_files(
+    files: Sequence[InputFile], store: Store, columns: Columns, *, on_this_node: bool = False
 ) -> dict[str, str | InputError]:
-    """Stage files to Parquet, in parallel.
+    """Convert files to Parquet, in parallel.
 
-    Args:
-        files: The files.
-        store: Where to.
-        column: The column of texts.
-        id_column: The column that identifies rows, or None.
-        on_this_node: As in `open_sources`.
-
-    Returns:
-        An input's path → the staged file's, or what is wrong with it.
+    Returns an input's path → the converted file's, or what is wrong with it.
     """
     if not files:
         return {}
@@ -281,14 +232,14 @@ def stage_files(
     place: Any = here if on_this_node else "DEFAULT"
 
     @ray.remote(num_cpus=1, max_retries=3, scheduling_strategy=place)
-    def stage_one(file: InputFile) -> str | InputError:
+    def convert_one(file: InputFile) -> str | InputError:
         try:
-            return store.path(stage(file, store, column=column, id_column=id_column))
+            return store.path(convert(file, store, columns))
         except InputError as error:
             return error
 
     try:
-        staged = ray.get([stage_one.remote(file) for file in files])
+        converted = ray.get([convert_one.remote(file) for file in files])
     except RayTaskError as error:
         raise own_error(error) from None
-    return {file.path: found for file, found in zip(files, staged, strict=True)}
+    return {file.path: found for file, found in zip(files, converted, strict=True)}

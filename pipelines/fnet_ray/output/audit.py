@@ -1,24 +1,23 @@
-"""Whether an output still holds what its markers say was committed."""
+"""Whether an output still holds what its commits say."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from fnet_ray.output.commits import (
+from fnet_ray.output.commits import Commit, DataFile, publish
+from fnet_ray.output.layout import (
+    COMMIT,
+    COMMIT_NAME,
+    COMMITS,
+    DATA_FILE,
     EMBEDDINGS,
-    MARKERS,
     REJECTS,
-    STAGING,
-    CommittedFile,
-    Marker,
-    data_name,
-    marker_name,
-    publish,
+    UNCOMMITTED,
+    numbers,
 )
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
@@ -26,97 +25,93 @@ from fnet_ray.output.store import Store
 logger = logging.getLogger(__name__)
 
 READ_THREADS = 16
-_MARKER = re.compile(r"shard-(\d{8,})\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A shard that has a marker."""
+    """A shard that has a commit.
+
+    Args:
+        shard: The shard's number.
+        commit: The commit; None where it cannot be read.
+        damage: What is wrong with the commit or the files that it names, if anything.
+        is_published: Whether all its files are where readers look.
+    """
 
     shard: int
-    marker: Marker | None
-    """None where it cannot be read."""
-    damage: str | None
-    """What is wrong with the marker or the files that it names, if anything."""
-    is_published: bool
-    """Whether all its files are where readers look."""
+    commit: Commit | None
+    damage: str | None = None
+    is_published: bool = False
 
 
 def audit(store: Store, manifest: Manifest, *, digests: bool = False) -> Iterator[Finding]:
-    """Compare every marker with the plan and with the files that it names.
+    """Compare every commit with the manifest and with the files that it names.
 
-    Args:
-        store: The output folder.
-        manifest: The plan.
-        digests: Whether to read the files and compare their digests, rather than the sizes alone.
+    With `digests`, all files are read; without, their sizes alone are compared.
     """
-    found = (_MARKER.fullmatch(name) for name in store.names(MARKERS))
-    shards = [int(match[1]) for match in found if match]
+    shards = numbers(store.names(COMMITS), COMMIT_NAME)
     with ThreadPoolExecutor(READ_THREADS) as threads:
-        markers = list(threads.map(lambda shard: _read(store, shard, manifest), shards))
-    # After the markers, and in the order in which files move: one on its way is in either list.
+        commits = list(threads.map(lambda shard: _read(store, shard, manifest), shards))
+    # After the commits, and in the order in which files move: one on its way is in either list.
     sizes = {
         f"{folder}/{name}": size
-        for folder in (STAGING, EMBEDDINGS, REJECTS)
+        for folder in (UNCOMMITTED, EMBEDDINGS, REJECTS)
         for name, size in store.sizes(folder).items()
     }
-    for shard, marker in zip(shards, markers, strict=True):
-        if isinstance(marker, str):
-            yield Finding(shard=shard, marker=None, damage=marker, is_published=False)
+    for shard, commit in zip(shards, commits, strict=True):
+        if isinstance(commit, str):
+            yield Finding(shard=shard, commit=None, damage=commit)
             continue
-        wrong = [_wrong(store, file, sizes, digests) for file in marker.files]
+        wrong = (_wrong(store, file, sizes, digests) for file in commit.files)
         yield Finding(
             shard=shard,
-            marker=marker,
+            commit=commit,
             damage=next(filter(None, wrong), None),
-            is_published=all(sizes.get(file.name) == file.size for file in marker.files),
+            is_published=all(sizes.get(file.name) == file.size for file in commit.files),
         )
 
 
-def finish_commits(store: Store, manifest: Manifest) -> Iterator[Marker]:
-    """Yield the markers of all shards that are done.
+def finish_commits(store: Store, manifest: Manifest) -> Iterator[Commit]:
+    """Yield the commits of all shards that are done.
 
-    Publishes what a worker claimed but did not live to move, and takes damaged shards back.
+    Publishes what a worker committed but did not live to move, and takes damaged shards back.
     """
     for finding in audit(store, manifest):
-        if finding.damage is not None or finding.marker is None:
-            logger.warning("Shard %d is made anew: %s", finding.shard, finding.damage)
+        if finding.damage is not None or finding.commit is None:
+            logger.warning("Shard %d is embedded again: %s", finding.shard, finding.damage)
             take_back(store, finding.shard)
             continue
         if not finding.is_published:
-            publish(store, finding.marker)
-        yield finding.marker
+            publish(store, finding.commit)
+        yield finding.commit
 
 
 def take_back(store: Store, shard: int) -> None:
     """Make a shard one that is not done; may be repeated."""
     for folder in (EMBEDDINGS, REJECTS):
-        store.remove(data_name(folder, shard))
-    store.remove(marker_name(shard))  # last: until then, whatever stops this is done again
+        store.remove(DATA_FILE.format(folder=folder, shard=shard))
+    store.remove(COMMIT.format(shard=shard))  # last: until then, whatever stops this is done again
 
 
-def _read(store: Store, shard: int, manifest: Manifest) -> Marker | str:
-    name = marker_name(shard)
+def _read(store: Store, shard: int, manifest: Manifest) -> Commit | str:
+    name = COMMIT.format(shard=shard)
     try:
-        marker = Marker.from_json(store.read(name))
+        commit = Commit.from_json(store.read(name))
     except FileNotFoundError:
         return f"{name} is gone"
     except (ValueError, TypeError, KeyError):
         return f"{name} cannot be read"
-    if (marker.shard, marker.rows) != (shard, manifest.shard_length(shard)):
+    if (commit.shard, commit.rows) != (shard, manifest.shard_length(shard)):
         return f"{name} is not of this job's shard"
-    return marker
+    return commit
 
 
-def _wrong(store: Store, file: CommittedFile, sizes: dict[str, int], digests: bool) -> str | None:
-    name = file.name if sizes.get(file.name) == file.size else file.staged
+def _wrong(store: Store, file: DataFile, sizes: Mapping[str, int], digests: bool) -> str | None:
+    """Return what is wrong with a data file, which may not be moved yet."""
+    is_moved = sizes.get(file.name) == file.size
+    name = file.name if is_moved or file.uncommitted not in sizes else file.uncommitted
     if name not in sizes:
-        size = sizes.get(file.name)
-        return (
-            f"{file.name} is missing"
-            if size is None
-            else (f"{file.name} has {size:,} bytes, not {file.size:,}")
-        )
+        return f"{name} is missing"
     if sizes[name] != file.size:
         return f"{name} has {sizes[name]:,} bytes, not {file.size:,}"
     if digests and hashlib.sha256(store.read(name)).hexdigest() != file.sha256:

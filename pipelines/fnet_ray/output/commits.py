@@ -1,7 +1,7 @@
-"""How a shard is committed: its files are staged, one marker names them, then they are moved.
+"""How a shard is committed: its files are written apart, a commit names them, they are moved.
 
-Only the first marker of a shard counts. Staged files that no marker names are never data, so an
-attempt that was cut off, or that comes back late, changes nothing.
+Only the first commit of a shard counts. Uncommitted files are never data, so an attempt that was
+cut off, or that comes back late, changes nothing.
 """
 
 from __future__ import annotations
@@ -13,57 +13,60 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fnet_ray.output.layout import COMMIT, DATA_FILE, UNCOMMITTED, UNCOMMITTED_FILE
 from fnet_ray.output.store import Store
-
-EMBEDDINGS, REJECTS = "embeddings", "rejects"
-MARKERS, STAGING = "run/done", "run/staging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommittedFile:
-    """One data file of a shard."""
+class DataFile:
+    """One data file of a shard.
+
+    Args:
+        name: Where it is for readers, relative to the output.
+        uncommitted: Where the attempt that won wrote it, before it was moved.
+        rows: Its rows.
+        size: Its bytes.
+        sha256: Its digest.
+    """
 
     name: str
-    """Where it is for readers, relative to the output."""
-    staged: str
-    """Where the attempt that won wrote it."""
+    uncommitted: str
     rows: int
     size: int
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
-    """The record that a shard is done."""
+class Commit:
+    """The record that a shard is done.
+
+    Args:
+        shard: The shard's number.
+        rows: Input rows: those embedded and those rejected.
+        rejects: How many of them were rejected.
+        files: Its data files.
+        work: Windows, tokens, seconds, and the worker that did it.
+    """
 
     shard: int
     rows: int
-    """Input rows: those embedded and those rejected."""
     rejects: int
-    files: tuple[CommittedFile, ...]
+    files: tuple[DataFile, ...]
     work: Mapping[str, Any]
-    """Windows, tokens, seconds, and the worker that did it."""
 
     def to_json(self) -> bytes:
-        """Return the marker as it is stored."""
-        return json.dumps(asdict(self), indent=1).encode()
+        """Return the commit as it is stored."""
+        values = asdict(self)
+        for file in values["files"]:
+            file["staged"] = file.pop("uncommitted")
+        return json.dumps(values, indent=1).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> Marker:
+    def from_json(cls, data: bytes | str) -> Commit:
         """Read what `to_json` gave."""
         values = json.loads(data)
-        values["files"] = tuple(CommittedFile(**file) for file in values["files"])
-        return cls(**values)
-
-
-def marker_name(shard: int) -> str:
-    """Return a marker's place in the output."""
-    return f"{MARKERS}/shard-{shard:08d}.json"
-
-
-def data_name(folder: str, shard: int) -> str:
-    """Return the place of a shard's data file in a folder that readers know."""
-    return f"{folder}/shard-{shard:08d}.parquet"
+        files = [DataFile(uncommitted=f.pop("staged"), **f) for f in values.pop("files")]
+        return cls(files=tuple(files), **values)
 
 
 def commit_shard(
@@ -74,53 +77,44 @@ def commit_shard(
     rejects: int,
     files: Mapping[str, tuple[bytes, int]],
     work: Mapping[str, Any],
-) -> Marker:
+) -> Commit:
     """Make a shard's files data, all or none, unless another attempt was first.
 
-    Args:
-        store: The output folder.
-        shard: The shard's number.
-        rows: Input rows of the shard.
-        rejects: How many of them were rejected.
-        files: A folder that readers know → the file's bytes and number of rows.
-        work: What to record beside it.
-
-    Returns:
-        The marker that won, this attempt's or the earlier one's.
+    Takes the fields of a `Commit`, whose files are a folder that readers know → bytes and rows.
+    Returns the commit that won, this attempt's or the earlier one's.
     """
     attempt = uuid.uuid4().hex[:12]
-    committed = []
+    written = []
     for folder, (data, count) in files.items():
-        staged = f"{STAGING}/shard-{shard:08d}-{attempt}-{folder}.parquet"
-        store.write(staged, data)
-        committed.append(
-            CommittedFile(
-                name=data_name(folder, shard),
-                staged=staged,
-                rows=count,
-                size=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-            )
+        file = DataFile(
+            name=DATA_FILE.format(folder=folder, shard=shard),
+            uncommitted=UNCOMMITTED_FILE.format(folder=folder, shard=shard, attempt=attempt),
+            rows=count,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
         )
-    marker = Marker(shard=shard, rows=rows, rejects=rejects, files=tuple(committed), work=work)
-    if not store.claim(marker_name(shard), marker.to_json()):
-        for file in committed:
-            store.remove(file.staged)
-        marker = Marker.from_json(store.read(marker_name(shard)))
-    publish(store, marker)
-    return marker
+        store.write(file.uncommitted, data)
+        written.append(file)
+    commit = Commit(shard=shard, rows=rows, rejects=rejects, files=tuple(written), work=work)
+    name = COMMIT.format(shard=shard)
+    if not store.claim(name, commit.to_json()):
+        for file in written:
+            store.remove(file.uncommitted)
+        commit = Commit.from_json(store.read(name))
+    publish(store, commit)
+    return commit
 
 
-def publish(store: Store, marker: Marker) -> None:
+def publish(store: Store, commit: Commit) -> None:
     """Move a shard's files to where readers look; may be repeated, by anyone."""
-    for file in marker.files:
-        store.move(file.staged, file.name)
+    for file in commit.files:
+        store.move(file.uncommitted, file.name)
 
 
-def remove_leftovers(store: Store) -> None:
-    """Delete staged files of attempts that did not win.
+def remove_uncommitted(store: Store) -> None:
+    """Delete the files of attempts that did not win.
 
-    Only for when every shard has its marker: before, a worker that was taken for dead may yet
-    claim a shard with a file that is staged here.
+    Only for when every shard has its commit: before, a worker that was given up may yet commit a
+    shard with a file that it wrote.
     """
-    store.clear(STAGING)
+    store.clear(UNCOMMITTED)

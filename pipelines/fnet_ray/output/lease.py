@@ -3,7 +3,7 @@
 A lease is a numbered file: who takes the next number holds it, and renews it while at work. It can
 be taken over when its holder has not renewed it for a minute; at once where the holder was on this
 machine and its lock on the folder is gone, so that a killed job can be started again right away.
-A driver that was taken for dead and comes back sees the higher number and stops.
+A driver that stopped responding and comes back sees the higher number and stops.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from fnet_ray.output.store import LocalStore, Store, writing
+from fnet_ray.output.layout import LEASE, LEASE_NAME, LEASES, LOCK, RUN, numbers
+from fnet_ray.output.local_store import LocalStore, writing
+from fnet_ray.output.store import Store
 from fnet_registry.errors import LeaseError, OutputError
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "run/lease"
 RENEW_SECONDS = 10.0
 EXPIRE_SECONDS = 60.0
 
@@ -65,10 +66,9 @@ class Lease:
 
     def _take(self) -> None:
         last = _last_number(self._store)
-        if last:
-            self._check_free(_read(self._store, last))
+        self._check_free(_read(self._store, last))
         self._number = last + 1
-        if not self._store.claim(_name(self._number), self._content()):
+        if not self._store.claim(LEASE.format(number=self._number), self._content()):
             raise LeaseError(self._taken("a driver that started at the same moment"))
 
     def _unlock(self) -> None:
@@ -81,7 +81,7 @@ class Lease:
         self._renewal.join()
         try:
             if not self._is_lost():
-                self._store.write(_name(self._number), self._content(released=True))
+                self._store.write(LEASE.format(number=self._number), self._content(released=True))
         except (OSError, OutputError) as error:  # such as a full disk, which ended the job
             logger.warning("The lease could not be given back, and runs out: %s", error)
         finally:
@@ -90,8 +90,7 @@ class Lease:
     @classmethod
     def holder(cls, store: Store) -> str | None:
         """Return who works on an output at the moment, or None."""
-        number = _last_number(store)
-        last = _read(store, number) if number else _FREE
+        last = _read(store, _last_number(store))
         if last["released"] or time.time() - last["renewed"] > EXPIRE_SECONDS:
             return None
         here = last["host"] == socket.gethostname()
@@ -101,17 +100,17 @@ class Lease:
         """Make sure that the lease still holds.
 
         Raises:
-            LeaseError: Another driver took it over while this one was not heard of.
+            LeaseError: Another driver took over because this one stopped responding.
         """
         if self._is_lost():
-            raise LeaseError(self._taken("a driver that took this one for dead"))
+            raise LeaseError(self._taken(_TOOK_OVER))
 
     def _check_free(self, last: dict) -> None:
         if last["released"] or (self._lock and last["host"] == socket.gethostname()):
             return
         silent = time.time() - last["renewed"]
         if silent < EXPIRE_SECONDS:
-            left = f"free in {EXPIRE_SECONDS - silent:.0f} s if it is dead"
+            left = f"free in {EXPIRE_SECONDS - silent:.0f} s if it does not respond"
             raise LeaseError(self._taken(f"{_describe(last)}; {left}"))
 
     def _renew(self) -> None:
@@ -119,13 +118,13 @@ class Lease:
             try:
                 if self._is_lost():
                     return
-                self._store.write(_name(self._number), self._content())
+                self._store.write(LEASE.format(number=self._number), self._content())
             except Exception as error:  # the storage may be back before the lease runs out
                 logger.warning("The lease could not be renewed: %s", error)
 
     def _is_lost(self) -> bool:
         """Look again each time: a driver that slept may ask before its renewal woke up."""
-        if not self._lost.is_set() and self._store.exists(_name(self._number + 1)):
+        if not self._lost.is_set() and self._store.exists(LEASE.format(number=self._number + 1)):
             self._lost.set()
         return self._lost.is_set()
 
@@ -138,22 +137,20 @@ class Lease:
 
 
 _FREE = {"released": True}
-
-
-def _name(number: int) -> str:
-    return f"{FOLDER}/{number:08d}.json"
+_TOOK_OVER = "a driver that took over because this driver stopped responding"
 
 
 def _last_number(store: Store) -> int:
     """Return the number of the latest lease, 0 where none was taken."""
-    numbers = (name.removesuffix(".json") for name in store.names(FOLDER))
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+    return max(numbers(store.names(LEASES), LEASE_NAME), default=0)
 
 
 def _read(store: Store, number: int) -> dict[str, Any]:
     """Return a lease; a damaged one is free, for a driver at work would have written it anew."""
+    if not number:
+        return _FREE
     try:
-        lease = json.loads(store.read(_name(number)))
+        lease = json.loads(store.read(LEASE.format(number=number)))
         return lease if {"host", "pid", "renewed", "released"} <= lease.keys() else _FREE
     except (ValueError, AttributeError):
         return _FREE
@@ -166,10 +163,8 @@ def _describe(lease: dict) -> str:
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True
 
 
@@ -177,9 +172,9 @@ def _lock_on(store: Store) -> FileLock | None:
     """Return a lock that the system drops when its holder dies; object stores have none."""
     if not isinstance(store, LocalStore):
         return None
-    folder = Path(store.path("run"))
+    folder = Path(store.path(RUN))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     # One for each machine: on a folder that machines share, a lock may outlive the lease of a
     # machine that is cut off or asleep.
-    return FileLock(folder / f".lock-{socket.gethostname()}", timeout=0)
+    return FileLock(store.path(LOCK.format(host=socket.gethostname())), timeout=0)

@@ -6,99 +6,80 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from fnet_ray.corpus.files import InputFile
-from fnet_ray.corpus.formats import Format
-from fnet_ray.corpus.shards import Plan, Source
+from fnet_ray.corpus.formats import format_named
+from fnet_ray.corpus.shards import Input, Sharding
+from fnet_ray.options import Parameters
+from fnet_ray.output.layout import ALL_INPUT_LISTS, INPUT_LIST, MANIFEST
 from fnet_ray.output.store import Store
-from fnet_ray.stages.tokens import LongText, Windowing
-from fnet_registry.errors import FNetError, JobError, OutputError
+from fnet_registry.errors import FNetError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
 FORMAT_VERSION = 2
 OWN_TEXT_FORMAT = 2
 """From here on, a window's row holds its own characters."""
-NAME = "run/manifest.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """What was asked for and shapes the output; equal on every resume."""
-
-    column: str = "text"
-    id_column: str | None = None
-    keep: Sequence[str] | None = None
-    limit: int | None = None
-    dtype: str | None = None
-    embedding_dtype: Literal["float32", "float16"] = "float32"
-    long_text: LongText = "truncate"
-    overlap: int = 0
-    windows: Literal["rows", "mean"] = "rows"
-    reject_empty: bool = False
-
-    def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise JobError(f"The limit must be at least 1 row. Received: {self.limit}")
-        if self.keep is not None:
-            object.__setattr__(self, "keep", tuple(dict.fromkeys(self.keep)))
-
-    @property
-    def window_rows(self) -> bool:
-        """Whether the output has a row for each window, rather than for each text."""
-        return self.long_text == "split" and self.windows == "rows"
-
-    def windowing(self, sequence_length: int) -> Windowing:
-        """Return how texts meet a model's length."""
-        return Windowing(
-            sequence_length=sequence_length, long_text=self.long_text, overlap=self.overlap
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A run: its model, its parameters, and its inputs with their shards."""
+    """A run: its model, its parameters, and its inputs with their shards.
+
+    Args:
+        model: The model's URI, with its version.
+        digest: SHA-256 of all that changes the model's vectors.
+        encoding: The model's encoding options.
+        parameters: What was asked for and shapes the output; equal on every resume.
+        carried: The input's columns that the output carries.
+        shardings: One for the first inputs, and one for each `--append`.
+        tracking_run: The MLflow run's id.
+        format_version: The format of the run folder.
+    """
 
     model: str
     digest: str
     encoding: Mapping[str, Any]
     parameters: Parameters
     carried: pa.Schema
-    """The input's columns that the output carries."""
-    plans: tuple[Plan, ...]
-    """One for the first inputs, and one for each `--append`."""
+    shardings: tuple[Sharding, ...]
     tracking_run: str | None = None
     format_version: int = FORMAT_VERSION
 
     @property
+    def inputs(self) -> list[Input]:
+        """The inputs, in their order."""
+        return [each for sharding in self.shardings for each in sharding.inputs]
+
+    @property
     def rows(self) -> int:
         """Input rows in all."""
-        return sum(plan.rows for plan in self.plans)
+        return sum(sharding.rows for sharding in self.shardings)
 
     @property
     def shards(self) -> int:
         """Shards in all."""
-        return sum(len(plan.shards) for plan in self.plans)
+        return sum(len(sharding.shards) for sharding in self.shardings)
 
     def shard_length(self, shard: int) -> int | None:
-        """Return a shard's number of rows, or None where no plan has such a shard."""
-        plan = next((plan for plan in self.plans if shard in plan.shards), None)
-        return plan and plan.shard_length(shard)
+        """Return a shard's number of rows, or None where there is no such shard."""
+        sharding = next((each for each in self.shardings if shard in each.shards), None)
+        return sharding and sharding.shard_length(shard)
 
     def write(self, store: Store) -> None:
-        """Store the manifest; the lists of sources first, so that it never names a missing one."""
-        plans = []
-        for number, plan in enumerate(self.plans):
-            name = f"run/inputs-{number:04d}.parquet"
+        """Store the manifest; the lists of inputs first, so that it never names a missing one."""
+        stored = []
+        for number, sharding in enumerate(self.shardings):
+            name = INPUT_LIST.format(number=number)
             if not store.exists(name):
-                store.write(name, _sources_to_parquet(plan.sources))
-            values = asdict(replace(plan, sources=()))
-            plans.append({**values, "sources": name})
+                store.write(name, _to_parquet(sharding.inputs))
+            sizes = {each: getattr(sharding, each) for each in _SIZES}
+            stored.append({"sources": name, **sizes})
         values = {
             "format_version": self.format_version,
             "model": self.model,
@@ -107,10 +88,10 @@ class Manifest:
             "parameters": asdict(self.parameters),
             "columns": {field.name: str(field.type) for field in self.carried},
             "arrow_schema": base64.b64encode(self.carried.serialize()).decode(),
-            "plans": plans,
+            "plans": stored,
             "tracking_run": self.tracking_run,
         }
-        store.write(NAME, json.dumps(values, indent=1).encode())
+        store.write(MANIFEST, json.dumps(values, indent=1).encode())
 
     @classmethod
     def read(cls, store: Store) -> Self | None:
@@ -119,7 +100,7 @@ class Manifest:
         Raises:
             OutputError: It is damaged, or of a newer format.
         """
-        if not store.exists(NAME):
+        if not store.exists(MANIFEST):
             return None
         try:
             return cls._from_json(store)
@@ -128,31 +109,31 @@ class Manifest:
                 raise
             raise OutputError(
                 f"The output's record must be whole; what it was begun with is lost: put "
-                f"{NAME} and run/inputs-*.parquet back from a copy, or choose another output. "
-                f"Received ({type(error).__name__}): {store.url}"
+                f"{MANIFEST} and {ALL_INPUT_LISTS} back from a copy, or choose another output. "
+                f"Received: {store.url} ({type(error).__name__})"
             ) from error
 
     @classmethod
     def _from_json(cls, store: Store) -> Self:
-        values = json.loads(store.read(NAME))
+        values = json.loads(store.read(MANIFEST))
         if values["format_version"] > FORMAT_VERSION:
             raise OutputError(
                 f"The run folder must be of format {FORMAT_VERSION} or older (a newer "
                 f"fnet-registry reads it). Received: {values['format_version']} in {store.url}"
             )
-        schema = base64.b64decode(values.pop("arrow_schema"))
+        schema = base64.b64decode(values["arrow_schema"])
+        kept = ("model", "digest", "encoding", "tracking_run", "format_version")
         return cls(
-            model=values["model"],
-            digest=values["digest"],
-            encoding=values["encoding"],
+            **{name: values[name] for name in kept},
             parameters=Parameters(**values["parameters"]),
             carried=pa.ipc.read_schema(pa.py_buffer(schema)),
-            plans=tuple(
-                Plan(**{**plan, "sources": _sources_from_parquet(store.read(plan["sources"]))})
-                for plan in values["plans"]
+            shardings=tuple(
+                Sharding(
+                    inputs=_from_parquet(store.read(stored["sources"])),
+                    **{name: stored[name] for name in _SIZES},
+                )
+                for stored in values["plans"]
             ),
-            tracking_run=values["tracking_run"],
-            format_version=values["format_version"],
         )
 
     def check_same(self, *, model: str, digest: str, parameters: Parameters) -> None:
@@ -181,60 +162,61 @@ class Manifest:
             )
 
     def new_inputs(self, found: Sequence[InputFile], *, append: bool) -> list[InputFile]:
-        """Return the inputs that no plan holds yet.
-
-        Args:
-            found: The input files as they are now.
-            append: Whether new ones may be taken in.
+        """Return those of the input files as they are now that the manifest does not hold yet.
 
         Raises:
             OutputError: A file changed, or is missing or new where that is not asked for.
         """
-        known = {source.file.path: source.file for plan in self.plans for source in plan.sources}
+        known = {each.file.path: each.file for each in self.inputs}
         for file in found:
             before = known.get(file.path)
             if before and (before.size, before.version) != (file.size, file.version):
                 raise OutputError(
                     "The inputs must be as they were when the output was begun: choose another "
-                    f"output. Received a changed file: {file.path}"
+                    f"output. Received: {file.path}, which has changed"
                 )
         new = [file for file in found if file.path not in known]
         gone = sorted(known.keys() - {file.path for file in found})
         if append:
             return new
         if new or gone:
-            which = f"a new file (take it in with --append): {new[0].path}" if new else ""
             raise OutputError(
-                "The inputs must be those that the output was begun with. Received "
-                + (which or f"all but: {gone[0]}")
+                "The inputs must be those that the output was begun with; new ones are taken in "
+                f"with --append. Received: {f'new, {new[0].path}' if new else f'all but {gone[0]}'}"
             )
         return []
 
 
-def _sources_to_parquet(sources: Sequence[Source]) -> bytes:
-    columns = {
-        "path": [source.file.path for source in sources],
-        "format": [source.file.format.value for source in sources],
-        "size": [source.file.size for source in sources],
-        "version": [source.file.version for source in sources],
-        "data": [source.data for source in sources],
-        "rows": [source.rows for source in sources],
-    }
+_SIZES = ("rows", "shard_rows", "first_shard")
+
+
+def _to_parquet(inputs: Sequence[Input]) -> bytes:
+    rows = [
+        {
+            "path": each.file.path,
+            "format": each.file.format.name,
+            "size": each.file.size,
+            "version": each.file.version,
+            "data": each.parquet,
+            "rows": each.rows,
+        }
+        for each in inputs
+    ]
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows), sink, compression="zstd")
     return sink.getvalue()
 
 
-def _sources_from_parquet(data: bytes) -> tuple[Source, ...]:
+def _from_parquet(data: bytes) -> tuple[Input, ...]:
     return tuple(
-        Source(
+        Input(
             file=InputFile(
                 path=row["path"],
-                format=Format(row["format"]),
+                format=format_named(row["format"]),
                 size=row["size"],
                 version=row["version"],
             ),
-            data=row["data"],
+            parquet=row["data"],
             rows=row["rows"],
         )
         for row in pq.read_table(io.BytesIO(data)).to_pylist()

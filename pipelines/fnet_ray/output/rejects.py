@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
 
 import pyarrow as pa
 
@@ -20,12 +18,7 @@ REJECTS = PLACE.append(pa.field("reason", pa.string()))
 
 
 def rejects_table(places: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
-    """Return the rejects among some rows.
-
-    Args:
-        places: Where every row comes from, of schema `PLACE`.
-        reasons: A row's index → why it is rejected.
-    """
+    """Return the rejects among rows at `places`, from a row's index → why it is rejected."""
     rows = sorted(reasons)
     chosen = places.take(pa.array(rows, pa.int64()))
     why = pa.array([reasons[row] for row in rows], pa.string())
@@ -45,45 +38,30 @@ def without(table: pa.Table, rows: Mapping[int, str]) -> pa.Table:
     return table.take(pa.array(keep, pa.int64()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RejectLimit:
-    """How many rejects a job bears."""
+    """How many rows a job may reject.
 
-    text: str
-    """As its user wrote it."""
-    rows: float | None
-    share: float | None
+    Args:
+        text: `N` rows or `P%` of all rows.
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `N` rows or `P%` of all rows.
+    Raises:
+        JobError: It is neither.
+    """
 
-        Raises:
-            JobError: It is neither.
-        """
+    def __init__(self, text: str) -> None:
         number = text.removesuffix("%")
         if not number.replace(".", "", 1).isdigit():
             raise JobError(f"Rejects are limited by N or P%, such as 100 or 1%. Received: {text}")
-        percent = text.endswith("%")
-        return cls(
-            text=text,
-            rows=None if percent else float(number),
-            share=float(number) / 100 if percent else None,
-        )
+        self._text, self._number = text, float(number)
 
     def check(self, rejects: int, rows: int) -> None:
-        """Stop a job that goes wrong.
-
-        Args:
-            rejects: Rejects so far.
-            rows: Rows of the whole job.
+        """Stop a job of so many rows that goes wrong.
 
         Raises:
-            RejectsError: There are more than allowed.
+            RejectsError: There are more rejects than allowed.
         """
-        allowed = self.rows if self.share is None else self.share * rows
-        if allowed is not None and rejects > allowed:
+        if rejects > (self._number * rows / 100 if self._text.endswith("%") else self._number):
             raise RejectsError(
-                f"At most {self.text} rows may be rejected; their reasons are in the output's "
+                f"At most {self._text} rows may be rejected; their reasons are in the output's "
                 f"rejects. Received: {rejects} of {rows}"
             )

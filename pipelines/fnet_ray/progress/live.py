@@ -1,100 +1,136 @@
-"""Figures between commits: what the workers have encoded of the shards that they are at."""
+"""Figures between commits: what the workers have encoded of the shards that they are at.
+
+Shards cannot be so small that commits alone would do. At length 512 a core encodes two rows of the
+base model in a second: shards of a second would make half a million files of a million rows, and
+each would read its row groups whole.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
-from fnet_ray.progress.tally import AtHand, Progress, Tally
+from fnet_ray.output.commits import Commit
+from fnet_ray.progress.tally import Encoded, Progress, Tally
+from fnet_registry.errors import JobError
 
 BEAT_SECONDS = 1.0
+MOST_ATTEMPTS = 4
 
 
 class Board:
-    """An actor: what is encoded of each shard at hand. Lost notes cost nothing but the view."""
+    """An actor: what is encoded of each shard at work, and how often it was begun.
+
+    Where it is lost and starts again, only these figures are lost.
+    """
 
     def __init__(self) -> None:
-        self._at_hand: dict[int, AtHand] = {}
+        self._encoded: dict[int, Encoded] = {}
+        self._attempts: Counter[int] = Counter()
 
-    def note(self, shard: int, at_hand: AtHand) -> None:
+    def begin(self, shard: int) -> int:
+        """Count an attempt at a shard; return how many there were."""
+        self._attempts[shard] += 1
+        return self._attempts[shard]
+
+    def note(self, shard: int, encoded: Encoded) -> None:
         """Take a worker's figures of a shard."""
-        self._at_hand[shard] = at_hand
+        self._encoded[shard] = encoded
 
-    def read(self, forget: set[int]) -> dict[int, AtHand]:
+    def read(self, forget: set[int]) -> dict[int, Encoded]:
         """Return the figures of all shards but those that are committed by now."""
         for shard in forget:
-            self._at_hand.pop(shard, None)
-        return self._at_hand
+            self._encoded.pop(shard, None)
+        return self._encoded
 
 
-@dataclass(slots=True, kw_only=True)
-class Notes:
-    """A worker's way to the board, for one shard; it writes once a second at most."""
+class ShardProgress:
+    """What a worker tells the board about one shard, once a second at most.
 
-    board: Any
-    shard: int
-    rows: int
-    windows: int
-    _done: AtHand = field(default=AtHand(0.0, 0), init=False)
-    _written: float = field(default=0.0, init=False)
+    Args:
+        board: The actor.
+        shard: The shard's number.
 
-    def add(self, windows: int, tokens: int) -> None:
+    Raises:
+        JobError: Earlier attempts at the shard ended with their processes.
+    """
+
+    def __init__(self, board: Any, shard: int) -> None:
+        import ray
+        from ray.exceptions import RayError
+
+        self._board, self._shard = board, shard
+        self._encoded, self._noted = Encoded(0.0, 0), 0.0
+        with contextlib.suppress(RayError):
+            attempts: Any = ray.get(board.begin.remote(shard), timeout=10 * BEAT_SECONDS)
+            if attempts > MOST_ATTEMPTS:
+                raise JobError(
+                    "A worker must live to the end of a shard; it may need more memory than there "
+                    f"is. Received: shard {shard}, over which {MOST_ATTEMPTS} workers died"
+                )
+
+    def add(self, rows: float, tokens: int) -> None:
         """Count a batch."""
-        rows = self.rows * windows / self.windows
-        self._done = AtHand(self._done.rows + rows, self._done.tokens + tokens)
+        self._encoded = Encoded(self._encoded.rows + rows, self._encoded.tokens + tokens)
         now = time.monotonic()
-        if now - self._written >= BEAT_SECONDS:
-            self._written = now
-            self.board.note.remote(self.shard, self._done)
+        if now - self._noted >= BEAT_SECONDS:
+            self._noted = now
+            self._board.note.remote(self._shard, self._encoded)
 
 
-class Pulse:
-    """Reports a job's figures every second, from a thread of its own.
+class Reporter:
+    """Reports a job's figures when a shard is committed, and every second of a `with` block.
 
     Args:
         tally: What is committed.
-        report: Takes the figures, one call at a time. What it raises is raised again by `now`.
+        listeners: Take the figures, one call at a time. What they raise, the next `add` raises.
     """
 
-    def __init__(self, tally: Tally, report: Callable[[Progress], None]) -> None:
+    def __init__(self, tally: Tally, listeners: Sequence[Callable[[Progress], None]]) -> None:
         import ray
 
         # Close to no work, and wherever there is room: without a CPU of its own.
         self.board: Any = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
-        self._tally, self._report = tally, report
-        self._at_hand: dict[int, AtHand] = {}
+        self._tally, self._listeners = tally, listeners
+        self._encoded: dict[int, Encoded] = {}
         self._one_at_a_time = threading.Lock()
         self._failure: Exception | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_reporting, daemon=True)
 
-    def now(self) -> None:
-        """Report at once, with what the workers said last."""
+    def __enter__(self) -> Self:
+        """Begin to report."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._ended.set()
+        self._thread.join()
+
+    def add(self, commit: Commit) -> None:
+        """Count a shard that was committed, and report."""
         with self._one_at_a_time:
-            if self._failure is None:
-                self._report(self._tally.snapshot(self._at_hand))
-        if self._failure is not None:
-            raise self._failure
+            self._tally.add(commit)
+            if self._failure is not None:
+                raise self._failure
+            self._report()
 
-    @contextlib.contextmanager
-    def beating(self) -> Iterator[None]:
-        """Report every second as long as the context lasts."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(ended,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+    def _report(self) -> None:
+        progress = self._tally.snapshot(self._encoded)
+        for listener in self._listeners:
+            listener(progress)
 
-    def _beat(self, ended: threading.Event) -> None:
-        while not ended.wait(BEAT_SECONDS):
+    def _keep_reporting(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
             try:
                 self._listen()
-                self.now()
+                with self._one_at_a_time:
+                    self._report()
             except Exception as error:  # for the main thread to raise
                 self._failure = error
                 return
@@ -103,8 +139,8 @@ class Pulse:
         import ray
         from ray.exceptions import RayError
 
-        committed = {shard for shard in self._at_hand if shard in self._tally.done_shards}
+        committed = self._encoded.keys() & self._tally.shards_done
         answer: Any = self.board.read.remote(committed)
         # It may be starting, starting again, or lost with its node: no reason to stop a job.
         with contextlib.suppress(RayError):
-            self._at_hand = ray.get(answer, timeout=BEAT_SECONDS)
+            self._encoded = ray.get(answer, timeout=BEAT_SECONDS)

@@ -1,4 +1,4 @@
-"""What a job did, for its caller and for `OUTPUT/run/report.json`."""
+"""What a job did, for its caller and for the output's record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 
+from fnet_ray.output.layout import REPORT
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_ray.progress.tally import Tally
@@ -13,47 +14,58 @@ from fnet_registry.errors import JobError
 
 logger = logging.getLogger(__name__)
 
-NAME = "run/report.json"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A finished job. Counts are of the whole output, times of the run that finished it."""
+    """A finished job. Counts are of the whole output, times of the run that finished it.
+
+    Args:
+        output: The output's folder or URL.
+        model: The model's URI, with its version.
+        digest: SHA-256 of all that changes the model's vectors.
+        rows: Input rows: those embedded and those rejected.
+        embedded: Rows with a vector.
+        rejected: Rows without one.
+        damaged: Of those rejected: rows that could not be read.
+        truncated: Windows that lost tokens.
+        tokens: Tokens encoded, without padding.
+        shards: Shards.
+        seconds: The time that it took.
+        rows_per_second: Since the first row was encoded.
+        devices: The devices that took part; different ones may round differently.
+        tracking_run: The MLflow run's id.
+    """
 
     output: str
     model: str
     digest: str
     rows: int
-    """Input rows: those embedded and those rejected."""
     embedded: int
     rejected: int
     damaged: int
-    """Of those rejected: rows that could not be read."""
     truncated: int
-    """Windows that lost tokens."""
     tokens: int
     shards: int
     seconds: float
     rows_per_second: float
     devices: tuple[str, ...]
-    """The devices that took part; different ones may round differently."""
     tracking_run: str | None
 
     def write(self, store: Store) -> None:
         """Store the report beside the manifest."""
-        store.write(NAME, json.dumps(asdict(self), indent=1).encode())
+        store.write(REPORT, json.dumps(asdict(self), indent=1).encode())
 
 
 def check_complete(manifest: Manifest, tally: Tally) -> None:
-    """Make sure that the markers account for every shard and row of the plan.
+    """Make sure that the commits account for every shard and row of the manifest.
 
     Raises:
         JobError: They do not.
     """
-    shards = len(tally.done_shards)
+    shards = len(tally.shards_done)
     if shards != manifest.shards or tally.done != manifest.rows:
         raise JobError(
-            f"The markers must account for {manifest.shards} shards of {manifest.rows} rows. "
+            f"The commits must account for {manifest.shards} shards of {manifest.rows} rows. "
             f"Received: {shards} shards of {tally.done} rows"
         )
 

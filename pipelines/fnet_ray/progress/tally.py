@@ -1,18 +1,18 @@
-"""How far a job is, counted from its markers."""
+"""How far a job is, counted from its commits."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from fnet_ray.output.commits import Marker
+from fnet_ray.output.commits import Commit
 from fnet_ray.output.manifest import Manifest
 
 
-class AtHand(NamedTuple):
+class Encoded(NamedTuple):
     """What is encoded of a shard that is not committed yet."""
 
     rows: float
@@ -21,24 +21,33 @@ class AtHand(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A job's figures at one moment. Rates are of this run alone, counts of all runs."""
+    """A job's figures at one moment. Rates are of this run alone, counts of all runs.
+
+    Args:
+        rows: Input rows in all.
+        encoded: Rows that are done, and those encoded in shards that are not.
+        done: Rows of the shards that are committed.
+        rejects: How many of these were rejected.
+        shards: Shards in all.
+        shards_done: Shards that are committed.
+        tokens: Tokens encoded, without padding.
+        truncated: Windows that lost tokens.
+        rows_per_second: Since the first row was encoded.
+        tokens_per_second: Likewise.
+        seconds: Since this run's start.
+    """
 
     rows: int
-    """Input rows in all."""
     encoded: int
-    """Rows that are done, and those encoded in shards that are not."""
     done: int
-    """Rows of the shards that are committed."""
     rejects: int
     shards: int
     shards_done: int
     tokens: int
     truncated: int
     rows_per_second: float
-    """Since the first row was encoded."""
     tokens_per_second: float
     seconds: float
-    """Since this run's start."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -48,13 +57,13 @@ class Progress:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Adds up markers as they come in."""
+    """Adds up commits as they come in, out of so many rows and shards."""
 
     rows: int
     shards: int
     done: int = 0
     rejects: int = 0
-    done_shards: set[int] = field(default_factory=set)
+    shards_done: set[int] = field(default_factory=set)
     tokens: int = 0
     truncated: int = 0
     damaged: int = 0
@@ -63,56 +72,49 @@ class Tally:
     _rows_before: int = 0
     _tokens_before: int = 0
     _standing_since: float = field(default_factory=time.monotonic)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def of(cls, manifest: Manifest, markers: Iterable[Marker]) -> Self:
+    def of(cls, manifest: Manifest, commits: Iterable[Commit]) -> Self:
         """Count what earlier runs did; rates are counted from here on."""
         self = cls(rows=manifest.rows, shards=manifest.shards)
-        for marker in markers:
-            self.add(marker)
+        for commit in commits:
+            self.add(commit)
         self._rows_before, self._tokens_before = self.done, self.tokens
         return self
 
-    def add(self, marker: Marker) -> None:
+    def add(self, commit: Commit) -> None:
         """Count a shard."""
-        with self._lock:
-            self.done += marker.rows
-            self.rejects += marker.rejects
-            self.done_shards.add(marker.shard)
-            self.devices.add(marker.work["device"])
-            self.tokens += marker.work["tokens"]
-            self.truncated += marker.work["truncated"]
-            self.damaged += marker.work.get("damaged", 0)  # earlier runs stopped over damage
+        self.done += commit.rows
+        self.rejects += commit.rejects
+        self.shards_done.add(commit.shard)
+        self.devices.add(commit.work["device"])
+        self.tokens += commit.work["tokens"]
+        self.truncated += commit.work["truncated"]
+        self.damaged += commit.work.get("damaged", 0)  # earlier runs stopped over damage
 
-    def snapshot(self, at_hand: Mapping[int, AtHand] | None = None) -> Progress:
+    def snapshot(self, encoded: Mapping[int, Encoded] = MappingProxyType({})) -> Progress:
         """Return the figures of this moment.
 
         Args:
-            at_hand: Of shards that are not committed, as far as known.
+            encoded: A shard → what is known to be encoded of it; committed ones do not count.
         """
-        with self._lock:
-            open_shards = [
-                figures
-                for shard, figures in (at_hand or {}).items()
-                if shard not in self.done_shards
-            ]
-            now = time.monotonic()
-            encoded = self.done + round(sum(figures.rows for figures in open_shards))
-            tokens = self.tokens + sum(figures.tokens for figures in open_shards)
-            if encoded == self._rows_before:
-                self._standing_since = now
-            seconds = now - self._standing_since
-            return Progress(
-                rows=self.rows,
-                encoded=encoded,
-                done=self.done,
-                rejects=self.rejects,
-                shards=self.shards,
-                shards_done=len(self.done_shards),
-                tokens=tokens,
-                truncated=self.truncated,
-                rows_per_second=(encoded - self._rows_before) / seconds if seconds else 0.0,
-                tokens_per_second=(tokens - self._tokens_before) / seconds if seconds else 0.0,
-                seconds=now - self.started,
-            )
+        begun = [figures for shard, figures in encoded.items() if shard not in self.shards_done]
+        rows = self.done + round(sum(figures.rows for figures in begun))
+        tokens = self.tokens + sum(figures.tokens for figures in begun)
+        now = time.monotonic()
+        if rows == self._rows_before:
+            self._standing_since = now
+        seconds = now - self._standing_since
+        return Progress(
+            rows=self.rows,
+            encoded=rows,
+            done=self.done,
+            rejects=self.rejects,
+            shards=self.shards,
+            shards_done=len(self.shards_done),
+            tokens=tokens,
+            truncated=self.truncated,
+            rows_per_second=(rows - self._rows_before) / seconds if seconds else 0.0,
+            tokens_per_second=(tokens - self._tokens_before) / seconds if seconds else 0.0,
+            seconds=now - self.started,
+        )

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Protocol
 
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
@@ -26,51 +25,28 @@ logger = logging.getLogger(__name__)
 METRIC_SECONDS = 10.0
 
 
-class Tracker(Protocol):
-    """Takes a job's figures."""
-
-    @property
-    def run_id(self) -> str | None:
-        """The run that they are logged to."""
-        ...
-
-    def log(self, progress: Progress) -> None:
-        """Take figures of the moment."""
-        ...
-
-    def finish(self, report: Report) -> None:
-        """Take the final figures."""
-        ...
-
-
-class NoTracker:
-    """Logs nothing."""
-
-    run_id = None
-
-    def log(self, progress: Progress) -> None:
-        """Log nothing."""
-
-    def finish(self, report: Report) -> None:
-        """Log nothing."""
-
-
 @dataclass(slots=True, kw_only=True)
-class RunTracker:
-    """Logs to an MLflow run, from any thread."""
+class Tracker:
+    """Logs a job's figures to an MLflow run, from any thread; without one, it logs nothing.
 
-    run_id: str
+    Args:
+        run_id: The run's id, or None.
+    """
+
+    run_id: str | None
     _logged: float = field(default=-METRIC_SECONDS, init=False)
 
     def log(self, progress: Progress) -> None:
         """Log the figures as metrics, every ten seconds at most."""
         now = time.monotonic()
-        if now - self._logged >= METRIC_SECONDS:
+        if self.run_id is not None and now - self._logged >= METRIC_SECONDS:
             self._logged = now
             self._log_metrics(progress)
 
     def finish(self, report: Report) -> None:
         """Log the report and its figures."""
+        if self.run_id is None:
+            return
         import mlflow
 
         mlflow.log_metrics(
@@ -102,7 +78,7 @@ class RunTracker:
                 run_id=self.run_id,
             )
         except mlflow.MlflowException as error:
-            # A tracking server that is away for a while is no reason to stop a job of days.
+            # A tracking server that is away for a while must not stop a job of days.
             logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
 
 
@@ -110,18 +86,12 @@ class RunTracker:
 def tracked(
     manifest: Manifest, store: Store, *, on: bool = True
 ) -> Iterator[tuple[Tracker, Manifest]]:
-    """Run a job inside its MLflow run, a new one or the one that it was begun in.
+    """Run a job inside its MLflow run, a new one or the one that it was begun in, or in none.
 
-    Args:
-        manifest: The job's manifest.
-        store: The output, whose manifest is told the run.
-        on: Off logs nothing.
-
-    Yields:
-        What takes the figures, and the manifest that names the run.
+    Yields what takes the figures, and the manifest that names the run, as the output has it now.
     """
     if not on:
-        yield NoTracker(), manifest
+        yield Tracker(run_id=None), manifest
         return
     import mlflow
 
@@ -135,7 +105,7 @@ def tracked(
             manifest.write(store)
             _log_start(run.info.run_id, manifest, store)
         try:
-            yield RunTracker(run_id=run.info.run_id), manifest
+            yield Tracker(run_id=run.info.run_id), manifest
         except LeaseError:  # the run is the other driver's now: it stays as that one left it
             mlflow.end_run(mlflow.get_run(run.info.run_id).info.status)
             raise
@@ -155,7 +125,7 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
         {**parameters, "model": manifest.model, "digest": manifest.digest, "rows": manifest.rows}
     )
     mlflow.set_tags({"fnet.model": manifest.model, "fnet.output": store.url})
-    files = [source.file for plan in manifest.plans for source in plan.sources]
+    files = [each.file for each in manifest.inputs]
     digest = hashlib.sha256(json.dumps([(f.path, f.size, f.version) for f in files]).encode())
     with warnings.catch_warnings():
         # MLflow knows its class for local files under two names, and says so.

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fnet_ray.output.commits import EMBEDDINGS, REJECTS, Marker, commit_shard
+from fnet_ray.output.commits import commit_shard
+from fnet_ray.output.layout import EMBEDDINGS, REJECTS
 from fnet_ray.output.store import Store
 from fnet_ray.stages.message import unpack
 from fnet_registry.errors import JobError
@@ -19,29 +20,31 @@ _USUAL_DICTIONARY = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitShard:
-    """Writes and commits one shard. Takes what `EncodeShard` gives, gives a row of `marker`."""
+    """Writes and commits one shard. Takes what `EncodeShard` gives, gives a row of `commit`.
+
+    Every data file says `metadata` of itself, and its columns `places`, which tell where a row
+    comes from, are plain texts to its readers.
+    """
 
     store: Store
     carried: pa.Schema
     places: Set[str]
-    """The columns that tell where a row comes from: readers see them as plain texts."""
     metadata: Mapping[str, str]
-    """What every data file says of itself: model, digest, encoding, run."""
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Commit the shard that is the batch's one row."""
         shard, tables = unpack(batch)
         work = tables["work"].to_pylist()[0]
-        rejects = tables["rejects"]
+        rejects = tables["rejected"]
         if work["embedded"] + rejects.num_rows != work["rows"]:
             raise JobError(
                 f"Every row of shard {shard} must be embedded or rejected. Received: "
                 f"{work['rows']} rows, {work['embedded']} embedded, {rejects.num_rows} rejected"
             )
-        files = {EMBEDDINGS: self._file(shard, tables["embeddings"])}
+        files = {EMBEDDINGS: self._file(shard, tables["embedded"])}
         if rejects.num_rows:
             files[REJECTS] = self._file(shard, rejects)
-        marker = commit_shard(
+        commit = commit_shard(
             self.store,
             shard,
             rows=work.pop("rows"),
@@ -49,7 +52,7 @@ class CommitShard:
             files=files,
             work=work,
         )
-        return marker_to_batch(marker)
+        return pa.table({"commit": [commit.to_json().decode()]})
 
     def _file(self, shard: int, table: pa.Table) -> tuple[bytes, int]:
         metadata = {**(table.schema.metadata or {}), **self.metadata, "fnet.shard": str(shard)}
@@ -70,9 +73,8 @@ def to_parquet(table: pa.Table, schema: pa.Schema) -> bytes:
     Vectors neither repeat nor compress: without dictionary and compression they are written
     twice as fast and read without being copied.
 
-    Args:
-        table: The table; texts that repeat may be dictionaries, which are stored as such.
-        schema: What a reader of the file is to see: there, some of them are plain texts.
+    Texts that repeat may be dictionaries, which are stored as such; `schema` is what a reader of
+    the file is to see: there, some of them are plain texts.
     """
     plain = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     sink = pa.BufferOutputStream()
@@ -96,8 +98,3 @@ def _dictionary_limit(table: pa.Table) -> int:
     dictionaries = [c for c in table.columns if pa.types.is_dictionary(c.type)]
     sizes = [chunk.dictionary.nbytes for column in dictionaries for chunk in column.chunks]
     return max([_USUAL_DICTIONARY, *(2 * size for size in sizes)])
-
-
-def marker_to_batch(marker: Marker) -> pa.Table:
-    """Return the small row that tells the driver that a shard is done."""
-    return pa.table({"marker": [marker.to_json().decode()]})

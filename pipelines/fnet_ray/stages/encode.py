@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from fnet_ray.cluster.environment import Worker, describe_worker
+from fnet_ray.cluster.environment import Environment
+from fnet_ray.corpus.arrow_types import is_flat
 from fnet_ray.model import SharedModel
+from fnet_ray.options import Parameters
 from fnet_ray.output.rejects import count_damaged, rejects_table, without
-from fnet_ray.progress.live import Notes
+from fnet_ray.progress.live import ShardProgress
 from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
 from fnet_ray.stages.tokens import Windows
@@ -23,82 +25,68 @@ from fnet_registry.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-
-LARGEST_REPEATED = 1 << 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodeOptions:
-    """What an encoding worker needs to know besides the model."""
-
-    column: str
-    """The column of texts."""
-    batch_size: int | None
-    num_threads: int | None
-    embedding_type: pa.DataType
-    mean_windows: bool
-    number_windows: bool
-    with_source: bool
+LARGEST_REPEATED = 1 << 30  # bytes
 
 
 class EncodeShard:
     """Encodes one shard; an actor, which loads the model once.
 
-    Takes what `ReadShard` gives. Gives a row of `shard` and the tables `embeddings`, `rejects` and
+    Takes what `ReadShard` gives. Gives a row of `shard` and the tables `embedded`, `rejected` and
     `work` (one row: what was done, how long it took, and by whom).
     """
 
     def __init__(
-        self, model: SharedModel, options: EncodeOptions, driver: Worker, board: Any
+        self,
+        model: SharedModel,
+        parameters: Parameters,
+        num_threads: int | None,
+        driver: Environment,
+        board: Any,
     ) -> None:
-        """Build the encoder."""
-        self._options = options
+        self._parameters = parameters
         self._driver = driver
         self._board = board
-        self._encoder = model.encoder(num_threads=options.num_threads)
-        self._worker = describe_worker(self._encoder.device)
+        self._encoder = model.encoder(num_threads=num_threads)
+        self._environment = Environment.of_this_process(self._encoder.device)
+        value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
+        self._type = pa.list_(value, self._encoder.dim)
         self._isolating = IsolatingEncoder(
-            self._encode_batch,
-            dim=self._encoder.dim,
-            batch_size=options.batch_size or self._encoder.batch_size,
+            self._encode_batch, dim=self._encoder.dim, batch_size=self._encoder.batch_size
         )
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Encode the shard that is the batch's one row.
 
         Raises:
-            JobError: This worker does not run the driver's versions. (An error of the
-                constructor would reach the driver as text, without its type.)
+            JobError: This worker does not run the driver's versions, or several workers died over
+                this shard. (An error of the constructor would reach the driver as text, without
+                its type.)
         """
-        self._worker.check_versions(self._driver)
+        self._environment.check_versions(self._driver)
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
-        self._notes = Notes(
-            board=self._board,
-            shard=shard,
-            rows=tables["places"].num_rows,
-            windows=len(windows.tokens),
-        )
+        read = tables["places"].num_rows
+        self._progress = ShardProgress(self._board, shard)
+        self._rows_per_window = read / max(1, len(windows.tokens))
         vectors, failed = self._encode(shard, windows.tokens)
         reasons = {int(windows.document[window]): why for window, why in failed.items()}
-        rejects = [tables["rejects"], rejects_table(tables["places"], reasons)]
-        read = tables["places"].num_rows
+        rejects = [tables["rejected"], rejects_table(tables["places"], reasons)]
         work = {
-            "rows": read + tables["rejects"].num_rows,
+            "rows": read + tables["rejected"].num_rows,
             "embedded": read - len(reasons),
             "windows": len(windows.tokens),
             "tokens": len(windows.tokens.values),
-            "damaged": count_damaged(tables["rejects"]),
+            "damaged": count_damaged(tables["rejected"]),
             "truncated": int(windows.tokens.truncated.sum()),
             "seconds": time.perf_counter() - started,
-            **self._worker.to_dict(),
+            **asdict(self._environment),
         }
         return pack(
             shard,
             {
-                "embeddings": self._embeddings(tables, windows, vectors, reasons),
-                "rejects": pa.concat_tables(rejects),
+                "embedded": self._embedded(tables, windows, vectors, reasons),
+                "rejected": pa.concat_tables(rejects),
                 "work": pa.Table.from_pylist([work]),
             },
         )
@@ -115,38 +103,37 @@ class EncodeShard:
 
     def _encode_batch(self, tokens: Tokens) -> np.ndarray:
         vectors = self._encoder.encode_tokens(tokens)
-        self._notes.add(len(tokens), len(tokens.values))
+        self._progress.add(self._rows_per_window * len(tokens), len(tokens.values))
         return vectors
 
-    def _embeddings(
+    def _embedded(
         self,
         tables: dict[str, pa.Table],
         windows: Windows,
         vectors: np.ndarray,
         rejected: dict[int, str],
     ) -> pa.Table:
-        options = self._options
+        parameters = self._parameters
         rows, places = tables["rows"], tables["places"]
-        if options.with_source:
+        if parameters.id_column is None:
             source = {name: places[name] for name in ("source_file", "source_row")}
             rows = pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **source})
-        if options.mean_windows:
+        if parameters.mean_windows:
             vectors = mean_of_windows(vectors, windows.document, rows.num_rows)
             if self._encoder.config.normalize:
                 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             kept = np.ones(rows.num_rows, dtype=bool)
             kept[list(rejected)] = False
-            table, vectors = without(rows, rejected), vectors[kept]
+            table = without(rows, rejected)
         else:
             kept = ~np.isin(windows.document, list(rejected))
-            document, vectors = windows.document[kept], vectors[kept]
-            if options.number_windows:
-                table = window_rows(rows, windows, kept, options.column)
+            if parameters.window_rows:
+                table = window_rows(rows, windows, kept, parameters.column)
             else:
-                table = rows.take(pa.array(document))
+                table = rows.take(pa.array(windows.document[kept]))
         return table.append_column(
-            pa.field("embedding", options.embedding_type, nullable=False),
-            as_embeddings(vectors, options.embedding_type),
+            pa.field("embedding", self._type, nullable=False),
+            as_embeddings(vectors[kept], self._type),
         )
 
 
@@ -178,7 +165,7 @@ def _cut(texts: pa.ChunkedArray, document: np.ndarray, span: np.ndarray) -> pa.A
 
 
 def _repeat(values: pa.ChunkedArray, document: np.ndarray) -> pa.ChunkedArray:
-    if _is_flat_bytes(values.type):
+    if is_flat(values.type):
         values = values.dictionary_encode()
     elif pa.types.is_nested(values.type):
         _check_size(values, document)
@@ -196,18 +183,6 @@ def _check_size(values: pa.ChunkedArray, document: np.ndarray) -> None:
             f"A column of {values.type} must be small where each window repeats it: leave it out "
             f"with --keep. Received: {size:,} bytes of it in one shard"
         )
-
-
-def _is_flat_bytes(kind: pa.DataType) -> bool:
-    return any(
-        check(kind)
-        for check in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_binary,
-            pa.types.is_large_binary,
-        )
-    )
 
 
 def as_embeddings(vectors: np.ndarray, kind: pa.DataType) -> pa.FixedSizeListArray:

@@ -110,7 +110,7 @@ def guarded_tokenizer(proto: bytes) -> GuardedTokenizer:
 def serve() -> None:
     """Answer requests on standard input until it ends; the child's side."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever is printed is no answer
+    os.dup2(2, 1)  # what a library prints must not be read as an answer
     requests = sys.stdin.buffer
     tokenizer = load_tokenizer(pickle.load(requests))
     answer: object = None

@@ -29,17 +29,10 @@ class IsolatingEncoder:
         self.batch_size = batch_size
 
     def __call__(self, tokens: Tokens) -> tuple[np.ndarray, dict[int, str]]:
-        """Encode windows.
-
-        Args:
-            tokens: The windows.
-
-        Returns:
-            Vectors of shape `(windows, dim)`, and a window's index → why it failed (its vector
-            then means nothing).
+        """Return vectors of shape `(windows, dim)`, and a window's index → why it has none.
 
         Raises:
-            torch.AcceleratorError: The device itself failed; its process must be started anew.
+            torch.AcceleratorError: The device itself failed; its process must be started again.
             torch.OutOfMemoryError: One window alone does not fit.
         """
         import torch

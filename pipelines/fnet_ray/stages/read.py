@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fnet_ray.corpus.arrow_types import as_plain
-from fnet_ray.corpus.damage import invalid_values, read_piece
+from fnet_ray.cluster.failures import first_line
+from fnet_ray.corpus.arrow_types import as_plain, id_texts
+from fnet_ray.corpus.damage import invalid_values, read_range
 from fnet_ray.corpus.files import reading
-from fnet_ray.corpus.ids import id_texts
 from fnet_ray.corpus.partitions import with_partitions
 from fnet_ray.corpus.readers.rows import REJECT, ROW
-from fnet_ray.corpus.shards import Piece
+from fnet_ray.corpus.shards import RowRange
+from fnet_ray.options import Columns
 from fnet_ray.output.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.message import pack
@@ -27,9 +29,9 @@ from fnet_registry.errors import InputError
 LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
 
 
-def shard_request(shard: int, pieces: Sequence[Piece]) -> dict[str, Any]:
+def shard_request(shard: int, ranges: Sequence[RowRange]) -> dict[str, Any]:
     """Return the row that asks for a shard."""
-    return {"shard": shard, "pieces": json.dumps([asdict(piece) for piece in pieces])}
+    return {"shard": shard, "ranges": json.dumps([asdict(each) for each in ranges])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,10 @@ class ReadShard:
 
     Takes a row that `shard_request` made. Gives a row of `shard` and the tables `rows` (the
     carried columns of the good rows), `places` (where these come from), `windows` (their tokens)
-    and `rejects`.
+    and `rejected`.
     """
 
-    column: str
-    id_column: str | None
+    columns: Columns
     carried: pa.Schema
     reject_empty: bool
     windowing: Windowing
@@ -50,10 +51,11 @@ class ReadShard:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Read the shard that the batch's one row names."""
-        pieces = [Piece(**piece) for piece in json.loads(batch["pieces"][0].as_py())]
-        read = [(piece, self._read(piece)) for piece in pieces]
-        rows = pa.concat_tables([self._carry(p, raw) for p, raw in read] or [self._no_rows()])
-        places = pa.concat_tables([PLACE.empty_table(), *(self._places(p, raw) for p, raw in read)])
+        ranges = [RowRange(**each) for each in json.loads(batch["ranges"][0].as_py())]
+        read = [(each, self._read(each)) for each in ranges]
+        carried = [self._carry(each, raw) for each, raw in read]
+        rows = pa.concat_tables(carried or [self.carried.empty_table()])
+        places = pa.concat_tables([PLACE.empty_table(), *(self._places(r, raw) for r, raw in read)])
 
         invalid = self._invalid(rows)
         texts, unusable = self._texts([raw for _, raw in read], invalid)
@@ -70,47 +72,39 @@ class ReadShard:
                 "rows": rows,
                 "places": places,
                 "windows": windows.to_table(),
-                "rejects": pa.concat_tables(rejects),
+                "rejected": pa.concat_tables(rejects),
             },
         )
 
-    def _read(self, piece: Piece) -> pa.Table:
-        places = {ROW} | ({self.id_column} if self.id_column else set())
+    def _read(self, wanted: RowRange) -> pa.Table:
+        places = {ROW} | ({self.columns.id} if self.columns.id else set())
         others = places | {REJECT, *self.carried.names}
-        with reading(piece.source):
-            rows = read_piece(piece, self.column, others, places=places)
+        with reading(wanted.source):
+            rows = read_range(wanted, self.columns.text, others, places=places)
         plain = pa.table({name: as_plain(rows[name]) for name in rows.column_names})
-        return with_partitions(plain, piece.source, self.carried)
+        return with_partitions(plain, wanted.source, self.carried)
 
-    def _carry(self, piece: Piece, raw: pa.Table) -> pa.Table:
+    def _carry(self, read: RowRange, raw: pa.Table) -> pa.Table:
         """Return the carried columns; one that this file lacks is null."""
         columns = [
-            _cast(raw[field.name], field, piece)
+            _cast(raw[field.name], field, read.source)
             if field.name in raw.column_names
             else pa.nulls(raw.num_rows, field.type)
             for field in self.carried
         ]
         return pa.table(columns, schema=self.carried) if columns else raw.select([])
 
-    def _no_rows(self) -> pa.Table:
-        return self.carried.empty_table()
-
-    def _places(self, piece: Piece, raw: pa.Table) -> pa.Table:
-        count = raw.num_rows
-        numbers = pa.array(range(piece.start, piece.start + count), pa.int64())
+    def _places(self, read: RowRange, raw: pa.Table) -> pa.Table:
+        numbers = pa.array(range(read.start, read.start + raw.num_rows), pa.int64())
         if ROW in raw.column_names:
             numbers = pc.call_function("coalesce", [raw[ROW], numbers])
-        columns = [
-            self._ids(raw),
-            pa.repeat(pa.scalar(piece.source), count),
-            numbers,
-        ]
-        return pa.table(columns, schema=PLACE)
+        sources = pa.repeat(pa.scalar(read.source), raw.num_rows)
+        return pa.table([self._ids(raw), sources, numbers], schema=PLACE)
 
     def _ids(self, raw: pa.Table) -> pa.Array | pa.ChunkedArray:
-        if self.id_column not in raw.column_names:
+        if self.columns.id not in raw.column_names:
             return pa.nulls(raw.num_rows, pa.string())
-        ids = id_texts(raw[self.id_column])
+        ids = id_texts(raw[self.columns.id])
         invalid = invalid_values(ids)
         if not invalid:
             return ids
@@ -123,7 +117,7 @@ class ReadShard:
         return {
             row: f"the column {name!r} holds no valid {rows[name].type}"
             for name in rows.column_names
-            if name != self.column
+            if name != self.columns.text
             for row in invalid_values(rows[name])
         }
 
@@ -131,46 +125,39 @@ class ReadShard:
         self, tables: list[pa.Table], invalid: Mapping[int, str]
     ) -> tuple[list[str], dict[int, str]]:
         """Return the usable texts, and the reasons of the other rows by their index."""
-        texts: list[str] = []
+        texts = chain.from_iterable(decode_texts(table[self.columns.text]) for table in tables)
+        known = chain.from_iterable(
+            table[REJECT].to_pylist() if REJECT in table.column_names else [None] * table.num_rows
+            for table in tables
+        )
+        usable: list[str] = []
         reasons: dict[int, str] = {}
-        row = 0
-        for table in tables:
-            known = [None] * table.num_rows
-            if REJECT in table.column_names:
-                known = table[REJECT].to_pylist()
-            for text, reason in zip(decode_texts(table[self.column]), known, strict=True):
-                if reason is not None:
-                    reasons[row] = reason
-                elif row in invalid:
-                    reasons[row] = invalid[row]
-                elif isinstance(text, str) and not self._is_refused(text):
-                    texts.append(text)
-                else:
-                    reasons[row] = _why_refused(text)
-                row += 1
-        return texts, reasons
+        for row, (text, reason) in enumerate(zip(texts, known, strict=True)):
+            why = reason or invalid.get(row) or self._why_refused(text)
+            if isinstance(text, str) and why is None:
+                usable.append(text)
+            else:
+                reasons[row] = str(why)
+        return usable, reasons
 
-    def _is_refused(self, text: str) -> bool:
-        return (self.reject_empty and not text) or _is_too_large(text)
+    def _why_refused(self, text: str | bytes | None) -> str | None:
+        if text is None:
+            return "null"
+        if isinstance(text, bytes):
+            return "not UTF-8"
+        if not text and self.reject_empty:
+            return "empty"
+        return "larger than 64 MiB" if _is_too_large(text) else None
 
 
-def _cast(column: pa.ChunkedArray, field: pa.Field, piece: Piece) -> pa.ChunkedArray:
+def _cast(column: pa.ChunkedArray, field: pa.Field, source: str) -> pa.ChunkedArray:
     try:
         return column.cast(field.type)
     except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
         raise InputError(
             f"The column {field.name!r} must fit the type that all inputs share, {field.type}, or "
-            f"be left out with --keep. Received: {column.type} in {piece.source} ({reason})"
+            f"be left out with --keep. Received: {column.type} in {source} ({first_line(error)})"
         ) from error
-
-
-def _why_refused(text: str | bytes | None) -> str:
-    if text is None:
-        return "null"
-    if isinstance(text, bytes):
-        return "not UTF-8"
-    return "larger than 64 MiB" if text else "empty"
 
 
 def _is_too_large(text: str) -> bool:

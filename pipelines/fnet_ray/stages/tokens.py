@@ -10,22 +10,30 @@ from typing import Literal, Self
 import numpy as np
 import pyarrow as pa
 
+from fnet_registry.encoding.config import SPECIAL_TOKENS_PER_TEXT
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.errors import JobError
 
-LongText = Literal["truncate", "split", "error"]
-SPECIALS = 2  # [CLS] and [SEP]
+LongTextHandling = Literal["truncate", "split", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windowing:
-    """How a text meets the model's length."""
+    """How a text meets the model's length.
+
+    Args:
+        sequence_length: Tokens of a window, `[CLS]` and `[SEP]` among them.
+        long_text: What becomes of a text that is longer.
+        overlap: Tokens that neighbouring windows share, under `split`.
+
+    Raises:
+        JobError: The windows would not move on.
+    """
 
     sequence_length: int
-    long_text: LongText = "truncate"
+    long_text: LongTextHandling = "truncate"
     overlap: int = 0
-    """Tokens that neighbouring windows share, under `split`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.room:
@@ -37,7 +45,7 @@ class Windowing:
     @property
     def room(self) -> int:
         """A window's tokens without `[CLS]` and `[SEP]`."""
-        return self.sequence_length - SPECIALS
+        return self.sequence_length - SPECIAL_TOKENS_PER_TEXT
 
     def cut(self, count: int) -> list[slice]:
         """Return which of a text's `count` tokens each window holds; only `split` cuts."""
@@ -123,7 +131,8 @@ def make_windows(
     ids = tokenizer.tokenize(texts)
     too_long: dict[int, int] = {}
     if windowing.long_text == "error":
-        too_long = {i: len(t) + SPECIALS for i, t in enumerate(ids) if len(t) > windowing.room}
+        lengths = ((i, len(tokens)) for i, tokens in enumerate(ids))
+        too_long = {i: n + SPECIAL_TOKENS_PER_TEXT for i, n in lengths if n > windowing.room}
     kept = [i for i in range(len(texts)) if i not in too_long]
     cuts = [windowing.cut(len(ids[i])) for i in kept]
     tokens = pack_texts(

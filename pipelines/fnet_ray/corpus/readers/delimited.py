@@ -16,31 +16,25 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from fnet_ray.corpus.readers.rows import REJECT, ROW, Opener, Rows, UnreadableFileError, with_marks
+from fnet_ray.options import Columns
 
 _CODE = r"^\s*(\+|-?0[0-9xX])"
 _INEXACT_FRACTION = r"^\s*-?[0-9]{16,}\s*$"
 
 
-def read_csv(open_file: Opener, column: str, id_column: str | None) -> Rows:
-    """Read comma-separated values; a line with too many or too few becomes a reject."""
-    return _read(open_file, column, id_column, delimiter=",")
-
-
-def read_tsv(open_file: Opener, column: str, id_column: str | None) -> Rows:
-    """Read tab-separated values; a line with too many or too few becomes a reject."""
-    return _read(open_file, column, id_column, delimiter="\t")
-
-
-def _read(open_file: Opener, column: str, id_column: str | None, *, delimiter: str) -> Rows:
-    types = _column_types(open_file, column, id_column, delimiter)
+def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
+    """Read a table; a line with too many or too few values becomes a reject."""
+    types = _column_types(open_file, columns, delimiter)
     schema = with_marks(pa.schema(list(types.items())))
     return schema, _batches(open_file, schema, types, delimiter)
 
 
-def _column_types(
-    open_file: Opener, column: str, id_column: str | None, delimiter: str
-) -> dict[str, pa.DataType]:
-    """Infer types from the file's beginning; where its rest disagrees, all columns are texts."""
+def _column_types(open_file: Opener, columns: Columns, delimiter: str) -> dict[str, pa.DataType]:
+    """Infer types from the file's beginning; where its rest disagrees, all columns are texts.
+
+    The file is read once for that, once more where columns of numbers are to be compared with what
+    is written, and once for the rows: Arrow settles a type before it has seen all values.
+    """
     with open_file() as file:
         names = _reader(file, {}, delimiter, []).schema.names
     doubled = sorted({name for name in names if names.count(name) > 1})
@@ -48,12 +42,12 @@ def _column_types(
         raise UnreadableFileError(
             f"expected each column once in its header, not {doubled[0]!r} twice"
         )
-    if column not in names:
-        raise UnreadableFileError(f"no column {column!r}; it has {names}")
+    if columns.text not in names:
+        raise UnreadableFileError(f"no column {columns.text!r}; it has {names}")
     texts = {name: pa.string() for name in names}
     try:
         with open_file() as file:
-            known = dict.fromkeys(texts.keys() & {column, id_column or column}, pa.string())
+            known = dict.fromkeys(texts.keys() & {columns.text, columns.id}, pa.string())
             reader = _reader(file, known, delimiter, [])
             for _ in reader:
                 pass
@@ -111,7 +105,7 @@ def _reader(
     *,
     only: Sequence[str] = (),
 ) -> pyarrow.csv.CSVStreamingReader:
-    # Texts are read as bytes, for one that is not UTF-8 would be the end of the file.
+    # Texts are read as bytes: one that is not UTF-8 would make Arrow give up the whole file.
     types = {n: pa.binary() if pa.types.is_string(kind) else kind for n, kind in types.items()}
     return pyarrow.csv.open_csv(
         file,

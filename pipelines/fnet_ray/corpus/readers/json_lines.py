@@ -2,7 +2,7 @@
 
 Types hold for the whole file: integers and fractions become fractions, and a field that holds
 values of different kinds, or numbers that its type cannot hold exactly, is kept as text, each
-value that is not a text written as JSON. A field of nothing but nulls has the null type.
+value that is not a text written as JSON. A field that only holds nulls has the null type.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from typing import Any
 import pyarrow as pa
 
 from fnet_ray.corpus.readers.rows import (
-    BATCH_ROWS,
     REJECT,
     ROW,
     Opener,
     Rows,
     UnreadableFileError,
+    in_batches,
+    numbered_lines,
     with_marks,
 )
+from fnet_ray.options import Columns
 
 _Row = tuple[int, dict[str, Any], str | None]
 
 
-def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
-    """Read objects; a field `column` that is missing or holds no text makes the row a reject."""
+def read(open_file: Opener, columns: Columns) -> Rows:
+    """Read objects; one without a text in its field of texts becomes a reject."""
+    column = columns.text
     types: dict[str, pa.DataType] = {}
     merged: set[str] = set()
     rows = 0
@@ -51,19 +54,10 @@ def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
 
 
 def _parse(open_file: Opener) -> Iterator[list[_Row]]:
-    batch: list[_Row] = []
-    with open_file() as lines:
-        for number, line in enumerate(lines):
-            if not line.strip():
-                continue
-            if not batch and number == 0 and line.lstrip().startswith(b"["):
-                raise UnreadableFileError("expected one JSON object per line, not one long list")
-            batch.append((number, *_parse_line(line)))
-            if len(batch) == BATCH_ROWS:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+    for lines in in_batches(numbered_lines(open_file)):
+        if lines[0][0] == 0 and lines[0][1].lstrip().startswith(b"["):
+            raise UnreadableFileError("expected one JSON object per line, not one long list")
+        yield [(number, *_parse_line(line)) for number, line in lines]
 
 
 def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
@@ -86,7 +80,7 @@ def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
 
 
 def _is_unicode(values: dict[str, Any]) -> bool:
-    """JSON can escape what no text may hold."""
+    """Return whether all can be stored: JSON can escape half a surrogate pair."""
     try:
         json.dumps(values, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -6,34 +6,22 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from fnet_ray.corpus.readers.rows import BATCH_ROWS, Opener, Rows, with_marks
+from fnet_ray.corpus.readers.rows import Opener, Rows, in_batches, numbered_lines, with_marks
+from fnet_ray.options import Columns
 
 
-def read(open_file: Opener, column: str, id_column: str | None) -> Rows:
-    """Read lines of UTF-8 into the named column, the only one."""
-    schema = with_marks(pa.schema([(column, pa.string())]))
+def read(open_file: Opener, columns: Columns) -> Rows:
+    """Read lines of UTF-8 into the column of texts, the only one."""
+    schema = with_marks(pa.schema([(columns.text, pa.string())]))
     return schema, _batches(open_file, schema)
 
 
 def _batches(open_file: Opener, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    texts, numbers, reasons = [], [], []
-
-    def batch() -> pa.RecordBatch:
-        arrays = [pa.array(texts, pa.string()), pa.array(numbers, pa.int64())]
-        return pa.RecordBatch.from_arrays([*arrays, pa.array(reasons, pa.string())], schema=schema)
-
-    with open_file() as lines:
-        for number, line in enumerate(lines):
-            if not line.strip():
-                continue
-            text, reason = _decode(line.rstrip(b"\r\n"))
-            texts.append(text)
-            numbers.append(number)
-            reasons.append(reason)
-            if len(texts) == BATCH_ROWS:
-                yield batch()
-                texts, numbers, reasons = [], [], []
-    yield batch()
+    for lines in in_batches(numbered_lines(open_file)):
+        texts = [_decode(line.rstrip(b"\r\n")) for _, line in lines]
+        columns = [[text for text, _ in texts], [number for number, _ in lines]]
+        columns.append([reason for _, reason in texts])
+        yield pa.RecordBatch.from_arrays(list(map(pa.array, columns, schema.types)), schema=schema)
 
 
 def _decode(line: bytes) -> tuple[str | None, str | None]:

@@ -1,0 +1,42 @@
+"""The output folder: every path and name in it, and nowhere else.
+
+```
+embeddings/shard-NNNNNNNN.parquet   data files: the columns that are carried along, and the vectors
+rejects/shard-NNNNNNNN.parquet      data files: the rows without a vector, and why
+run/manifest.json                   what the job was asked to do
+run/inputs-NNNN.parquet             its input files, one list for the first and for each `--append`
+run/staged/*.parquet                converted inputs: files of other formats, as Parquet
+run/staging/*.parquet               uncommitted data files, which become data or are removed
+run/done/shard-NNNNNNNN.json        commits: one for each shard that is done
+run/lease/NNNNNNNN.json             leases: the last one says which driver is at work
+run/report.json                     what the job did, once it is finished
+```
+"""
+
+from __future__ import annotations
+
+import re
+
+RUN = "run"
+MANIFEST, REPORT = f"{RUN}/manifest.json", f"{RUN}/report.json"
+ALL_INPUT_LISTS = f"{RUN}/inputs-*.parquet"
+EMBEDDINGS, REJECTS = "embeddings", "rejects"
+CONVERTED, UNCOMMITTED = f"{RUN}/staged", f"{RUN}/staging"
+COMMITS, LEASES = f"{RUN}/done", f"{RUN}/lease"
+
+# To be formatted.
+INPUT_LIST = f"{RUN}/inputs-{{number:04d}}.parquet"
+DATA_FILE = "{folder}/shard-{shard:08d}.parquet"
+UNCOMMITTED_FILE = f"{UNCOMMITTED}/shard-{{shard:08d}}-{{attempt}}-{{folder}}.parquet"
+COMMIT = f"{COMMITS}/shard-{{shard:08d}}.json"
+CONVERTED_FILE = f"{CONVERTED}/{{key}}.parquet"
+LEASE = f"{LEASES}/{{number:08d}}.json"
+LOCK = f"{RUN}/.lock-{{host}}"
+
+# Other files in the folders of commits and leases are left alone.
+COMMIT_NAME, LEASE_NAME = re.compile(r"shard-(\d{8,})\.json"), re.compile(r"(\d+)\.json")
+
+
+def numbers(names: list[str], kind: re.Pattern[str]) -> list[int]:
+    """Return the numbers in the names of some kind, `COMMIT_NAME` or `LEASE_NAME`."""
+    return [int(match[1]) for match in map(kind.fullmatch, names) if match]
