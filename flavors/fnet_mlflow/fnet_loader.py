@@ -45,9 +45,9 @@ def _make_room(code, needed):
     """Unload the few modules that `import mlflow` brought; code in use has to stay."""
     if IN_USE in sys.modules:
         raise ImportError(
-            f"Expected code that reads format {needed}, as the model's own in {code} does: load "
-            "the model in a process of its own, or install a newer fnet-registry. Received: a "
-            f"process that uses {sys.modules['fnet_registry'].__path__[0]}"
+            f"This model needs code that reads format {needed}, as its own in {code} does: load it "
+            "in a process of its own, or install a newer fnet-registry. Received: a process that "
+            f"uses {sys.modules['fnet_registry'].__path__[0]}"
         )
     for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
         del sys.modules[name]
