@@ -6,8 +6,18 @@ import reprlib
 
 _LONGEST_LINE = 1000
 _LONGEST_VALUE = 200
+_MOST_BITS = 10_000
 
-_values = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        # Python 3.11 refuses to write a number of more than 4,300 digits.
+        return (
+            f"an integer of {x.bit_length():,} bits" if x >> 10_000 else super().repr_int(x, level)
+        )
+
+
+_values = _Repr()
 _values.maxlevel = 2
 _values.maxstring = _values.maxlong = _values.maxother = _LONGEST_VALUE
 

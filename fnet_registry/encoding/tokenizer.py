@@ -14,9 +14,9 @@ from sentencepiece import sentencepiece_model_pb2
 
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import TextError, TokenizerError
-from fnet_registry.presets.checkpoint import read_checkpoint, read_vocabulary
-from fnet_registry.presets.formats.writing import write_tokenizer
+from fnet_registry.presets.checkpoint import VOCABULARY_NAMES, read_checkpoint, read_vocabulary
 from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.writing import write_tokenizer
 from fnet_registry.shown import shown
 
 # Protobuf makes its classes at run time, where a type checker does not see them.
@@ -56,10 +56,7 @@ class FNetTokenizer:
 
     @classmethod
     def from_preset(cls, preset: str | Path | Handle) -> Self:
-        """Load the tokenizer of a preset; no weights are fetched.
-
-        Args:
-            preset: Any preset handle.
+        """Load the tokenizer of a preset, from any handle; no weights are fetched.
 
         Raises:
             FNetError: If the preset cannot be had or holds no SentencePiece model.
@@ -70,17 +67,13 @@ class FNetTokenizer:
         proto = read_checkpoint(fetch(preset, weights=False).path, weights=False).tokenizer_proto
         if proto is None:
             raise TokenizerError(
-                "A preset must hold its SentencePiece model, `assets/tokenizer/vocabulary.spm` or"
-                f" `spiece.model`. Received: {preset}"
+                "A preset must hold its SentencePiece model,"
+                f" {VOCABULARY_NAMES}. Received: {preset}"
             )
         return cls(proto)
 
     def save_to_preset(self, preset_dir: str | Path) -> None:
-        """Write the tokenizer's part of a preset folder.
-
-        Args:
-            preset_dir: The folder; made where it does not exist.
-        """
+        """Write the tokenizer's part of a preset folder, which is made where it does not exist."""
         write_tokenizer(self.proto, preset_dir)
 
     def vocabulary_size(self) -> int:

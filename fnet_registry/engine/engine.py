@@ -140,15 +140,7 @@ class Engine:
     def sequence_outputs(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the last layer's output at every position.
-
-        Args:
-            token_ids: Integers of shape `(batch, sequence)`.
-            segment_ids: Integers of the same shape; by default all 0.
-
-        Returns:
-            Float32 tensor of shape `(batch, sequence, hidden)`.
-        """
+        """Return the last layer's output at every position; takes and gives what `forward` does."""
         groups = self._before_last(token_ids, segment_ids)
         outputs = [self._feed_forward(self._last, self._mix(x)) for x in groups]
         return torch.cat(outputs)[: len(token_ids)]
@@ -157,15 +149,7 @@ class Engine:
     def first_outputs(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the last layer's output at `[CLS]`, without computing it elsewhere.
-
-        Args:
-            token_ids: Integers of shape `(batch, sequence)`.
-            segment_ids: Integers of the same shape; by default all 0.
-
-        Returns:
-            Float32 tensor of shape `(batch, hidden)`.
-        """
+        """Return the last layer's output at `[CLS]`, `(batch, hidden)`, computed nowhere else."""
         groups = self._before_last(token_ids, segment_ids)
         outputs = [self._feed_forward(self._last, add_mixing_at_first(x))[:, 0] for x in groups]
         return torch.cat(outputs)[: len(token_ids)]
@@ -196,13 +180,7 @@ class Engine:
 
     @torch.inference_mode()
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:
-        """Return the pooler over the sequence output at `[CLS]`.
-
-        Args:
-            first: Float32 tensor of shape `(batch, hidden)`.
-
-        Returns:
-            Float32 tensor of the same shape.
+        """Return the pooler over the sequence output at `[CLS]`; both are `(batch, hidden)`.
 
         Raises:
             ConfigError: If the model has no pooler.

@@ -68,10 +68,6 @@ class Grid:
         """Return this grid, its scale doubled or halved until half of it would not hold a range.
 
         It is NaN for a range that is not finite.
-
-        Args:
-            low: The range's lower end.
-            high: Its upper end.
         """
         if not math.isfinite(high - low):
             return Grid(math.nan, self.zero_point)
@@ -218,7 +214,7 @@ class Int8Dense:
         return result
 
     def _quantise(self, x: torch.Tensor) -> list[tuple[torch.Tensor, Grid]]:
-        """Run of neighbouring sequences that use one grid."""
+        """Return runs of neighbouring sequences that use one grid, rounded to it."""
         flat = x.flatten(1)
         ranges = list(zip(flat.amin(1).tolist(), flat.amax(1).tolist(), strict=True))
         if self._grid is None:

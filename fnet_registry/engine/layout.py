@@ -34,9 +34,6 @@ def with_views_copied(checkpoint: Checkpoint) -> Checkpoint:
 
     They may be mapped from a file that somebody rewrites. Kernels by rows of `(inputs, outputs)`
     are left as they are, for the engine makes its own copy of them.
-
-    Args:
-        checkpoint: Any checkpoint.
     """
     arrays = {
         name: values

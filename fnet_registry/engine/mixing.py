@@ -102,11 +102,6 @@ def transforms_alike(batch: int, sequence: int, hidden: int) -> bool:
     """Return whether `half_by_fft` gives the sequences of a batch the bits that each has alone.
 
     Which operations it does, and in which order, follows from the shape and not from the numbers.
-
-    Args:
-        batch: Sequences.
-        sequence: Positions.
-        hidden: Columns.
     """
     return batch == 1 or _transforms_alike((batch, sequence, hidden), torch.get_num_threads())
 

@@ -70,12 +70,7 @@ def by_rows(
 
 
 def keeps_rows(product: Product, rows: int = FULL_SPEED_ROWS) -> bool:
-    """Return whether a product over that many rows gives each the bits that `by_rows` promises.
-
-    Args:
-        product: What is computed.
-        rows: The number of rows.
-    """
+    """Return whether a product over that many rows gives each the bits that `by_rows` promises."""
     return _keeps_rows(product, rows, torch.get_num_threads())
 
 

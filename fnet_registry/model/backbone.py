@@ -17,8 +17,8 @@ from fnet_registry.presets.builtin import BUILT_IN_PRESETS, BuiltInPreset
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.formats.kerashub import check_policy
-from fnet_registry.presets.formats.writing import write_checkpoint
 from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.writing import write_checkpoint
 
 
 class Backbone(keras.Model):
@@ -36,8 +36,7 @@ class Backbone(keras.Model):
         """Build the backbone of a preset.
 
         Args:
-            preset: A built-in id such as `f_net_base_en`, `kaggle://org/model/keras/variant/3`,
-                `hf://org/name@revision`, or a local folder.
+            preset: Any preset handle.
             load_weights: False gives random weights and fetches none.
             **kwargs: Override the preset's own configuration, for example
                 `dtype="mixed_bfloat16"` or `dropout=0.0`. Without `dtype`, Keras's global policy
@@ -179,19 +178,7 @@ class FNetBackbone(Backbone):
         self.pooled_dense = layers.get("pooled_dense")
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> dict[str, Any]:
-        """Run the model.
-
-        Args:
-            inputs: `token_ids` and `segment_ids`, integers of shape `(batch, sequence)`.
-            training: True applies the dropout.
-            mask: Not looked at: FNet mixes every position.
-
-        Returns:
-            `sequence_output` and, with a pooler, `pooled_output`.
-
-        Raises:
-            TokensError: As the class says.
-        """
+        """Run the model, as the class says; `mask` is not used, for FNet mixes every position."""
         if keras.config.backend() == "torch":
             self._check_ids(inputs)
         return super().call(inputs, training=training, mask=mask)

@@ -7,9 +7,8 @@ from typing import Any
 
 import yaml
 
-from fnet_registry.presets.folder import PresetFolder
+from fnet_registry.presets.folder import CARD_FILE, PresetFolder
 
-CARD_FILE = "README.md"
 _LONGEST_CARD = 1 << 20
 _LONGEST_FRONT_MATTER = 64 << 10
 _FENCE = "---"

@@ -9,8 +9,9 @@ from pathlib import Path
 from fnet_registry.errors import HubUnavailableError
 from fnet_registry.presets.folder import PresetFolder, list_files, select_files
 from fnet_registry.presets.handle import BuiltInHandle, Handle, LocalHandle, parse_handle
+from fnet_registry.presets.handles.hub import HubHandle
 from fnet_registry.presets.hub import offline as offline_cache
-from fnet_registry.presets.hub.cache import HubHandle, entry_of, remember_revision
+from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.download import download, resolve
 from fnet_registry.presets.hub.process import HubSession
 
@@ -67,9 +68,9 @@ def fetch(
 
 def _fetch_online(handle: HubHandle, session: HubSession, *, weights: bool) -> PresetFolder:
     pinned = handle if handle.pinned else resolve(session)
-    folder = download(entry_of(pinned), session, weights=weights)
+    folder = download(CacheEntry(pinned), session, weights=weights)
     if pinned != handle:
-        remember_revision(handle, pinned)
+        handle.remember(pinned)
         logger.info("%s is %s now.", handle, pinned)
     return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,35 +12,15 @@ from types import MappingProxyType
 
 from fnet_registry.errors import PresetError
 from fnet_registry.presets.files import check_file
+from fnet_registry.presets.formats import FORMATS
+from fnet_registry.presets.formats.format import CONFIG_FILE
 from fnet_registry.presets.handle import Handle
 
-DESCRIPTION_FILES = (
-    "README.md",
-    "assets/tokenizer/vocabulary.spm",
-    "config.json",
-    "metadata.json",
-    "preprocessor.json",
-    "special_tokens_map.json",
-    "spiece.model",
-    "task.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
+CARD_FILE = "README.md"
+DESCRIPTION_FILES = tuple(
+    sorted({CARD_FILE, CONFIG_FILE, *(name for known in FORMATS for name in known.files)})
 )
-"""Everything but weights that the two layouts, KerasHub's and Transformers', may hold."""
-
-WEIGHTS_LAYOUTS = (
-    (
-        re.compile(r"model\.weights\.h5"),
-        re.compile(r"model\.weights\.json|model_[0-9]{5}\.weights\.h5"),
-    ),
-    (
-        re.compile(r"model\.safetensors"),
-        re.compile(r"model\.safetensors\.index\.json|model-[0-9]{5}-of-[0-9]{5}\.safetensors"),
-        re.compile(r"pytorch_model\.bin"),
-        re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin"),
-    ),
-)
-"""By family (KerasHub, Transformers), the ways to store weights, the preferred first."""
+"""Everything but weights that a preset of any format may hold."""
 
 _LARGEST_DESCRIPTION = 64 << 20
 _LARGEST_WEIGHTS = 16 << 30
@@ -51,7 +30,7 @@ _LARGEST_WEIGHTS = 16 << 30
 class PresetFolder:
     """A preset that lies on this machine.
 
-    Attributes:
+    Args:
         path: The folder.
         handle: Where it came from, pinned to a version or commit; for a local folder its path.
         files: Names of the known files that it holds, sorted, with `/` between folders.
@@ -104,7 +83,7 @@ def is_known(name: str) -> bool:
 
 def is_weights(name: str) -> bool:
     """Return whether the name is one of a weights file or of an index of them."""
-    return any(layout.fullmatch(name) for family in WEIGHTS_LAYOUTS for layout in family)
+    return any(files.includes(name) for known in FORMATS for files in known.weights)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -129,7 +108,7 @@ def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
     Raises:
         PresetError: If a file is not as it should be.
     """
-    config = folder / "config.json"
+    config = folder / CONFIG_FILE
     check_file(config)
     roots = (folder.resolve(), config.resolve().parent)
     names = select_files(list_files(folder), weights=weights)
@@ -156,16 +135,16 @@ def select_files(names: Collection[str], *, weights: bool = True) -> tuple[str, 
 
     Args:
         names: Names as a hub or a folder lists them; unknown ones are left out.
-        weights: Whether to pick weights too, and then the preferred way of each family.
+        weights: Whether to pick weights too, and then the preferred way of each format.
 
     Returns:
         Sorted names.
     """
     chosen = {name for name in names if name in DESCRIPTION_FILES}
     if weights:
-        for family in WEIGHTS_LAYOUTS:
-            layouts = ([name for name in names if layout.fullmatch(name)] for layout in family)
-            chosen.update(next(filter(None, layouts), ()))
+        for known in FORMATS:
+            found = (files.select(names) for files in known.weights)
+            chosen.update(next(filter(None, found), ()))
     return tuple(sorted(chosen))
 
 

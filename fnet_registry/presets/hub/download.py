@@ -9,8 +9,9 @@ import filelock
 from tqdm import tqdm
 
 from fnet_registry.presets.folder import PresetFolder, digest_file, select_files
-from fnet_registry.presets.handle import parse_handle
-from fnet_registry.presets.hub.cache import CacheEntry, HubHandle
+from fnet_registry.presets.handles import parse_hub_handle
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.failure import changed_at_hub, lock_timed_out, to_error
 from fnet_registry.presets.hub.messages import (
     Event,
@@ -23,7 +24,7 @@ from fnet_registry.presets.hub.messages import (
 )
 from fnet_registry.presets.hub.offline import folder_of, open_recorded
 from fnet_registry.presets.hub.process import HubSession
-from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.hub.record import DigestRecord
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,7 @@ def resolve(session: HubSession) -> HubHandle:
 
     def on_event(event: Event) -> None:
         if isinstance(event, Resolved):
-            pinned = parse_handle(event.handle)
-            assert isinstance(pinned, HubHandle)
-            answers.append(pinned)
+            answers.append(parse_hub_handle(event.handle))
 
     request = Request(task="resolve", handle=str(session.handle))
     session.run(lambda: request, on_event)
@@ -78,7 +77,7 @@ class _Download:
     def __init__(self, entry: CacheEntry, *, weights: bool):
         self._entry = entry
         self._weights = weights
-        self._earlier = entry.record() or Record(names=())
+        self._earlier = entry.record() or DigestRecord(names=())
         files = select_files(self._earlier.names, weights=weights)
         self._good = set(self._earlier.intact(entry.path, files))
         self._damaged = {name for name in files if name in self._earlier.sha256} - self._good

@@ -27,8 +27,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from fnet_registry.presets.handle import HuggingFaceHandle
-from fnet_registry.presets.hub.cache import entry_of, huggingface_cache
+from fnet_registry.presets.handles.huggingface import HuggingFaceHandle
+from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.client import (
     MAX_FILES,
     HubClient,
@@ -77,7 +77,7 @@ class HuggingFaceClient(HubClient):
         self._token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
         self._files: dict[str, RepoFile] = {}
         if handle.pinned:
-            self._entry = entry_of(handle)
+            self._entry = CacheEntry(handle)
 
     def resolve(self) -> str:
         """Ask for the commit of a branch or tag."""
@@ -116,7 +116,7 @@ class HuggingFaceClient(HubClient):
             raise _damaged(f"{name} came from commit {metadata.commit_hash!r}")
         if not _ETAG.fullmatch(metadata.etag or ""):
             raise _damaged(f"{name} came with the ETag {metadata.etag!r}")
-        hf_hub_download(filename=name, cache_dir=huggingface_cache(), **where)
+        hf_hub_download(filename=name, **where)
         if not self.vouches_for(name):
             self.discard(name)
             raise _damaged(f"{name} does not match the hub's digest")

@@ -6,15 +6,14 @@ import logging
 
 from fnet_registry.errors import PresetError
 from fnet_registry.presets.folder import PresetFolder, select_files
-from fnet_registry.presets.formats.shards import shard_paths
-from fnet_registry.presets.hub.cache import CacheEntry, HubHandle, cached_revisions, entry_of
+from fnet_registry.presets.formats import FORMATS
+from fnet_registry.presets.formats.format import WeightsFiles
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.failure import damaged_offline, not_cached
-from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.hub.record import DigestRecord
 
 logger = logging.getLogger(__name__)
-
-_WEIGHTS = {"model.weights.h5", "model.safetensors", "pytorch_model.bin"}
-_INDEXES = {"model.weights.json", "model.safetensors.index.json", "pytorch_model.bin.index.json"}
 
 
 def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
@@ -48,14 +47,14 @@ def holds(handle: HubHandle, *, weights: bool) -> bool:
     return _newest_complete(handle, weights=weights) is not None
 
 
-def open_recorded(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFolder | None:
+def open_recorded(entry: CacheEntry, record: DigestRecord, *, weights: bool) -> PresetFolder | None:
     """Open a revision whose files are all there and as recorded; otherwise None."""
     files = select_files(record.names, weights=weights)
     intact = record.intact(entry.path, files)
     return folder_of(entry, record, weights=weights) if len(intact) == len(files) else None
 
 
-def folder_of(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFolder:
+def folder_of(entry: CacheEntry, record: DigestRecord, *, weights: bool) -> PresetFolder:
     """Open a revision whose files were just found to be as recorded."""
     files = select_files(record.names, weights=weights)
     verified = record.checked.issuperset(files)
@@ -78,15 +77,12 @@ def is_complete(entry: CacheEntry, *, weights: bool) -> bool:
         return present.issuperset(select_files(record.names, weights=weights))
     if "config.json" not in present:
         return False
-    return (
-        not weights
-        or not present.isdisjoint(_WEIGHTS)
-        or any(_has_shards(entry, index, present) for index in present & _INDEXES)
-    )
+    kinds = (files for known in FORMATS for files in known.weights)
+    return not weights or any(_holds(entry, files, present) for files in kinds)
 
 
 def _newest_complete(handle: HubHandle, *, weights: bool) -> CacheEntry | None:
-    entries = [entry_of(handle)] if handle.pinned else cached_revisions(handle)
+    entries = map(CacheEntry, [handle] if handle.pinned else handle.cached())
     return next((entry for entry in entries if is_complete(entry, weights=weights)), None)
 
 
@@ -105,8 +101,9 @@ def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
     )
 
 
-def _has_shards(entry: CacheEntry, index: str, present: set[str]) -> bool:
+def _holds(entry: CacheEntry, files: WeightsFiles, present: set[str]) -> bool:
     try:
-        return present.issuperset(path.name for path in shard_paths(entry.path / index))
+        needed = files.needed(entry.path)
     except PresetError:
         return False
+    return bool(needed) and present.issuperset(needed)

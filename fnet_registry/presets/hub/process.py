@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import IO
 
 import fnet_registry
-from fnet_registry.presets.hub.cache import HubHandle, huggingface_cache, kaggle_cache
-from fnet_registry.presets.hub.failure import timed_out, to_error, token_variable
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.hub.failure import timed_out, to_error
 from fnet_registry.presets.hub.messages import Done, Event, Failed, FailureKind, Request, dump, load
 
 logger = logging.getLogger(__name__)
 
-WORKER = "fnet_registry.presets.hub.worker"
+CHILD = "fnet_registry.presets.hub.child"
+# A child that has nothing to tell for so long hangs, whatever its client's timeouts say.
 SILENCE_SECONDS = 60.0
-"""A child that has nothing to tell for so long hangs, whatever its client's timeouts say."""
 
 RETRIES: Mapping[FailureKind, int] = {
     "unavailable": 5,
@@ -36,16 +36,6 @@ RETRIES: Mapping[FailureKind, int] = {
 FIRST_DELAY_SECONDS = 1.0
 LAST_DELAY_SECONDS = 30.0
 CLEAN_EXIT_SECONDS = 2.0
-
-CREDENTIAL_VARIABLES = (
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "KAGGLE_API_TOKEN",
-    "KAGGLE_API_V1_TOKEN",
-    "KAGGLE_CONFIG_DIR",
-    "KAGGLE_KEY",
-    "KAGGLE_USERNAME",
-)
 
 
 class HubSession:
@@ -63,7 +53,7 @@ class HubSession:
         self._anonymous = False
 
     def remaining(self) -> float:
-        """Second that are left, at least 0."""
+        """Return the seconds that are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
     def run(self, make_request: Callable[[], Request], on_event: Callable[[Event], None]) -> None:
@@ -82,7 +72,7 @@ class HubSession:
                 self._anonymous = True
                 logger.warning(
                     "The token in %s was refused: trying %s without it. Renew it or unset it.",
-                    token_variable(self.handle),
+                    self.handle.TOKEN_VARIABLE,
                     self.handle,
                 )
                 continue
@@ -96,7 +86,7 @@ class HubSession:
     def _attempt(self, request: Request, on_event: Callable[[Event], None]) -> Failed | None:
         with (
             tempfile.TemporaryDirectory(prefix="fnet-registry-") as empty_home,
-            _child(request, _environment(empty_home if self._anonymous else None)) as lines,
+            _child(request, self._environment(empty_home)) as lines,
         ):
             while True:
                 try:
@@ -107,7 +97,7 @@ class HubSession:
                     raise timed_out(self.handle, self.seconds) from None
                 match load(line) if line else None:
                     case None:
-                        return Failed(kind="unexpected", detail=f"{WORKER} ended without a result")
+                        return Failed(kind="unexpected", detail=f"{CHILD} ended without a result")
                     case Done():
                         return None
                     case Failed() as failed:
@@ -115,13 +105,32 @@ class HubSession:
                     case event:
                         on_event(event)
 
+    def _environment(self, empty_home: str) -> dict[str, str]:
+        """Return the child's variables; without a token, saved ones are looked for in no home."""
+        search_path = [str(Path(fnet_registry.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+        environment = {
+            **os.environ,
+            **self.handle.environment(),
+            "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
+            "TQDM_DISABLE": "1",
+        }
+        if self._anonymous:
+            for variable in self.handle.CREDENTIAL_VARIABLES:
+                environment.pop(variable, None)
+            environment |= {
+                "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+                "HOME": empty_home,
+                "USERPROFILE": empty_home,
+            }
+        return environment
+
 
 @contextmanager
 def _child(request: Request, environment: Mapping[str, str]) -> Iterator[queue.SimpleQueue[str]]:
     """Start the child, and see to it that it has ended when the block is left."""
     process = subprocess.Popen(
         # -P: a folder named like one of our imports in the working directory is not imported.
-        [sys.executable, "-P", "-m", WORKER, dump(request)],
+        [sys.executable, "-P", "-m", CHILD, dump(request)],
         stdin=subprocess.PIPE,  # never written to: it closes when this process is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -159,33 +168,3 @@ def _delay(failed: Failed, retries: int) -> float:
     if failed.retry_after is not None:
         return failed.retry_after
     return min(FIRST_DELAY_SECONDS * 2**retries, LAST_DELAY_SECONDS) * random.uniform(1.0, 1.25)
-
-
-def _environment(without_credentials: str | None) -> dict[str, str]:
-    """Return the child's variables: the parent's, with the caches as the parent sees them.
-
-    Args:
-        without_credentials: An empty folder to take for the home folder, where the clients would
-            look for saved tokens; None leaves all credentials in place.
-    """
-    search_path = [str(Path(fnet_registry.__file__).parents[1]), os.environ.get("PYTHONPATH")]
-    environment = os.environ | {
-        "HF_HUB_CACHE": str(huggingface_cache()),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",  # plain HTTP, whose failures and pace are known
-        "HF_HUB_OFFLINE": "0",
-        "KAGGLEHUB_CACHE": str(kaggle_cache()),
-        "KAGGLEHUB_VERBOSITY": "error",
-        "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
-        "TQDM_DISABLE": "1",
-        "TRANSFORMERS_OFFLINE": "0",
-    }
-    if without_credentials is not None:
-        for variable in CREDENTIAL_VARIABLES:
-            environment.pop(variable, None)
-        environment |= {
-            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-            "HOME": without_credentials,
-            "USERPROFILE": without_credentials,
-        }
-    return environment

@@ -17,7 +17,7 @@ none, so the files are checked against the hub again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class DigestRecord:
     """What is known of a revision's files.
 
     Attributes:
