@@ -11,10 +11,9 @@ _MOST_BITS = 10_000
 
 class _Repr(reprlib.Repr):
     def repr_int(self, x: int, level: int) -> str:
-        # Python 3.11 refuses to write a number of more than 4,300 digits.
-        return (
-            f"an integer of {x.bit_length():,} bits" if x >> 10_000 else super().repr_int(x, level)
-        )
+        if x.bit_length() > _MOST_BITS:  # Python writes out at most 4,300 digits
+            return f"an integer of {x.bit_length():,} bits"
+        return super().repr_int(x, level)
 
 
 _values = _Repr()

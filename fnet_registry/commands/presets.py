@@ -67,9 +67,8 @@ def run(args: argparse.Namespace) -> int:
 def cached_presets(*, check: bool = False) -> Iterator[CachedPreset]:
     """Find the FNet presets in the hub clients' caches.
 
-    Args:
-        check: Whether to digest the files of those that are complete, which takes about a second
-            for each GB, rather than to trust their record.
+    With `check` the files of those that are complete are digested, at about a second for each GB;
+    without, their record is trusted.
     """
     for entry in cached_entries():
         if _is_fnet(entry):

@@ -30,7 +30,7 @@ LARGEST_TEXT = 64 << 20  # bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodingConfig:
-    """How texts become vectors; frozen, for a registered version always computes the same.
+    """How texts become vectors; frozen, because a registered version always computes the same.
 
     Args:
         sequence_length: Every text is packed as `[CLS] … [SEP]` and cut to this many tokens. FNet
@@ -87,7 +87,8 @@ class EncodingConfig:
     def _check_buckets(self) -> None:
         if self.padding == "fixed" and self.buckets:
             raise ConfigError(
-                f"`buckets` need padding='bucket'. Received: {self.buckets} with padding='fixed'"
+                "`buckets` need padding='bucket'."
+                f" Received: {shown(self.buckets)} with padding='fixed'"
             )
         if self.padding == "bucket" and not (
             all(isinstance(length, int) for length in self.buckets)
@@ -97,7 +98,8 @@ class EncodingConfig:
         ):
             raise ConfigError(
                 "`buckets` must be lengths in rising order that end in the sequence length, for"
-                f" example 32, 64, 128 for a sequence length of 128. Received: {self.buckets}"
+                " example 32, 64, 128 for a sequence length of 128."
+                f" Received: {shown(self.buckets)}"
             )
 
     def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:

@@ -106,15 +106,7 @@ class FNetTokenizer:
     def tokenize(
         self, texts: Sequence[str], *, num_threads: int = 1, first_row: int = 0
     ) -> list[list[int]]:
-        """Turn texts into ids, without special tokens.
-
-        Args:
-            texts: The texts.
-            num_threads: Threads to share the texts among.
-            first_row: The row of the first text, for messages.
-
-        Returns:
-            A list of ids for each text.
+        """Turn texts into ids, without special tokens; messages count from `first_row`.
 
         Raises:
             TextError: If one of them is not a text, holds lone surrogates, or is larger than
@@ -129,14 +121,10 @@ class FNetTokenizer:
     def ends(self, text: str, ids: Sequence[int]) -> np.ndarray:
         """Return where a text's tokens end in it; each begins where the one before it ends.
 
-        Args:
-            text: The text.
-            ids: Its ids, as `tokenize` gives them.
-
         Returns:
             Int64 of shape `(tokens,)`: the character after each token's last.
         """
-        # Part by part, for SentencePiece's record of a token takes some 300 bytes.
+        # Part by part, because SentencePiece's record of a token takes some 300 bytes.
         found, ends = self._ends(text, list(_parts(text)))
         if not np.array_equal(found, ids):  # tokens of this vocabulary may cross a space
             _, ends = self._ends(text, [(0, len(text))])

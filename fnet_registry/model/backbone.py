@@ -46,9 +46,7 @@ class Backbone(keras.Model):
             The model; `preset_handle` on it is the pinned handle it was loaded from.
 
         Raises:
-            HandleError: If the handle cannot be read.
-            FetchError: If a hub does not deliver.
-            PresetError: If what it names is no usable FNet preset.
+            FNetError: If the preset cannot be had or used.
         """
         # Here, so that a served model needs none of what talks to hubs.
         from fnet_registry.presets.fetch import fetch
@@ -230,9 +228,6 @@ class FNetBackbone(Backbone):
     def to_checkpoint(self, tokenizer_proto: bytes | None = None) -> Checkpoint:
         """Return the model as data; on torch and the CPU the arrays view the model's own tensors.
 
-        Args:
-            tokenizer_proto: The serialised SentencePiece model to go with it.
-
         Raises:
             ConfigError: If a layer is quantised, or of another type than float32, float16 and
                 bfloat16: a preset cannot hold it.
@@ -249,9 +244,7 @@ class FNetBackbone(Backbone):
     def save_to_preset(self, preset_dir: str | Path) -> None:
         """Write a preset folder that this project and KerasHub load.
 
-        Args:
-            preset_dir: The folder; made where it does not exist. `FNetTokenizer.save_to_preset`
-                writes the tokenizer into the same folder.
+        `FNetTokenizer.save_to_preset` writes the tokenizer into the same folder.
 
         Raises:
             ConfigError: As `to_checkpoint`.
@@ -262,12 +255,7 @@ class FNetBackbone(Backbone):
 def build_backbone(
     source: Path | Checkpoint, *, load_weights: bool = True, **overrides: Any
 ) -> FNetBackbone:
-    """Build the Keras model of a preset folder or a checkpoint.
-
-    Args:
-        source: The folder, or what was read from it.
-        load_weights: False leaves the weights random.
-        **overrides: Constructor arguments that replace the preset's own.
+    """Build the Keras model of a preset folder or a checkpoint; overrides replace its own sizes.
 
     Raises:
         PresetError: If the preset is unusable, or does not fit the overrides.

@@ -49,7 +49,7 @@ def preset_format(folder: Path | str) -> PresetFormat:
     """Return the format of a preset folder, told by its `config.json`.
 
     Raises:
-        ConfigError: If the folder is none, or of no known format.
+        ConfigError: If it is not a folder, or of no known format.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -22,9 +22,6 @@ DESCRIPTION_FILES = tuple(
 )
 """Everything but weights that a preset of any format may hold."""
 
-_LARGEST_DESCRIPTION = 64 << 20
-_LARGEST_WEIGHTS = 16 << 30
-
 
 @dataclass(frozen=True, kw_only=True)
 class PresetFolder:
@@ -49,10 +46,7 @@ class PresetFolder:
     recorded: Mapping[str, str] | None = None
 
     def file(self, name: str) -> Path:
-        """Find one file.
-
-        Args:
-            name: A known file name of a preset, with `/` between folders.
+        """Find one file by its name, with `/` between folders.
 
         Raises:
             PresetError: The name is not one that a preset may hold (say, an index names `../x`),
@@ -86,6 +80,11 @@ def is_weights(name: str) -> bool:
     return any(files.includes(name) for known in FORMATS for files in known.weights)
 
 
+def size_limit(name: str) -> int:
+    """Return the most bytes that a file of this name may have."""
+    return 16 << 30 if is_weights(name) else 64 << 20
+
+
 def list_files(folder: Path) -> list[str]:
     """List the known names that a folder holds, whatever stands under them."""
     described = (name for name in DESCRIPTION_FILES if os.path.lexists(folder / name))
@@ -98,15 +97,11 @@ def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
     Links may lead out of it together, to where its configuration lies: in a hub client's cache all
     of a snapshot's files are links to one folder.
 
-    Args:
-        folder: A folder that holds a `config.json`.
-        weights: Whether the weights matter too.
-
     Returns:
-        Size in bytes by name.
+        Size in bytes by name; of weights where they are wanted.
 
     Raises:
-        PresetError: If a file is not as it should be.
+        PresetError: If a file is not as it should be, or there is no `config.json`.
     """
     config = folder / CONFIG_FILE
     check_file(config)
@@ -118,7 +113,7 @@ def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
 def _check(folder: Path, name: str, *roots: Path) -> int:
     path = folder / name
     size = check_file(path)
-    largest = _LARGEST_WEIGHTS if is_weights(name) else _LARGEST_DESCRIPTION
+    largest = size_limit(name)
     if size > largest:
         raise PresetError(f"`{path}` must be at most {largest >> 20:,} MiB. Received: {size:,} B")
     target = path.resolve()

@@ -42,12 +42,7 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> None:
 
 
 def write_tokenizer(proto: bytes, folder: Path | str) -> None:
-    """Write the tokenizer's part of a preset folder.
-
-    Args:
-        proto: The serialised SentencePiece model.
-        folder: The folder; made where it does not exist.
-    """
+    """Write the tokenizer's part of a preset folder, which is made where it does not exist."""
     folder = Path(folder)
     write_file(folder / kerashub.VOCABULARY_FILE, lambda path: path.write_bytes(proto))
     write_json(_TOKENIZER, folder / kerashub.TOKENIZER_FILE)

@@ -6,14 +6,40 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.formats.shards import shard_names
-from fnet_registry.presets.formats.stored import StoredName, StoredTensor
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTensor:
+    """One tensor of a weights file, not yet read.
+
+    Args:
+        shape: The shape that the file declares.
+        dtype: The numpy or ml_dtypes name of its type, such as `float32`.
+        read: Reads, or maps, the values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredName:
+    """Where a canonical tensor lies in a foreign layout, and whether it lies there transposed."""
+
+    name: str
+    transposed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +50,14 @@ class WeightsFiles:
         single: Name of the single file.
         index: Name of the index.
         shards: Names that an index may hold.
-        describe: The single file, or all shards, to tensors by the names in them.
+        describe: `module:function` from the single file, or all shards, to the tensors by the
+            names in them. It is imported when weights are read: names alone need none of it.
     """
 
     single: str
     index: str
     shards: re.Pattern[str]
-    describe: Callable[[Iterable[Path]], dict[str, StoredTensor]]
+    describe: str
 
     def includes(self, name: str) -> bool:
         """Return whether a file of this name may be one of them."""
@@ -44,7 +71,7 @@ class WeightsFiles:
         """List the files that hold a folder's weights, or nothing where it has none of them.
 
         Raises:
-            PresetError: If there is an index that is none, or that names other files.
+            PresetError: If the index is damaged, or names other files.
         """
         if (folder / self.single).exists():
             return [self.single]
@@ -86,6 +113,7 @@ class PresetFormat:
         """
         for files in self.weights:
             if names := files.needed(folder):
-                return self.backbone(files.describe([folder / name for name in names]))
+                describe = resolve_name(files.describe)
+                return self.backbone(describe([folder / name for name in names]))
         known = " or ".join(f"`{files.single}` or `{files.index}`" for files in self.weights)
         raise WeightsError(f"A preset folder must hold {known}. Received: {folder}")

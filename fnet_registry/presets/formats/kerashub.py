@@ -8,9 +8,12 @@ from typing import Any
 
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.formats.format import PresetFormat, WeightsFiles
-from fnet_registry.presets.formats.hdf5 import describe_hdf5
-from fnet_registry.presets.formats.stored import StoredName, StoredTensor
+from fnet_registry.presets.formats.format import (
+    PresetFormat,
+    StoredName,
+    StoredTensor,
+    WeightsFiles,
+)
 from fnet_registry.shown import shown
 
 METADATA_FILE = "metadata.json"
@@ -18,7 +21,7 @@ WEIGHTS_FILE = "model.weights.h5"
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "assets/tokenizer/vocabulary.spm"
 BACKBONE_CLASS = "FNetBackbone"
-# Ours, beside KerasHub's own keys, which it does not mind: false where the pooler stored is none.
+# Our own key, which KerasHub ignores: false where zeros are stored in place of a pooler.
 POOLER_KEY = "pooler"
 
 # Keras up to 2.13 kept a model's layers under the second name.
@@ -49,9 +52,6 @@ def is_kerashub_config(document: Mapping[str, Any]) -> bool:
 
 def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     """Read a backbone's `config.json` by a fixed list of keys; nothing that it names is imported.
-
-    Args:
-        document: The parsed file.
 
     Returns:
         The configuration, and the name of the dtype policy it was saved under.
@@ -89,9 +89,6 @@ def _policy_name(dtype: Any) -> str:
 
 def check_policy(name: Any) -> None:
     """Refuse every dtype policy but those that a preset may be saved under.
-
-    Args:
-        name: The policy's name.
 
     Raises:
         ConfigError: If it is another, for example that of a quantised layer.
@@ -149,7 +146,7 @@ KERASHUB = PresetFormat(
             single=WEIGHTS_FILE,
             index="model.weights.json",
             shards=re.compile(r"model_[0-9]{5}\.weights\.h5"),
-            describe=describe_hdf5,
+            describe="fnet_registry.presets.formats.hdf5:describe_hdf5",
         ),
     ),
     has_heads=False,

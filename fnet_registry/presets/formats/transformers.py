@@ -8,10 +8,12 @@ from typing import Any
 
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.formats.format import PresetFormat, WeightsFiles
-from fnet_registry.presets.formats.safetensors import describe_safetensors
-from fnet_registry.presets.formats.stored import StoredName, StoredTensor
-from fnet_registry.presets.formats.torch_pickle import describe_torch_pickle
+from fnet_registry.presets.formats.format import (
+    PresetFormat,
+    StoredName,
+    StoredTensor,
+    WeightsFiles,
+)
 from fnet_registry.shown import shown
 
 # Our configuration's name, Transformers' name, and Transformers' default.
@@ -66,9 +68,6 @@ def is_transformers_config(document: Mapping[str, Any]) -> bool:
 
 def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     """Read a Transformers `config.json`.
-
-    Args:
-        document: The parsed file.
 
     Returns:
         The configuration, and the dtype it was saved in.
@@ -145,13 +144,13 @@ TRANSFORMERS = PresetFormat(
             single="model.safetensors",
             index="model.safetensors.index.json",
             shards=re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors"),
-            describe=describe_safetensors,
+            describe="fnet_registry.presets.formats.safetensors:describe_safetensors",
         ),
         WeightsFiles(
             single="pytorch_model.bin",
             index="pytorch_model.bin.index.json",
             shards=re.compile(r"pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin"),
-            describe=describe_torch_pickle,
+            describe="fnet_registry.presets.formats.torch_pickle:describe_torch_pickle",
         ),
     ),
     has_heads=True,

@@ -13,7 +13,7 @@ def parse_hub_handle(text: str) -> HubHandle:
     """Read the handle of a preset on a hub.
 
     Raises:
-        HandleError: If it is none.
+        HandleError: If it is not one.
     """
     for hub in HUBS:
         if text.startswith(hub.SCHEME):

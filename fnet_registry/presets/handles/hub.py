@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Self
+from urllib.parse import urlsplit
 
 from fnet_registry.errors import HandleError
 
@@ -23,10 +25,13 @@ class HubHandle(ABC):
     SCHEME: ClassVar[str]
     FORM: ClassVar[str]  # how a handle is written, for people
     CLIENT: ClassVar[str]  # `module:class` of the hub's `HubClient`
+    NAME: ClassVar[str]
+    PAGE: ClassVar[str]  # the address of a preset's page, to be formatted with a handle
+    REVISION_WORD: ClassVar[str]  # also the name of the field
     CACHE_VARIABLE: ClassVar[str]
+    ENDPOINT_VARIABLE: ClassVar[str] = ""
     TOKEN_VARIABLE: ClassVar[str]
     CREDENTIAL_VARIABLES: ClassVar[tuple[str, ...]]
-    REVISION_WORD: ClassVar[str]
 
     owner: str
 
@@ -40,29 +45,31 @@ class HubHandle(ABC):
         """
 
     @property
-    @abstractmethod
-    def pinned(self) -> bool:
-        """Whether the handle names one revision whose files never change."""
-
-    @property
-    @abstractmethod
     def revision_name(self) -> str | None:
         """The revision as the hub names it, or None where it is left open."""
+        revision = getattr(self, self.REVISION_WORD)
+        return None if revision is None else str(revision)
 
     @property
-    @abstractmethod
+    def pinned(self) -> bool:
+        """Whether the handle names one revision whose files never change."""
+        return self.revision_name is not None
+
+    @property
     def hub_name(self) -> str:
-        """The hub, for people."""
+        """The hub for people, with its address where it is not the public one."""
+        address = urlsplit(os.environ.get(self.ENDPOINT_VARIABLE, "")).hostname
+        return f"{self.NAME} at {address}" if address else self.NAME
 
     @property
-    @abstractmethod
     def page(self) -> str:
         """The address of the preset's page."""
+        return self.PAGE.format(self)
 
     @classmethod
     @abstractmethod
-    def environment(cls) -> Mapping[str, str]:
-        """Return variables for the client: its cache as it is here, one attempt, no chatter."""
+    def environment(cls) -> dict[str, str]:
+        """Return variables for the client: its cache as this process sees it, and no chatter."""
 
     @property
     @abstractmethod
@@ -92,11 +99,7 @@ class HubHandle(ABC):
 
 
 def check_part(part: str, grammar: re.Pattern[str], handle: HubHandle) -> None:
-    """Refuse a part of a handle that the hub has no names like.
-
-    Raises:
-        HandleError: If it does not match, or could lead out of a folder.
-    """
+    """Refuse a part of a handle that no name on the hub is like, or that leads out of a folder."""
     if not grammar.fullmatch(part) or ".." in part:
         raise unknown_handle(
             str(handle), f"A part holds letters, digits, '_', '-' and '.', unlike {part!r}."
@@ -105,7 +108,7 @@ def check_part(part: str, grammar: re.Pattern[str], handle: HubHandle) -> None:
 
 def unknown_handle(received: object, why: str) -> HandleError:
     """Make the error for what is no handle, with the forms that are."""
-    from fnet_registry.presets.handles import HUBS  # here, for the table needs this module
+    from fnet_registry.presets.handles import HUBS  # here: the table needs this module
 
     return HandleError(
         f"Unknown preset handle. {why} Expected a built-in name,"

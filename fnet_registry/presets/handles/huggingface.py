@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
-from urllib.parse import urlsplit
 
 from fnet_registry.errors import HandleError
 from fnet_registry.presets.handles.hub import HubHandle, check_part, unknown_handle
 from fnet_registry.presets.whole_file import write_file
 
 _PART = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
-_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,199}")
+# As git has it: no part is empty, begins with a dot or ends in `.lock`.
+_REVISION = re.compile(r"(?!.*(\.\.|//|/\.|/$|\.lock(/|$)))[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,199}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -30,10 +30,13 @@ class HuggingFaceHandle(HubHandle):
     SCHEME: ClassVar[str] = "hf://"
     FORM: ClassVar[str] = "hf://owner/name[@revision]"
     CLIENT: ClassVar[str] = "fnet_registry.presets.hub.huggingface:HuggingFaceClient"
+    NAME: ClassVar[str] = "The Hugging Face Hub"
+    PAGE: ClassVar[str] = "https://huggingface.co/{0.repository}"
+    REVISION_WORD: ClassVar[str] = "revision"
     CACHE_VARIABLE: ClassVar[str] = "HF_HOME"
+    ENDPOINT_VARIABLE: ClassVar[str] = "HF_ENDPOINT"
     TOKEN_VARIABLE: ClassVar[str] = "HF_TOKEN"
     CREDENTIAL_VARIABLES: ClassVar[tuple[str, ...]] = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-    REVISION_WORD: ClassVar[str] = "revision"
 
     owner: str
     name: str
@@ -46,7 +49,7 @@ class HuggingFaceHandle(HubHandle):
                 raise unknown_handle(
                     str(self), f"No part may hold '--' or end in '.git', as {part!r} does."
                 )
-        if self.revision is not None and not _is_revision(self.revision):
+        if self.revision is not None and not _REVISION.fullmatch(self.revision):
             raise unknown_handle(
                 str(self),
                 "A revision is a branch, a tag, a full commit or refs/pr/N, unlike"
@@ -76,24 +79,8 @@ class HuggingFaceHandle(HubHandle):
         """Whether the revision is a full commit."""
         return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
 
-    @property
-    def revision_name(self) -> str | None:
-        """The branch, tag or commit."""
-        return self.revision
-
-    @property
-    def hub_name(self) -> str:
-        """The hub, with its address where it is not the public one."""
-        address = urlsplit(os.environ.get("HF_ENDPOINT", "")).hostname
-        return f"The Hugging Face Hub at {address}" if address else "The Hugging Face Hub"
-
-    @property
-    def page(self) -> str:
-        """The address of the repository's page."""
-        return f"https://huggingface.co/{self.repository}"
-
     @classmethod
-    def environment(cls) -> Mapping[str, str]:
+    def environment(cls) -> dict[str, str]:
         """Return variables for huggingface_hub."""
         return {
             "HF_HUB_CACHE": str(_cache()),
@@ -141,16 +128,6 @@ class HuggingFaceHandle(HubHandle):
     @property
     def _note(self) -> Path:
         return self.repository_folder / "refs" / (self.revision or "main")
-
-
-def _is_revision(text: str) -> bool:
-    return (
-        _REVISION.fullmatch(text) is not None
-        and ".." not in text
-        and not any(
-            not part or part.startswith(".") or part.endswith(".lock") for part in text.split("/")
-        )
-    )
 
 
 def _cache() -> Path:

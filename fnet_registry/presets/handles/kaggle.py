@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,16 +24,15 @@ class KaggleHandle(HubHandle):
     SCHEME: ClassVar[str] = "kaggle://"
     FORM: ClassVar[str] = "kaggle://owner/model/keras/variant[/version]"
     CLIENT: ClassVar[str] = "fnet_registry.presets.hub.kaggle:KaggleClient"
+    NAME: ClassVar[str] = "Kaggle"
+    PAGE: ClassVar[str] = "https://www.kaggle.com/models/{0.owner}/{0.model}/keras/{0.variant}"
+    REVISION_WORD: ClassVar[str] = "version"
     CACHE_VARIABLE: ClassVar[str] = "KAGGLEHUB_CACHE"
     TOKEN_VARIABLE: ClassVar[str] = "KAGGLE_API_TOKEN"
     CREDENTIAL_VARIABLES: ClassVar[tuple[str, ...]] = (
-        "KAGGLE_API_TOKEN",
-        "KAGGLE_API_V1_TOKEN",
-        "KAGGLE_CONFIG_DIR",
-        "KAGGLE_KEY",
-        "KAGGLE_USERNAME",
+        *("KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"),
+        *("KAGGLE_CONFIG_DIR", "KAGGLE_KEY", "KAGGLE_USERNAME"),
     )
-    REVISION_WORD: ClassVar[str] = "version"
 
     owner: str
     model: str
@@ -64,28 +63,8 @@ class KaggleHandle(HubHandle):
         version = "" if self.version is None else f"/{self.version}"
         return f"{self.SCHEME}{self.owner}/{self.model}/keras/{self.variant}{version}"
 
-    @property
-    def pinned(self) -> bool:
-        """Whether the handle names one version."""
-        return self.version is not None
-
-    @property
-    def revision_name(self) -> str | None:
-        """The version."""
-        return None if self.version is None else str(self.version)
-
-    @property
-    def hub_name(self) -> str:
-        """The hub, for people."""
-        return "Kaggle"
-
-    @property
-    def page(self) -> str:
-        """The address of the variant's page."""
-        return f"https://www.kaggle.com/models/{self.owner}/{self.model}/keras/{self.variant}"
-
     @classmethod
-    def environment(cls) -> Mapping[str, str]:
+    def environment(cls) -> dict[str, str]:
         """Return variables for kagglehub."""
         return {"KAGGLEHUB_CACHE": str(_cache()), "KAGGLEHUB_VERBOSITY": "error"}
 

@@ -17,24 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
-from fnet_registry.presets.folder import select_files
+from fnet_registry.presets.folder import select_files, size_limit
 from fnet_registry.presets.handles import parse_hub_handle
-from fnet_registry.presets.hub.client import (
-    HubClient,
-    HubClientError,
-    from_exception,
-    redact,
-    size_limit,
-)
+from fnet_registry.presets.hub.client import HubClient, HubClientError, from_exception, redact
 from fnet_registry.presets.hub.messages import (
     Done,
     Event,
-    Failed,
     Fetched,
     Listed,
     Progress,
     Request,
-    Resolved,
     dump,
     load,
 )
@@ -56,10 +48,10 @@ def main() -> None:
         client = resolve_name(handle.CLIENT)(handle)
         assert isinstance(client, HubClient)
         if request.task == "resolve":
-            emit(Resolved(handle=client.resolve()))
+            emit(Done(handle=client.resolve()))
         else:
             _fetch(client, handle.revision_folder, request, emit)
-        emit(Done())
+            emit(Done(handle=request.handle))
     except Exception as error:
         failed = client.classify(error) if client else from_exception(error)
         emit(replace(failed, detail=redact(failed.detail, client.secrets() if client else ())))
@@ -70,13 +62,13 @@ def _fetch(
 ) -> None:
     sizes = client.list_files()
     if "config.json" not in sizes:
-        raise HubClientError(Failed(kind="preset", detail="it has no config.json"))
+        raise HubClientError("preset", "it has no config.json")
     wanted = [n for n in select_files(sizes, weights=request.weights) if n not in request.keep]
     emit(Listed(names=select_files(sizes), size=sum(sizes[name] for name in wanted)))
     arrived = 0
     _in_background(_report_progress, lambda: arrived + client.received(), emit)
     for name in wanted:
-        if (folder / name).is_file() and name not in request.replace and client.vouches_for(name):
+        if (folder / name).is_file() and name not in request.replace and client.is_intact(name):
             checked = True
         else:
             client.discard(name)

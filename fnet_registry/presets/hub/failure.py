@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from fnet_registry.errors import (
     AccessDeniedError,
     CacheError,
     DamagedFileError,
     FetchError,
-    FetchTimeoutError,
     HubUnavailableError,
-    OfflineError,
     PresetNotFoundError,
 )
 from fnet_registry.presets.handles.hub import HubHandle
-from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.messages import Failed, FailureKind
 
 _FAILURES: dict[FailureKind, tuple[type[FetchError], str]] = {
@@ -31,7 +26,7 @@ _FAILURES: dict[FailureKind, tuple[type[FetchError], str]] = {
     "file": (PresetNotFoundError, "{hub} lists a file that it does not have{detail}."),
     "preset": (
         PresetNotFoundError,
-        "Expected a preset of KerasHub or a checkpoint of Transformers, but this is none{detail}.",
+        "Expected a preset of KerasHub or a checkpoint of Transformers{detail}.",
     ),
     "gated": (
         AccessDeniedError,
@@ -69,12 +64,7 @@ _FAILURES["silent"] = _FAILURES["unavailable"]
 
 
 def to_error(failed: Failed, handle: HubHandle) -> FetchError:
-    """Make the error of a failure in the child process.
-
-    Args:
-        failed: What the child told.
-        handle: The handle that was asked for.
-    """
+    """Make the error of a failure in the child process."""
     error, template = _FAILURES[failed.kind]
     message = template.format(
         hub=handle.hub_name,
@@ -86,44 +76,3 @@ def to_error(failed: Failed, handle: HubHandle) -> FetchError:
         later="later" if failed.retry_after is None else f"in {failed.retry_after:.0f} s",
     )
     return error(f"{message} Received: {handle}")
-
-
-def timed_out(handle: HubHandle, seconds: float) -> FetchTimeoutError:
-    """Make the error for a deadline that passed."""
-    return FetchTimeoutError(
-        f"{handle.hub_name} did not deliver within {seconds:g} s. Try again (the files that are"
-        f" whole are kept), or give a longer deadline. Received: {handle}"
-    )
-
-
-def lock_timed_out(handle: HubHandle, seconds: float, lock: object) -> FetchTimeoutError:
-    """Make the error for a lock that another process held until the deadline."""
-    return FetchTimeoutError(
-        f"Another process is fetching the same preset, and was not done within {seconds:g} s (it "
-        f"holds {lock}). Received: {handle}"
-    )
-
-
-def not_cached(handle: HubHandle) -> OfflineError:
-    """Make the error for files that are not all there, and cannot be fetched."""
-    return OfflineError(
-        f"Offline, and the cache does not hold the whole preset. Fetch it once with a network and "
-        f"with HF_HUB_OFFLINE unset, or give a local folder. Received: {handle}"
-    )
-
-
-def damaged_offline(entry: CacheEntry, names: Iterable[str]) -> DamagedFileError:
-    """Make the error for files that are not as recorded, and cannot be fetched."""
-    return DamagedFileError(
-        f"Files in the cache are damaged, and without a network they cannot be fetched again: "
-        f"{', '.join(names)} in {entry.path}. Received: {entry.handle}"
-    )
-
-
-def changed_at_hub(entry: CacheEntry, name: str) -> DamagedFileError:
-    """Make the error for a hub that vouched for other bytes of the same revision before."""
-    revision = entry.handle.REVISION_WORD
-    return DamagedFileError(
-        f"{entry.handle.hub_name} now delivers another {name} for the same {revision} than it did "
-        f"before. To accept it, remove {entry.record_path}. Received: {entry.handle}"
-    )

@@ -76,7 +76,7 @@ class KaggleClient(HubClient):
             request.page_token = page.next_page_token
         return sizes
 
-    def vouches_for(self, name: str) -> bool:
+    def is_intact(self, name: str) -> bool:
         """Compare with the MD5 in the headers of a download, of which no more is read."""
         with self._open(name) as response:
             expected = get_md5_checksum_from_response(response)

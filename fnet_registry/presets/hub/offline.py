@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
-from fnet_registry.errors import PresetError
+from fnet_registry.errors import DamagedFileError, OfflineError, PresetError
 from fnet_registry.presets.folder import PresetFolder, select_files
 from fnet_registry.presets.formats import FORMATS
 from fnet_registry.presets.formats.format import WeightsFiles
 from fnet_registry.presets.handles.hub import HubHandle
 from fnet_registry.presets.hub.cache import CacheEntry
-from fnet_registry.presets.hub.failure import damaged_offline, not_cached
 from fnet_registry.presets.hub.record import DigestRecord
 
 logger = logging.getLogger(__name__)
@@ -19,17 +19,17 @@ logger = logging.getLogger(__name__)
 def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
     """Open what a handle stands for, or the newest complete revision where it leaves that open.
 
-    Args:
-        handle: A pinned or unpinned handle.
-        weights: Whether the weights are wanted too.
-
     Raises:
         OfflineError: No revision is complete.
         DamagedFileError: A file is not as recorded.
     """
-    entry = _newest_complete(handle, weights=weights)
+    entries = map(CacheEntry, [handle] if handle.pinned else handle.cached())
+    entry = next((entry for entry in entries if is_complete(entry, weights=weights)), None)
     if entry is None:
-        raise not_cached(handle)
+        raise OfflineError(
+            "Offline, and the cache does not hold the whole preset. Fetch it once with a network"
+            f" and with HF_HUB_OFFLINE unset, or give a local folder. Received: {handle}"
+        )
     if not handle.pinned:
         logger.warning("Without the hub, %s is taken to be %s.", handle, entry.handle)
     record = entry.record()
@@ -38,13 +38,12 @@ def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
     folder = open_recorded(entry, record, weights=weights)
     if folder is None:
         files = select_files(record.names, weights=weights)
-        raise damaged_offline(entry, set(files) - set(record.intact(entry.path, files)))
+        damaged = sorted(set(files) - set(record.intact(entry.path, files)))
+        raise DamagedFileError(
+            "Files in the cache are damaged, and without a network they cannot be fetched again:"
+            f" {', '.join(damaged)} in {entry.path}. Received: {entry.handle}"
+        )
     return folder
-
-
-def holds(handle: HubHandle, *, weights: bool) -> bool:
-    """Return whether the cache has a complete revision."""
-    return _newest_complete(handle, weights=weights) is not None
 
 
 def open_recorded(entry: CacheEntry, record: DigestRecord, *, weights: bool) -> PresetFolder | None:
@@ -81,11 +80,6 @@ def is_complete(entry: CacheEntry, *, weights: bool) -> bool:
     return not weights or any(_holds(entry, files, present) for files in kinds)
 
 
-def _newest_complete(handle: HubHandle, *, weights: bool) -> CacheEntry | None:
-    entries = map(CacheEntry, [handle] if handle.pinned else handle.cached())
-    return next((entry for entry in entries if is_complete(entry, weights=weights)), None)
-
-
 def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
     logger.warning(
         "%s is unverified: it was not fetched by fnet-registry, and without the hub there is "
@@ -102,8 +96,8 @@ def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
 
 
 def _holds(entry: CacheEntry, files: WeightsFiles, present: set[str]) -> bool:
-    try:
-        needed = files.needed(entry.path)
-    except PresetError:
-        return False
-    return bool(needed) and present.issuperset(needed)
+    if files.single in present or files.index not in present:
+        return files.single in present
+    with suppress(PresetError):  # an index that names no files
+        return present.issuperset(files.needed(entry.path))
+    return False

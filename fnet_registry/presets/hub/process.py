@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import IO
 
 import fnet_registry
+from fnet_registry.errors import FetchTimeoutError
+from fnet_registry.presets.handles import parse_hub_handle
 from fnet_registry.presets.handles.hub import HubHandle
-from fnet_registry.presets.hub.failure import timed_out, to_error
+from fnet_registry.presets.hub.failure import to_error
 from fnet_registry.presets.hub.messages import Done, Event, Failed, FailureKind, Request, dump, load
 
 logger = logging.getLogger(__name__)
@@ -56,19 +58,26 @@ class HubSession:
         """Return the seconds that are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
-    def run(self, make_request: Callable[[], Request], on_event: Callable[[Event], None]) -> None:
+    def run(
+        self,
+        make_request: Callable[[], Request],
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> HubHandle:
         """Have a child process carry out a request, and try again where that can help.
 
         Args:
             make_request: Tells what is still to do; asked before each attempt.
             on_event: Gets each event of each attempt.
 
+        Returns:
+            The handle for which it was carried out, pinned.
+
         Raises:
             FetchError: The hub did not deliver; see `hub.failure`.
         """
         retries = 0
-        while failed := self._attempt(make_request(), on_event):
-            if failed.kind == "unauthorized" and failed.authenticated and not self._anonymous:
+        while isinstance(outcome := self._attempt(make_request(), on_event), Failed):
+            if outcome.kind == "unauthorized" and outcome.authenticated and not self._anonymous:
                 self._anonymous = True
                 logger.warning(
                     "The token in %s was refused: trying %s without it. Renew it or unset it.",
@@ -76,14 +85,15 @@ class HubSession:
                     self.handle,
                 )
                 continue
-            delay = _delay(failed, retries)
+            delay = _delay(outcome, retries)
             retries += 1
-            if retries > RETRIES.get(failed.kind, 0) or delay >= self.remaining():
-                raise to_error(failed, self.handle)
-            logger.info("%s: %s. Trying again in %.1f s.", self.handle, failed.detail, delay)
+            if retries > RETRIES.get(outcome.kind, 0) or delay >= self.remaining():
+                raise to_error(outcome, self.handle)
+            logger.info("%s: %s. Trying again in %.1f s.", self.handle, outcome.detail, delay)
             time.sleep(delay)
+        return parse_hub_handle(outcome.handle)
 
-    def _attempt(self, request: Request, on_event: Callable[[Event], None]) -> Failed | None:
+    def _attempt(self, request: Request, on_event: Callable[[Event], None]) -> Done | Failed:
         with (
             tempfile.TemporaryDirectory(prefix="fnet-registry-") as empty_home,
             _child(request, self._environment(empty_home)) as lines,
@@ -94,14 +104,16 @@ class HubSession:
                 except queue.Empty:
                     if self.remaining() > 0:
                         return Failed(kind="silent", detail=f"silent for {SILENCE_SECONDS:.0f} s")
-                    raise timed_out(self.handle, self.seconds) from None
+                    raise FetchTimeoutError(
+                        f"{self.handle.hub_name} did not deliver within {self.seconds:g} s. Try"
+                        " again (the files that are whole are kept), or give a longer deadline."
+                        f" Received: {self.handle}"
+                    ) from None
                 match load(line) if line else None:
                     case None:
                         return Failed(kind="unexpected", detail=f"{CHILD} ended without a result")
-                    case Done():
-                        return None
-                    case Failed() as failed:
-                        return failed
+                    case Done() | Failed() as outcome:
+                        return outcome
                     case event:
                         on_event(event)
 
