@@ -23,7 +23,7 @@ from machine import description
 import fnet_ray
 from fnet_ray.progress.tally import Progress
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.formats.writing import write_checkpoint
+from fnet_registry.presets.writing import write_checkpoint
 
 SMALL = FNetConfig(
     vocabulary_size=8000,

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from fnet_registry import Checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.formats.transformers import layout
-from fnet_registry.presets.formats.writing import write_checkpoint, write_json
 from fnet_registry.presets.tensors import tensor_shapes
+from fnet_registry.presets.writing import write_checkpoint, write_json
 
 BASE = FNetConfig(vocabulary_size=32_000, num_layers=12, hidden_dim=768, intermediate_dim=3072)
 SPECIAL_PIECES = ["<pad>", "[CLS]", "[SEP]", "[MASK]"]

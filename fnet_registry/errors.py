@@ -9,7 +9,7 @@ FNetError
 ├── TextError              an input row that is not a text, or too long where that is refused
 ├── TokensError            token ids that a model does not take: too many, or in none of its tables
 ├── ModelError             a saved or registered model that cannot be used as asked
-│   ├── FormatError            its data folder is none, or of a format this code does not read
+│   ├── FormatError            not a data folder, or of a format this code does not read
 │   └── ProbeError             this machine does not compute the vectors it was saved with
 ├── JobError               an embedding job that cannot start or go on
 │   ├── InputError         input files that are missing, damaged or of another shape
@@ -79,7 +79,7 @@ class ModelError(FNetError, ValueError):
 
 
 class FormatError(ModelError):
-    """A data folder that is none, or of a format that this code does not read."""
+    """Not a data folder, or one of a format that this code does not read."""
 
 
 class ProbeError(ModelError):

@@ -14,13 +14,9 @@ _INTEGERS = ("torch.int32", "torch.int64")
 def check_tokens(config: FNetConfig, token_ids: Any, segment_ids: Any) -> None:
     """Refuse torch tensors that are no input of the model.
 
-    Args:
-        config: The model's sizes.
-        token_ids: Should be integers of shape `(batch, sequence)`.
-        segment_ids: Likewise, of the same shape.
-
     Raises:
-        TokensError: If they are not, are too many, or lie outside their tables.
+        TokensError: If they are not integers of one shape `(batch, sequence)`, are too many, or
+            lie outside their tables.
     """
     received = [f"{ids.dtype} of shape {tuple(ids.shape)}" for ids in (token_ids, segment_ids)]
     if (
@@ -39,14 +35,10 @@ def check_tokens(config: FNetConfig, token_ids: Any, segment_ids: Any) -> None:
 
 
 def check_length(length: int, longest: int) -> None:
-    """Refuse an input that is too long, or empty.
-
-    Args:
-        length: Tokens of each text of the input, padding included.
-        longest: The longest input that is taken.
+    """Refuse an input whose texts have no tokens or too many, padding included.
 
     Raises:
-        TokensError: If it is.
+        TokensError: If it is one.
     """
     if not 0 < length <= longest:
         raise TokensError(
@@ -55,12 +47,7 @@ def check_length(length: int, longest: int) -> None:
 
 
 def check_ids(name: str, ids: Any, rows: int) -> None:
-    """Refuse ids that a table does not have.
-
-    Args:
-        name: What the ids are called, for the message.
-        ids: Tensor of any shape whose values can be read.
-        rows: Rows of the table.
+    """Refuse ids, which the message calls `name`, that a table of so many rows does not have.
 
     Raises:
         TokensError: If one lies outside; the message holds the first of them.

@@ -11,12 +11,7 @@ from typing import Any
 def lazy_names(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make a package's `__getattr__` and `__dir__`.
-
-    Args:
-        package: The package's `__name__`.
-        homes: Public name to the module that defines it.
-    """
+    """Make a package's `__getattr__` and `__dir__` of its public names and their modules."""
 
     def get_attribute(name: str) -> Any:
         if name not in homes:

@@ -18,9 +18,6 @@ def without_secrets(text: str) -> str:
 
     Names and passwords go, as do the queries of HTTP, which may be a signature from end to end,
     and the values of parameters elsewhere whose names speak of a secret.
-
-    Args:
-        text: A URL, or a message that may name some.
     """
     text = _HTTP_USER.sub(r"\1", _PASSWORD.sub("", text))
     return _SECRET_PARAMETER.sub(r"\1***", _HTTP_QUERY.sub(r"\1", text))

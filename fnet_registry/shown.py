@@ -6,8 +6,17 @@ import reprlib
 
 _LONGEST_LINE = 1000
 _LONGEST_VALUE = 200
+_MOST_BITS = 10_000
 
-_values = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        if x.bit_length() > _MOST_BITS:  # Python writes out at most 4,300 digits
+            return f"an integer of {x.bit_length():,} bits"
+        return super().repr_int(x, level)
+
+
+_values = _Repr()
 _values.maxlevel = 2
 _values.maxstring = _values.maxlong = _values.maxother = _LONGEST_VALUE
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.fetch import fetch
-from fnet_registry.presets.formats.writing import write_checkpoint
 from fnet_registry.presets.tensors import parameter_count
+from fnet_registry.presets.writing import write_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

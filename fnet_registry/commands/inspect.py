@@ -50,13 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def inspect_preset(preset: str) -> Inspection:
-    """Read a preset's documents; of a hub's preset the weights are not fetched.
-
-    Args:
-        preset: Any preset handle.
+    """Read the documents of a preset, by any handle; a hub's weights are not fetched.
 
     Raises:
-        FNetError: If the preset cannot be had or is none of FNet.
+        FNetError: If the preset cannot be had, or is not an FNet.
     """
     handle = parse_handle(preset)
     folder = fetch(handle, weights=isinstance(handle, LocalHandle))

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass
 
 from fnet_registry.errors import DamagedFileError, PresetError
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
+from fnet_registry.presets.checkpoint import preset_format
 from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.formats.format import CONFIG_FILE
 from fnet_registry.presets.hub import offline
 from fnet_registry.presets.hub.cache import CacheEntry, cached_entries
 
@@ -19,7 +21,7 @@ from fnet_registry.presets.hub.cache import CacheEntry, cached_entries
 class CachedPreset:
     """One revision of an FNet preset in a hub client's cache.
 
-    Attributes:
+    Args:
         handle: The pinned handle.
         complete: Whether it loads without a network, weights included.
         verified: Whether its files matched the hub's digests when they came; with `--check`,
@@ -65,9 +67,8 @@ def run(args: argparse.Namespace) -> int:
 def cached_presets(*, check: bool = False) -> Iterator[CachedPreset]:
     """Find the FNet presets in the hub clients' caches.
 
-    Args:
-        check: Whether to digest the files of those that are complete, which takes about a second
-            for each GB, rather than to trust their record.
+    With `check` the files of those that are complete are digested, at about a second for each GB;
+    without, their record is trusted.
     """
     for entry in cached_entries():
         if _is_fnet(entry):
@@ -82,8 +83,8 @@ def cached_presets(*, check: bool = False) -> Iterator[CachedPreset]:
 
 def _is_fnet(entry: CacheEntry) -> bool:
     with suppress(PresetError):  # another model's folder need not have a config that we can read
-        config = read_json(entry.path / "config.json")
-        return config.get("model_type") == "fnet" or config.get("class_name") == "FNetBackbone"
+        preset_format(entry.path).parse_config(read_json(entry.path / CONFIG_FILE))
+        return True
     return False
 
 

@@ -1,14 +1,14 @@
 """What turns a text into a vector, besides the weights and the vocabulary.
 
-A new option stands here, in `EncodingConfig` and `EncodingOptions`, and where it is computed: the
-command line and every function that takes the options read them from here.
+A new option stands here alone, and where it is computed: in `EncodingConfig`, `EncodingOptions` and
+`ENCODING_ARGUMENTS`, from which every function and command that takes it reads it.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, get_args
 
 import numpy as np
@@ -28,21 +28,9 @@ SPECIAL_TOKENS_PER_TEXT = 2
 LARGEST_TEXT = 64 << 20  # bytes
 
 
-def _argument(description: str, **argument: Any) -> dict[str, Any]:
-    """Describe an option to `argparse`; an option left out is None."""
-    return {"argument": {"default": None, "help": description, **argument}}
-
-
-def _lengths(text: str) -> tuple[int, ...]:
-    lengths = text.split(",")
-    if not all(length.strip().isdecimal() for length in lengths):
-        raise ArgumentTypeError(f"lengths are written like 32,64,128. Received: {shown(text)}")
-    return tuple(map(int, lengths))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodingConfig:
-    """How texts become vectors; frozen, for a registered version always computes the same.
+    """How texts become vectors; frozen, because a registered version always computes the same.
 
     Args:
         sequence_length: Every text is packed as `[CLS] … [SEP]` and cut to this many tokens. FNet
@@ -59,28 +47,12 @@ class EncodingConfig:
         ConfigError: If a value is none of these.
     """
 
-    sequence_length: int = field(
-        metadata=_argument("pad length; default: the maximum", type=int, metavar="TOKENS")
-    )
+    sequence_length: int
     padding: Padding = "fixed"
-    buckets: tuple[int, ...] = field(
-        default=(),
-        metadata=_argument(
-            "lengths to pad to instead, the last the pad length", type=_lengths, metavar="A,B,…"
-        ),
-    )
-    pooling: Pooling = field(
-        default="mean", metadata=_argument("default: mean", choices=tuple(POOLINGS))
-    )
-    normalize: bool = field(
-        default=False, metadata=_argument("give vectors of length 1", action="store_true")
-    )
-    quantization: Quantization | None = field(
-        default=None,
-        metadata=_argument(
-            "run the dense layers with int8 weights", choices=get_args(Quantization)
-        ),
-    )
+    buckets: tuple[int, ...] = ()
+    pooling: Pooling = "mean"
+    normalize: bool = False
+    quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
         length = self.sequence_length
@@ -115,7 +87,8 @@ class EncodingConfig:
     def _check_buckets(self) -> None:
         if self.padding == "fixed" and self.buckets:
             raise ConfigError(
-                f"`buckets` need padding='bucket'. Received: {self.buckets} with padding='fixed'"
+                "`buckets` need padding='bucket'."
+                f" Received: {shown(self.buckets)} with padding='fixed'"
             )
         if self.padding == "bucket" and not (
             all(isinstance(length, int) for length in self.buckets)
@@ -125,7 +98,8 @@ class EncodingConfig:
         ):
             raise ConfigError(
                 "`buckets` must be lengths in rising order that end in the sequence length, for"
-                f" example 32, 64, 128 for a sequence length of 128. Received: {self.buckets}"
+                " example 32, 64, 128 for a sequence length of 128."
+                f" Received: {shown(self.buckets)}"
             )
 
     def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:
@@ -196,24 +170,39 @@ class EncoderOptions(EncodingOptions, LoadOptions, total=False):
     """All options of a `TextEncoder`."""
 
 
+def _lengths(text: str) -> tuple[int, ...]:
+    lengths = text.split(",")
+    if not all(length.strip().isdecimal() for length in lengths):
+        raise ArgumentTypeError(f"lengths are written like 32,64,128. Received: {shown(text)}")
+    return tuple(map(int, lengths))
+
+
 ENCODING_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
-    each.name: each.metadata["argument"] for each in fields(EncodingConfig) if each.metadata
+    "sequence_length": {
+        "type": int,
+        "metavar": "TOKENS",
+        "help": "pad length; default: the model's maximum",
+    },
+    "buckets": {
+        "type": _lengths,
+        "metavar": "A,B,…",
+        "help": "lengths to pad to instead, the last the pad length",
+    },
+    "pooling": {"choices": tuple(POOLINGS), "help": "default: mean"},
+    "normalize": {"action": "store_const", "const": True, "help": "give vectors of length 1"},
+    "quantization": {
+        "choices": get_args(Quantization),
+        "help": "run the dense layers with int8 weights",
+    },
 }
-"""Option to the keyword arguments of `argparse`'s `add_argument`."""
+"""Option to what `argparse`'s `add_argument` is told of it; one that is left out is None."""
 
 
 def split_options(options: Mapping[str, Any], *kinds: type) -> list[dict[str, Any]]:
-    """Share out keyword arguments, without those that are None.
-
-    Args:
-        options: What a caller gave.
-        *kinds: `EncodingOptions`, `LoadOptions`, or both.
-
-    Returns:
-        For each kind, its own options.
+    """Return keyword arguments by their kind, such as `LoadOptions`, without those that are None.
 
     Raises:
-        TypeError: If an option is of no kind.
+        TypeError: If one is of no kind.
     """
     known = [kind.__annotations__ for kind in kinds]
     unknown = [name for name in options if not any(name in names for names in known)]
@@ -227,11 +216,7 @@ def split_options(options: Mapping[str, Any], *kinds: type) -> list[dict[str, An
 
 
 def complete_encoding(longest: int, **options: Unpack[EncodingOptions]) -> EncodingConfig:
-    """Complete what a user says of an encoding with the model's own defaults.
-
-    Args:
-        longest: The model's longest input.
-        **options: What is not to have its default.
+    """Complete what a user says of an encoding for a model whose longest input is `longest`.
 
     Raises:
         ConfigError: If a value is impossible.

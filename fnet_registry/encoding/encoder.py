@@ -29,7 +29,7 @@ from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.inputs import check_length
-from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.checkpoint import VOCABULARY_NAMES, Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
 from fnet_registry.shown import shown
 
@@ -104,8 +104,7 @@ class TextEncoder:
 
         Args:
             checkpoint: The model with its tokenizer.
-            config: How texts become vectors; by default mean pooling at the model's maximum
-                length.
+            config: How texts become vectors; by default as `complete_encoding` has it.
             **options: How the model runs.
 
         Raises:
@@ -142,7 +141,7 @@ class TextEncoder:
         if checkpoint.tokenizer_proto is None:
             raise TokenizerError(
                 "A text encoder needs a preset with a SentencePiece model,"
-                " `assets/tokenizer/vocabulary.spm` or `spiece.model`. Received: none"
+                f" {VOCABULARY_NAMES}. Received: none"
             )
         if num_threads is not None:
             torch.set_num_threads(_positive("num_threads", num_threads))
@@ -210,12 +209,7 @@ class TextEncoder:
     def tokenize(
         self, texts: Sequence[str], *, long_text: LongText = "truncate", first_row: int = 0
     ) -> Tokens:
-        """Return the first half of `encode`: texts to packed ids.
-
-        Args:
-            texts: The texts.
-            long_text: As in `encode`.
-            first_row: The row of the first text, for messages.
+        """Do the first half of `encode`: texts, of which messages count from a row, to packed ids.
 
         Raises:
             TextError: As in `encode`.
@@ -243,18 +237,10 @@ class TextEncoder:
     def encode_tokens(
         self, tokens: Tokens, *, normalize: bool | None = None, batch_size: int | None = None
     ) -> np.ndarray:
-        """Return the second half of `encode`: packed ids to vectors.
-
-        Args:
-            tokens: What `tokenize` gave.
-            normalize: As in `encode`.
-            batch_size: As in `encode`.
-
-        Returns:
-            Float32 array of shape `(texts, dim)`.
+        """Do the second half of `encode`: packed ids to float32 vectors of shape `(texts, dim)`.
 
         Raises:
-            TokensError: If they were packed for a longer sequence length than this encoder's.
+            TokensError: If the ids were packed for a longer sequence length than this encoder's.
         """
         check_length(int(tokens.lengths.max(initial=1)), self.config.sequence_length)
         step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)

@@ -58,13 +58,9 @@ def pack_texts(
     cls_token_id: int,
     sep_token_id: int,
 ) -> Tokens:
-    """Pack each text by itself, keeping its first tokens where it is too long.
+    """Pack each text's ids by itself, keeping the first where it is too long.
 
-    Args:
-        token_ids: Ids of each text, without specials.
-        sequence_length: Most tokens of a packed text, specials included.
-        cls_token_id: The id of `[CLS]`.
-        sep_token_id: The id of `[SEP]`.
+    The `sequence_length`, the most tokens of a packed text, includes the specials.
     """
     room = sequence_length - SPECIAL_TOKENS_PER_TEXT
     counts = np.fromiter(map(len, token_ids), dtype=np.int64, count=len(token_ids))

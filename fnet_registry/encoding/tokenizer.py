@@ -14,9 +14,9 @@ from sentencepiece import sentencepiece_model_pb2
 
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import TextError, TokenizerError
-from fnet_registry.presets.checkpoint import read_checkpoint, read_vocabulary
-from fnet_registry.presets.formats.writing import write_tokenizer
+from fnet_registry.presets.checkpoint import VOCABULARY_NAMES, read_checkpoint, read_vocabulary
 from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.writing import write_tokenizer
 from fnet_registry.shown import shown
 
 # Protobuf makes its classes at run time, where a type checker does not see them.
@@ -56,10 +56,7 @@ class FNetTokenizer:
 
     @classmethod
     def from_preset(cls, preset: str | Path | Handle) -> Self:
-        """Load the tokenizer of a preset; no weights are fetched.
-
-        Args:
-            preset: Any preset handle.
+        """Load the tokenizer of a preset, from any handle; no weights are fetched.
 
         Raises:
             FNetError: If the preset cannot be had or holds no SentencePiece model.
@@ -70,17 +67,13 @@ class FNetTokenizer:
         proto = read_checkpoint(fetch(preset, weights=False).path, weights=False).tokenizer_proto
         if proto is None:
             raise TokenizerError(
-                "A preset must hold its SentencePiece model, `assets/tokenizer/vocabulary.spm` or"
-                f" `spiece.model`. Received: {preset}"
+                "A preset must hold its SentencePiece model,"
+                f" {VOCABULARY_NAMES}. Received: {preset}"
             )
         return cls(proto)
 
     def save_to_preset(self, preset_dir: str | Path) -> None:
-        """Write the tokenizer's part of a preset folder.
-
-        Args:
-            preset_dir: The folder; made where it does not exist.
-        """
+        """Write the tokenizer's part of a preset folder, which is made where it does not exist."""
         write_tokenizer(self.proto, preset_dir)
 
     def vocabulary_size(self) -> int:
@@ -113,15 +106,7 @@ class FNetTokenizer:
     def tokenize(
         self, texts: Sequence[str], *, num_threads: int = 1, first_row: int = 0
     ) -> list[list[int]]:
-        """Turn texts into ids, without special tokens.
-
-        Args:
-            texts: The texts.
-            num_threads: Threads to share the texts among.
-            first_row: The row of the first text, for messages.
-
-        Returns:
-            A list of ids for each text.
+        """Turn texts into ids, without special tokens; messages count from `first_row`.
 
         Raises:
             TextError: If one of them is not a text, holds lone surrogates, or is larger than
@@ -136,14 +121,10 @@ class FNetTokenizer:
     def ends(self, text: str, ids: Sequence[int]) -> np.ndarray:
         """Return where a text's tokens end in it; each begins where the one before it ends.
 
-        Args:
-            text: The text.
-            ids: Its ids, as `tokenize` gives them.
-
         Returns:
             Int64 of shape `(tokens,)`: the character after each token's last.
         """
-        # Part by part, for SentencePiece's record of a token takes some 300 bytes.
+        # Part by part, because SentencePiece's record of a token takes some 300 bytes.
         found, ends = self._ends(text, list(_parts(text)))
         if not np.array_equal(found, ids):  # tokens of this vocabulary may cross a space
             _, ends = self._ends(text, [(0, len(text))])

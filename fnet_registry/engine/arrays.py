@@ -15,9 +15,6 @@ def as_tensor(values: np.ndarray) -> torch.Tensor:
 
     The tensor must not be written to: arrays shared by the workers of a node are read-only, as are
     those mapped from a file.
-
-    Args:
-        values: Array of any shape, of a type that torch has.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -27,11 +24,7 @@ def as_tensor(values: np.ndarray) -> torch.Tensor:
 
 
 def as_array(values: torch.Tensor) -> np.ndarray:
-    """View a tensor on the CPU as an array; one elsewhere is copied there first.
-
-    Args:
-        values: Tensor of any shape.
-    """
+    """View a tensor on the CPU as an array; one elsewhere is copied there first."""
     plain = values.detach().cpu()
     if plain.dtype == torch.bfloat16:
         return plain.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
@@ -42,9 +35,6 @@ def release(values: np.ndarray) -> None:
     """Let the system take back the memory of an array that is mapped from a file.
 
     It is read again where it is asked for again. An array of another kind is left as it is.
-
-    Args:
-        values: Any array.
     """
     owner = values.base
     while isinstance(owner, np.ndarray):

@@ -16,12 +16,7 @@ from fnet_registry.engine.rows import TRIAL_ROWS, by_rows, keeps_rows
 
 
 def product_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """Return what products run in for a `dtype`: itself, or float32 where that is faster.
-
-    Args:
-        dtype: `torch.float32` or `torch.bfloat16`.
-        device: Where they run.
-    """
+    """Return what products run in for a `dtype`: itself, or float32 where that is faster."""
     if dtype == torch.bfloat16 and device.type == "cpu":
         return dtype if multiplies_bfloat16_fast(torch.cpu.get_capabilities()) else torch.float32
     return dtype
@@ -34,9 +29,6 @@ def multiplies_bfloat16_fast(capabilities: Mapping[str, Any]) -> bool:
     without AMX takes 1.8 times as long (Emerald Rapids); where there is no instruction at all,
     every value is converted first. ARM's instructions are taken to be fast. The answer comes from
     the kind of processor and not from a trial, so that it is the same for all workers of a node.
-
-    Args:
-        capabilities: As `torch.cpu.get_capabilities` gives them.
     """
     if capabilities.get("amx_bf16") or capabilities.get("bf16"):
         return True
@@ -60,23 +52,11 @@ class Dense(Protocol):
         ...
 
     def keeps_rows(self, activation: Activation = "none") -> bool:
-        """Return whether sequences may be given together: whether each has the bits it has alone.
-
-        Args:
-            activation: The one that the layer is applied with.
-        """
+        """Return whether sequences given together each have the bits that they have alone."""
         ...
 
     def gelu_then(self, following: Self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the layer, gelu, and another layer of the same kind.
-
-        Args:
-            following: The other layer.
-            x: Tensor of shape `(batch, …, inputs)`.
-
-        Returns:
-            Tensor of shape `(batch, …, outputs)`, with the other layer's outputs.
-        """
+        """Apply the layer, gelu, and another layer of the same kind to `(batch, …, inputs)`."""
         ...
 
 

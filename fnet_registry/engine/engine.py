@@ -47,7 +47,7 @@ class Engine:
     compiled: on an Intel Xeon, inductor's code for mixing and normalisation took 1.4 times as long
     as torch's own kernels, after 15 seconds of compiling.
 
-    A sequence is computed alike, to the last bit, alone and in any company. Kernels may choose
+    A sequence has the same result, to the last bit, alone and in any batch. Kernels may choose
     their order of summation by the number of rows, so a GPU always sees batches of one size. On
     the CPU short sequences go through in groups, for products run at full speed from some 1,024
     rows on; `rows` says how each row keeps its bits there. Where it does not, each sequence goes
@@ -140,15 +140,7 @@ class Engine:
     def sequence_outputs(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the last layer's output at every position.
-
-        Args:
-            token_ids: Integers of shape `(batch, sequence)`.
-            segment_ids: Integers of the same shape; by default all 0.
-
-        Returns:
-            Float32 tensor of shape `(batch, sequence, hidden)`.
-        """
+        """Return the last layer's output at every position; takes and gives what `forward` does."""
         groups = self._before_last(token_ids, segment_ids)
         outputs = [self._feed_forward(self._last, self._mix(x)) for x in groups]
         return torch.cat(outputs)[: len(token_ids)]
@@ -157,32 +149,17 @@ class Engine:
     def first_outputs(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the last layer's output at `[CLS]`, without computing it elsewhere.
-
-        Args:
-            token_ids: Integers of shape `(batch, sequence)`.
-            segment_ids: Integers of the same shape; by default all 0.
-
-        Returns:
-            Float32 tensor of shape `(batch, hidden)`.
-        """
+        """Return the last layer's output at `[CLS]`, `(batch, hidden)`, computed nowhere else."""
         groups = self._before_last(token_ids, segment_ids)
         outputs = [self._feed_forward(self._last, add_mixing_at_first(x))[:, 0] for x in groups]
         return torch.cat(outputs)[: len(token_ids)]
 
     @torch.inference_mode()
     def mean_outputs(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-        """Return the mean of the last layer's output over each sequence's first positions.
+        """Return the mean of the last layer's output, `(batch, hidden)`, over the first positions.
 
-        On the CPU the last layer's dense part runs over those positions alone. On a GPU it runs
-        over all, for shapes there are fixed.
-
-        Args:
-            token_ids: Integers of shape `(batch, sequence)`.
-            lengths: How many positions of each sequence to take the mean of.
-
-        Returns:
-            Float32 tensor of shape `(batch, hidden)`.
+        How many of each sequence the lengths say. On the CPU the last layer's dense part runs over
+        those positions alone. On a GPU it runs over all, because shapes there are fixed.
         """
         if self.device.type != "cpu":
             sequences = self.sequence_outputs(token_ids)
@@ -196,13 +173,7 @@ class Engine:
 
     @torch.inference_mode()
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:
-        """Return the pooler over the sequence output at `[CLS]`.
-
-        Args:
-            first: Float32 tensor of shape `(batch, hidden)`.
-
-        Returns:
-            Float32 tensor of the same shape.
+        """Return the pooler over the sequence output at `[CLS]`; both are `(batch, hidden)`.
 
         Raises:
             ConfigError: If the model has no pooler.
@@ -241,7 +212,7 @@ class Engine:
 
     @property
     def _keeps_rows(self) -> bool:
-        """Whether sequences that go through together have the bits that each has alone."""
+        """Whether sequences in one batch have the same bits as each alone."""
         return (
             self._dense["embedding_projection"].keeps_rows()
             and self._dense["layers.0.intermediate"].keeps_rows("gelu")

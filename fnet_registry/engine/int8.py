@@ -44,11 +44,8 @@ class Grid:
         """Return a grid over a range, with some headroom.
 
         The scale has few digits, so that processors which differ in the last bits of a range
-        agree on the grid. Over a range that is not finite it is NaN, as are the products.
-
-        Args:
-            low: The range's lower end; at most zero is taken for it, for a grid holds zero.
-            high: Its upper end; at least zero.
+        agree on the grid. It holds zero. Over a range that is not finite it is NaN, as are the
+        products.
         """
         if not math.isfinite(high - low):
             return cls(math.nan, 0)
@@ -68,10 +65,6 @@ class Grid:
         """Return this grid, its scale doubled or halved until half of it would not hold a range.
 
         It is NaN for a range that is not finite.
-
-        Args:
-            low: The range's lower end.
-            high: Its upper end.
         """
         if not math.isfinite(high - low):
             return Grid(math.nan, self.zero_point)
@@ -81,14 +74,7 @@ class Grid:
         return Grid(math.ldexp(self.scale, doublings), self.zero_point)
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
-        """Round values to the grid.
-
-        Args:
-            x: Float32 tensor of any shape, all within the grid.
-
-        Returns:
-            A uint8 tensor of the same shape.
-        """
+        """Round float32 values, all within the grid, to uint8 of the same shape."""
         offset = torch.tensor(_ROUNDS_TO_WHOLE + self.zero_point)
         return torch.add(offset, x, alpha=1 / self.scale).view(torch.int32).to(torch.uint8)
 
@@ -96,10 +82,7 @@ class Grid:
         """Return which sequences of a gelu's results the grid neither cuts off nor rounds coarsely.
 
         The largest value tells: past the end, or in the first quarter of what is above zero. Below
-        zero all of them reach about as far.
-
-        Args:
-            quantised: Values that were rounded to the grid, of shape `(batch, …)`.
+        zero all of them reach about as far. The values, `(batch, …)`, are rounded to the grid.
         """
         least = self.zero_point + (_LARGEST_INPUT - self.zero_point) // 4
         highest = quantised.flatten(1).amax(1).tolist()
@@ -218,7 +201,7 @@ class Int8Dense:
         return result
 
     def _quantise(self, x: torch.Tensor) -> list[tuple[torch.Tensor, Grid]]:
-        """Run of neighbouring sequences that use one grid."""
+        """Return runs of neighbouring sequences that use one grid, rounded to it."""
         flat = x.flatten(1)
         ranges = list(zip(flat.amin(1).tolist(), flat.amax(1).tolist(), strict=True))
         if self._grid is None:
@@ -256,9 +239,6 @@ def largest_weight(capabilities: Mapping[str, Any]) -> int:
     """Return what the largest weight of an output is rounded to.
 
     An x86 processor without VNNI adds up two products in 16 bits, which overflow beyond 64.
-
-    Args:
-        capabilities: As `torch.cpu.get_capabilities` gives them.
     """
     if capabilities.get("architecture") != "x86_64":
         return 127

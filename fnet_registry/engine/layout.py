@@ -13,12 +13,8 @@ def laid_out_for_engine(checkpoint: Checkpoint, *, copy: bool = False) -> Checkp
     """Lay out kernels so that a float32 engine on the CPU copies none.
 
     Keras stores a kernel by rows of `(inputs, outputs)`; the products run best over rows of
-    `(outputs, inputs)`. Workers that share the result's arrays share all weights.
-
-    Args:
-        checkpoint: Any checkpoint.
-        copy: Whether to copy arrays that lie well already, too, so that nobody else writes to
-            them.
+    `(outputs, inputs)`. Workers that share the result's arrays share all weights. With `copy`,
+    arrays that lie well already are copied too, so that nobody else writes to them.
     """
     arrays = {
         name: np.array(
@@ -33,10 +29,7 @@ def with_views_copied(checkpoint: Checkpoint) -> Checkpoint:
     """Return the same checkpoint, with copies of all arrays that an engine on the CPU would view.
 
     They may be mapped from a file that somebody rewrites. Kernels by rows of `(inputs, outputs)`
-    are left as they are, for the engine makes its own copy of them.
-
-    Args:
-        checkpoint: Any checkpoint.
+    are left as they are, because the engine copies them.
     """
     arrays = {
         name: values

@@ -1,7 +1,7 @@
 """Fourier mixing in torch, added to its input as the layers need it, in two exact forms.
 
 The input is real, so half of the transform's columns determine the other half:
-`Re F[n, hidden - k] = Re F[-n mod sequence, k]`. The forms differ in how they come by the first
+`Re F[n, hidden - k] = Re F[-n mod sequence, k]`. The forms differ in how they compute the first
 half, `Re F[:, :hidden // 2 + 1]`; `benchmarks/mixing.py` measures both.
 """
 
@@ -25,12 +25,6 @@ def choose_half_transform(
     to 512 positions, products took 7 times as long in float32 and 12 times in bfloat16. On a GPU
     in bfloat16, cuFFT has no such type and is bound by memory, while products run on the tensor
     cores; chosen for that reason, not yet measured.
-
-    Args:
-        sequence: Positions.
-        hidden: Columns.
-        device: Where the model runs.
-        dtype: What its dense layers compute in.
     """
     if device.type == "cuda" and dtype == torch.bfloat16:
         return HalfByProducts(sequence, hidden, device=device, dtype=dtype)
@@ -40,11 +34,7 @@ def choose_half_transform(
 def half_by_fft(x: torch.Tensor) -> torch.Tensor:
     """Return the real part of the transform's first columns, by the fast transform of real input.
 
-    Args:
-        x: Float32 tensor of shape `(batch, sequence, hidden)`.
-
-    Returns:
-        Float32 tensor of shape `(batch, sequence, hidden // 2 + 1)`.
+    It takes float32 `(batch, sequence, hidden)` and gives `(batch, sequence, hidden // 2 + 1)`.
     """
     return torch.fft.rfft2(x).real
 
@@ -53,13 +43,8 @@ class HalfByProducts:
     """The same by products with constant matrices of cosines and sines.
 
     Rows obey a symmetry too: with `P` the product of the cosines and `Q` that of the sines, row
-    `n` is `P - Q` and row `-n` is `P + Q`, so that half of the rows are multiplied.
-
-    Args:
-        sequence: Positions.
-        hidden: Columns.
-        device: Where the products run.
-        dtype: What they run in; they are summed up in float32.
+    `n` is `P - Q` and row `-n` is `P + Q`, so that half of the rows are multiplied. The products
+    run in `dtype` and are summed up in float32.
     """
 
     def __init__(
@@ -79,14 +64,9 @@ class HalfByProducts:
 
 
 def add_mixing_(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) -> torch.Tensor:
-    """Add to each value its Fourier mixing, in place: `x + Re(FFT2(x))`.
+    """Add to each value its Fourier mixing: `x + Re(FFT2(x))`, in place and returned.
 
-    Args:
-        x: Float32 tensor of shape `(batch, sequence, hidden)`.
-        half_transform: Which form to use.
-
-    Returns:
-        The same tensor.
+    The tensor is float32 `(batch, sequence, hidden)`.
     """
     hidden = x.shape[-1]
     columns = hidden // 2 + 1
@@ -99,14 +79,9 @@ def add_mixing_(x: torch.Tensor, half_transform: HalfTransform = half_by_fft) ->
 
 
 def transforms_alike(batch: int, sequence: int, hidden: int) -> bool:
-    """Return whether `half_by_fft` gives the sequences of a batch the bits that each has alone.
+    """Return whether `half_by_fft` gives each sequence of a batch the same bits as alone.
 
     Which operations it does, and in which order, follows from the shape and not from the numbers.
-
-    Args:
-        batch: Sequences.
-        sequence: Positions.
-        hidden: Columns.
     """
     return batch == 1 or _transforms_alike((batch, sequence, hidden), torch.get_num_threads())
 
@@ -122,13 +97,9 @@ def _transforms_alike(shape: tuple[int, int, int], threads: int) -> bool:
 def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
     """Return what `add_mixing_` gives at the first position: the sum over positions, transformed.
 
-    Args:
-        x: Float32 tensor of shape `(batch, sequence, hidden)`.
-
-    Returns:
-        Float32 tensor of shape `(batch, 1, hidden)`.
+    It takes float32 `(batch, sequence, hidden)` and gives `(batch, 1, hidden)`.
     """
-    # One by one: a sum over positions, too, may take another order in another company.
+    # One by one: in a larger batch, a sum over positions may be taken in another order.
     sums = [torch.fft.fft(part.sum(dim=1, keepdim=True)).real for part in x.split(1)]
     return x[:, :1] + torch.cat(sums)
 

@@ -14,23 +14,14 @@ FULL_SPEED_ROWS = 1024
 
 
 def activate(x: torch.Tensor, activation: Activation) -> torch.Tensor:
-    """Apply an activation by itself.
-
-    Args:
-        x: Tensor of any shape.
-        activation: `gelu` is the tanh approximation.
-    """
+    """Apply an activation by itself; `gelu` is the tanh approximation."""
     if activation == "gelu":
         return F.gelu(x, approximate="tanh")
     return torch.tanh(x) if activation == "tanh" else x
 
 
 def pack(weight: torch.Tensor) -> torch.Tensor:
-    """Return a copy of a weight as `multiply_fused` reads it fastest.
-
-    Args:
-        weight: Float32 or bfloat16 tensor of shape `(outputs, inputs)`.
-    """
+    """Return a copy of a float weight `(outputs, inputs)` as `multiply_fused` reads it fastest."""
     return torch.ops.mkldnn._reorder_linear_weight(weight, FULL_SPEED_ROWS)
 
 
@@ -53,11 +44,7 @@ def multiply_fused(
 
 
 def pack_int8(weight: torch.Tensor) -> torch.Tensor:
-    """Return a copy of a weight as `multiply_int8` reads it.
-
-    Args:
-        weight: Int8 tensor of shape `(outputs, inputs)`.
-    """
+    """Return a copy of an int8 weight `(outputs, inputs)` as `multiply_int8` reads it."""
     return torch.ops.onednn.qlinear_prepack(weight, None)
 
 

@@ -1,8 +1,8 @@
-"""Products on the CPU that give a row the same bits in any company.
+"""Products on the CPU that give a row the same bits whatever is computed with it.
 
 A library chooses its kernel by the number of rows, and another kernel may sum up in another order.
 Within one call the order is the same for every row. So a product of one fixed number of rows,
-filled up with rows that nobody reads, computes a row alike at any place and beside any neighbours.
+filled up with rows that nobody reads, gives a row the same bits at any place among any others.
 Fewer rows are taken only where their kernel gives the very same results.
 
 The order follows from the shape of a product and not from its numbers, so that numbers chosen to
@@ -36,11 +36,7 @@ class Product(Protocol):
     def trial(self, rows: int) -> torch.Tensor:
         """Multiply numbers that are always the same and that reveal the order of summation.
 
-        Args:
-            rows: How many; row `i` of the input is row `i % TRIAL_ROWS` of a fixed one.
-
-        Returns:
-            Tensor of shape `(rows, outputs)`.
+        Row `i` of the input is row `i % TRIAL_ROWS` of a fixed one; the result is `(rows, …)`.
         """
         ...
 
@@ -48,7 +44,7 @@ class Product(Protocol):
 def by_rows(
     product: Product, multiply: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
 ) -> torch.Tensor:
-    """Multiply rows so that each has the bits that it has in any company.
+    """Multiply rows so that each has the same bits whatever is computed with it.
 
     Where a product makes no such promise (`keeps_rows`), the rows are multiplied as they come.
 
@@ -70,12 +66,7 @@ def by_rows(
 
 
 def keeps_rows(product: Product, rows: int = FULL_SPEED_ROWS) -> bool:
-    """Return whether a product over that many rows gives each the bits that `by_rows` promises.
-
-    Args:
-        product: What is computed.
-        rows: The number of rows.
-    """
+    """Return whether a product over that many rows gives each the bits that `by_rows` promises."""
     return _keeps_rows(product, rows, torch.get_num_threads())
 
 

@@ -17,8 +17,8 @@ from fnet_registry.presets.builtin import BUILT_IN_PRESETS, BuiltInPreset
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.formats.kerashub import check_policy
-from fnet_registry.presets.formats.writing import write_checkpoint
 from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.writing import write_checkpoint
 
 
 class Backbone(keras.Model):
@@ -36,8 +36,7 @@ class Backbone(keras.Model):
         """Build the backbone of a preset.
 
         Args:
-            preset: A built-in id such as `f_net_base_en`, `kaggle://org/model/keras/variant/3`,
-                `hf://org/name@revision`, or a local folder.
+            preset: Any preset handle.
             load_weights: False gives random weights and fetches none.
             **kwargs: Override the preset's own configuration, for example
                 `dtype="mixed_bfloat16"` or `dropout=0.0`. Without `dtype`, Keras's global policy
@@ -47,9 +46,7 @@ class Backbone(keras.Model):
             The model; `preset_handle` on it is the pinned handle it was loaded from.
 
         Raises:
-            HandleError: If the handle cannot be read.
-            FetchError: If a hub does not deliver.
-            PresetError: If what it names is no usable FNet preset.
+            FNetError: If the preset cannot be had or used.
         """
         # Here, so that a served model needs none of what talks to hubs.
         from fnet_registry.presets.fetch import fetch
@@ -179,19 +176,7 @@ class FNetBackbone(Backbone):
         self.pooled_dense = layers.get("pooled_dense")
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> dict[str, Any]:
-        """Run the model.
-
-        Args:
-            inputs: `token_ids` and `segment_ids`, integers of shape `(batch, sequence)`.
-            training: True applies the dropout.
-            mask: Not looked at: FNet mixes every position.
-
-        Returns:
-            `sequence_output` and, with a pooler, `pooled_output`.
-
-        Raises:
-            TokensError: As the class says.
-        """
+        """Run the model, as the class says; `mask` is not used, for FNet mixes every position."""
         if keras.config.backend() == "torch":
             self._check_ids(inputs)
         return super().call(inputs, training=training, mask=mask)
@@ -243,9 +228,6 @@ class FNetBackbone(Backbone):
     def to_checkpoint(self, tokenizer_proto: bytes | None = None) -> Checkpoint:
         """Return the model as data; on torch and the CPU the arrays view the model's own tensors.
 
-        Args:
-            tokenizer_proto: The serialised SentencePiece model to go with it.
-
         Raises:
             ConfigError: If a layer is quantised, or of another type than float32, float16 and
                 bfloat16: a preset cannot hold it.
@@ -262,9 +244,7 @@ class FNetBackbone(Backbone):
     def save_to_preset(self, preset_dir: str | Path) -> None:
         """Write a preset folder that this project and KerasHub load.
 
-        Args:
-            preset_dir: The folder; made where it does not exist. `FNetTokenizer.save_to_preset`
-                writes the tokenizer into the same folder.
+        `FNetTokenizer.save_to_preset` writes the tokenizer into the same folder.
 
         Raises:
             ConfigError: As `to_checkpoint`.
@@ -275,12 +255,7 @@ class FNetBackbone(Backbone):
 def build_backbone(
     source: Path | Checkpoint, *, load_weights: bool = True, **overrides: Any
 ) -> FNetBackbone:
-    """Build the Keras model of a preset folder or a checkpoint.
-
-    Args:
-        source: The folder, or what was read from it.
-        load_weights: False leaves the weights random.
-        **overrides: Constructor arguments that replace the preset's own.
+    """Build the Keras model of a preset folder or a checkpoint; overrides replace its own sizes.
 
     Raises:
         PresetError: If the preset is unusable, or does not fit the overrides.

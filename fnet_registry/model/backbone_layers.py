@@ -13,14 +13,9 @@ _INITIALIZER_STDDEV = 0.02
 
 
 def make_layers(config: FNetConfig, policy: keras.DTypePolicy) -> dict[str, Any]:
-    """Make every layer but the inputs.
+    """Make every layer but the inputs, by their names, in the order of the forward pass.
 
-    Args:
-        config: The backbone's sizes.
-        policy: The dtype policy of all but the normalisations, which run in float32.
-
-    Returns:
-        The layers by their names, in the order of the forward pass.
+    The policy is that of all but the normalisations, which run in float32.
     """
     hidden_dim = config.hidden_dim
     layers: list[keras.layers.Layer] = [

@@ -36,13 +36,7 @@ class PositionEmbedding(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        """Look up the first positions.
-
-        Args:
-            inputs: Tensor of shape `(batch, sequence, hidden)`.
-
-        Returns:
-            Tensor of the same shape: the same vectors for every member of the batch.
+        """Look up the first positions, in the shape of the input, `(batch, sequence, hidden)`.
 
         Raises:
             TokensError: If the input is longer than the table.
@@ -103,11 +97,7 @@ class FNetEncoder(keras.layers.Layer):
         self.bias_initializer: Any = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the two normalisations and the two dense layers.
-
-        Args:
-            input_shape: `(batch, sequence, hidden)`.
-        """
+        """Make the two normalisations and the two dense layers."""
         hidden_dim = input_shape[-1]
         # KerasHub's order and private names: `get_weights` and `.weights.h5` files follow them.
         self._mixing_layer_norm = self._norm("mixing_layer_norm")
@@ -143,15 +133,7 @@ class FNetEncoder(keras.layers.Layer):
         )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Run the layer.
-
-        Args:
-            inputs: Tensor of shape `(batch, sequence, hidden)`.
-            training: True applies the dropout.
-
-        Returns:
-            Tensor of the same shape, in the layer's compute dtype.
-        """
+        """Run the layer on `(batch, sequence, hidden)`; the result has the layer's dtype."""
         mixed = self._mixing_layer_norm(ops.cast(inputs, "float32") + fourier_mixing(inputs))
         block = self._output_dense(self._intermediate_dense(mixed))
         block = self._output_dropout(block, training=training)

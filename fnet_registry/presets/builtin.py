@@ -11,17 +11,15 @@ from types import MappingProxyType
 class BuiltInPreset:
     """A published preset.
 
-    Attributes:
+    Args:
         description: One sentence for people.
         parameter_count: Number of trained parameters.
         handle: The pinned handle that the name stands for.
-        mirror: A handle under which the Hugging Face Hub offers the same files.
     """
 
     description: str
     parameter_count: int
     handle: str
-    mirror: str
 
 
 BUILT_IN_PRESETS: Mapping[str, BuiltInPreset] = MappingProxyType(
@@ -30,13 +28,11 @@ BUILT_IN_PRESETS: Mapping[str, BuiltInPreset] = MappingProxyType(
             description="12-layer FNet, hidden size 768, cased, trained on the English C4 corpus.",
             parameter_count=82_861_056,
             handle="kaggle://keras/f_net/keras/f_net_base_en/3",
-            mirror="hf://keras/f_net_base_en",
         ),
         "f_net_large_en": BuiltInPreset(
             description="24-layer FNet, hidden size 1024, cased, trained on the English C4 corpus.",
             parameter_count=236_945_408,
             handle="kaggle://keras/f_net/keras/f_net_large_en/3",
-            mirror="hf://keras/f_net_large_en",
         ),
     }
 )

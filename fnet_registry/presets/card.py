@@ -7,9 +7,8 @@ from typing import Any
 
 import yaml
 
-from fnet_registry.presets.folder import PresetFolder
+from fnet_registry.presets.folder import CARD_FILE, PresetFolder
 
-CARD_FILE = "README.md"
 _LONGEST_CARD = 1 << 20
 _LONGEST_FRONT_MATTER = 64 << 10
 _FENCE = "---"
@@ -30,11 +29,7 @@ class ModelCard:
 
 
 def read_card(folder: PresetFolder) -> ModelCard:
-    """Read a preset's model card; one with an unreadable front matter has no licence.
-
-    Args:
-        folder: The preset. Of a card longer than 1 Mi characters the rest is not read.
-    """
+    """Read the first Mi characters of a model card; unreadable front matter has no licence."""
     if CARD_FILE not in folder.files:
         return ModelCard()
     with folder.file(CARD_FILE).open(encoding="utf-8", errors="replace") as file:

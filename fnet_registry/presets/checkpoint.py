@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from fnet_registry.errors import ConfigError, WeightsError
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.files import read_file
-from fnet_registry.presets.folder import check_files, is_weights
-from fnet_registry.presets.formats import kerashub, transformers
-from fnet_registry.presets.formats.stored import StoredName, StoredTensor, read_tensors
+from fnet_registry.presets.folder import check_files
+from fnet_registry.presets.formats import FORMATS
+from fnet_registry.presets.formats.format import CONFIG_FILE, PresetFormat
+from fnet_registry.presets.formats.stored import read_tensors
 from fnet_registry.presets.tensors import parameter_count
 
-_VOCABULARY_FILES = (kerashub.VOCABULARY_FILE, transformers.VOCABULARY_FILE)
+_VOCABULARY_FILES = tuple(known.vocabulary for known in FORMATS)
+VOCABULARY_NAMES = " or ".join(f"`{name}`" for name in _VOCABULARY_FILES)
 # SentencePiece takes some forty times the bytes of its file.
 _LARGEST_VOCABULARY = 16 << 20
 _LARGEST_REMAINDER = 256 << 20
@@ -43,58 +45,22 @@ class Checkpoint:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresetFormat:
-    """How one family of tools lays a preset out.
-
-    Args:
-        name: The family's name, for people.
-        recognises: True for a `config.json` of this family.
-        parse_config: A `config.json` to configuration and dtype policy name.
-        describe_weights: A folder to its tensors by the family's names.
-        layout: A configuration and the names held to the place of each canonical tensor.
-    """
-
-    name: str
-    recognises: Callable[[Mapping[str, Any]], bool]
-    parse_config: Callable[[Mapping[str, Any]], tuple[FNetConfig, str]]
-    describe_weights: Callable[[Path], dict[str, StoredTensor]]
-    layout: Callable[[FNetConfig, Iterable[str]], dict[str, StoredName]]
-
-
-FORMATS = (
-    PresetFormat(
-        name="KerasHub",
-        recognises=kerashub.is_kerashub_config,
-        parse_config=kerashub.parse_config,
-        describe_weights=kerashub.describe_weights,
-        layout=kerashub.layout,
-    ),
-    PresetFormat(
-        name="Transformers",
-        recognises=transformers.is_transformers_config,
-        parse_config=transformers.parse_config,
-        describe_weights=transformers.describe_weights,
-        layout=transformers.layout,
-    ),
-)
-
-
 def preset_format(folder: Path | str) -> PresetFormat:
     """Return the format of a preset folder, told by its `config.json`.
 
     Raises:
-        ConfigError: If the folder is none, or of no known format.
+        ConfigError: If it is not a folder, or of no known format.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ConfigError(f"A preset must be a folder, for example ./my_fnet. Received: {folder}")
-    document = read_json(folder / kerashub.CONFIG_FILE)
+    document = read_json(folder / CONFIG_FILE)
     for known in FORMATS:
         if known.recognises(document):
             return known
     raise ConfigError(
-        f"`{folder / kerashub.CONFIG_FILE}` must be a KerasHub or a Transformers configuration."
+        f"`{folder / CONFIG_FILE}` must be a {' or a '.join(known.name for known in FORMATS)}"
+        " configuration."
         f" Received the keys: {', '.join(sorted(document)[:8]) or 'none'}"
     )
 
@@ -115,12 +81,12 @@ def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: An
     """
     folder = Path(folder)
     known = preset_format(folder)
-    saved, dtype = known.parse_config(read_json(folder / kerashub.CONFIG_FILE))
+    saved, dtype = known.parse_config(read_json(folder / CONFIG_FILE))
     config = replace(saved, **overrides)
     sizes = check_files(folder, weights=weights)
     arrays: dict[str, np.ndarray] = {}
     if weights:
-        held = _held(config, sizes)
+        held = _held(config, known, sizes)
         stored = known.describe_weights(folder)
         layout = known.layout(config, stored)
         if not saved.pooler or "pooler.kernel" not in layout:
@@ -137,13 +103,15 @@ def _without_pooler(config: FNetConfig, *, asked_for: bool | None) -> FNetConfig
     return replace(config, pooler=False)
 
 
-def _held(config: FNetConfig, sizes: Mapping[str, int]) -> int:
+def _held(config: FNetConfig, known: PresetFormat, sizes: Mapping[str, int]) -> int:
     """Return bytes of all weights files, each of which must be about as large as the model."""
-    weights = {name: size for name, size in sizes.items() if is_weights(name)}
-    model = 4 * parameter_count(config)
+    weights = {
+        name: size
+        for name, size in sizes.items()
+        if any(files.includes(name) for files in known.weights)
+    }
+    largest = (2 if known.has_heads else 1) * 4 * parameter_count(config) + _LARGEST_REMAINDER
     for name, size in weights.items():
-        # A Transformers file may hold a head, which is at most as large as the model.
-        largest = (1 if name.endswith(".h5") else 2) * model + _LARGEST_REMAINDER
         if size > largest:
             raise WeightsError(
                 f"`{name}` must hold the configuration's model, so be at most {largest:,} B."

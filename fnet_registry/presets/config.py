@@ -80,17 +80,15 @@ class FNetConfig:
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Pick the configuration's own keys out of a larger mapping.
 
-        Args:
-            values: Any mapping that holds at least the sizes without a default.
-
         Raises:
-            ConfigError: If one of those is missing.
+            ConfigError: If a size without a default is missing.
         """
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         missing = [name for name in _REQUIRED if name not in known]
         if missing:
             raise ConfigError(
-                f"An FNet configuration needs {', '.join(_REQUIRED)}. Missing: {', '.join(missing)}"
+                f"An FNet configuration needs {', '.join(_REQUIRED)}."
+                f" Received: {', '.join(known) or 'nothing'}. Missing: {', '.join(missing)}"
             )
         return cls(**known)
 

@@ -16,9 +16,6 @@ _LARGEST_BYTES = 8 << 20
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
-    Args:
-        path: The file.
-
     Raises:
         PresetError: If the file is missing, no regular file, too large, not JSON, or not an object.
     """

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from fnet_registry.errors import HubUnavailableError
+from fnet_registry.errors import HubUnavailableError, OfflineError
 from fnet_registry.presets.folder import PresetFolder, list_files, select_files
 from fnet_registry.presets.handle import BuiltInHandle, Handle, LocalHandle, parse_handle
+from fnet_registry.presets.handles.hub import HubHandle
 from fnet_registry.presets.hub import offline as offline_cache
-from fnet_registry.presets.hub.cache import HubHandle, entry_of, remember_revision
-from fnet_registry.presets.hub.download import download, resolve
+from fnet_registry.presets.hub.cache import CacheEntry
+from fnet_registry.presets.hub.download import download
+from fnet_registry.presets.hub.messages import Request
 from fnet_registry.presets.hub.process import HubSession
 
 logger = logging.getLogger(__name__)
@@ -59,17 +62,19 @@ def fetch(
     try:
         return _fetch_online(handle, HubSession(handle, seconds=deadline), weights=weights)
     except HubUnavailableError as error:
-        if not offline_cache.holds(handle, weights=weights):
-            raise
-        logger.warning("%s Taking what is in the cache.", error)
-        return offline_cache.find(handle, weights=weights)
+        with suppress(OfflineError):
+            folder = offline_cache.find(handle, weights=weights)
+            logger.warning("%s Taking what is in the cache.", error)
+            return folder
+        raise
 
 
 def _fetch_online(handle: HubHandle, session: HubSession, *, weights: bool) -> PresetFolder:
-    pinned = handle if handle.pinned else resolve(session)
-    folder = download(entry_of(pinned), session, weights=weights)
+    request = Request(task="resolve", handle=str(handle))
+    pinned = handle if handle.pinned else session.run(lambda: request)
+    folder = download(CacheEntry(pinned), session, weights=weights)
     if pinned != handle:
-        remember_revision(handle, pinned)
+        handle.remember(pinned)
         logger.info("%s is %s now.", handle, pinned)
     return folder
 

@@ -9,17 +9,10 @@ from fnet_registry.errors import ConfigError, PresetError
 
 
 def check_file(path: Path, content: str = "a file") -> int:
-    """Refuse a pipe, a device, a folder or a link to nothing in a file's place.
-
-    Args:
-        path: The file.
-        content: What it should be, for people.
-
-    Returns:
-        The file's size in bytes.
+    """Return a file's size in bytes; messages call it `content`.
 
     Raises:
-        PresetError: If it is no regular file.
+        PresetError: If it is a pipe, a device, a folder or a link to nothing.
     """
     try:
         status = path.stat()
@@ -31,12 +24,7 @@ def check_file(path: Path, content: str = "a file") -> int:
 
 
 def read_file(path: Path, most: int, content: str) -> bytes:
-    """Read a whole file.
-
-    Args:
-        path: The file.
-        most: The largest size to accept, in bytes, a multiple of 1 MiB.
-        content: What it should be, for people.
+    """Read a whole file of at most so many bytes, whole MiB; messages call it `content`.
 
     Raises:
         PresetError: If it is no regular file, larger, or unreadable.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,45 +12,22 @@ from types import MappingProxyType
 
 from fnet_registry.errors import PresetError
 from fnet_registry.presets.files import check_file
+from fnet_registry.presets.formats import FORMATS
+from fnet_registry.presets.formats.format import CONFIG_FILE
 from fnet_registry.presets.handle import Handle
 
-DESCRIPTION_FILES = (
-    "README.md",
-    "assets/tokenizer/vocabulary.spm",
-    "config.json",
-    "metadata.json",
-    "preprocessor.json",
-    "special_tokens_map.json",
-    "spiece.model",
-    "task.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
+CARD_FILE = "README.md"
+DESCRIPTION_FILES = tuple(
+    sorted({CARD_FILE, CONFIG_FILE, *(name for known in FORMATS for name in known.files)})
 )
-"""Everything but weights that the two layouts, KerasHub's and Transformers', may hold."""
-
-WEIGHTS_LAYOUTS = (
-    (
-        re.compile(r"model\.weights\.h5"),
-        re.compile(r"model\.weights\.json|model_[0-9]{5}\.weights\.h5"),
-    ),
-    (
-        re.compile(r"model\.safetensors"),
-        re.compile(r"model\.safetensors\.index\.json|model-[0-9]{5}-of-[0-9]{5}\.safetensors"),
-        re.compile(r"pytorch_model\.bin"),
-        re.compile(r"pytorch_model\.bin\.index\.json|pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin"),
-    ),
-)
-"""By family (KerasHub, Transformers), the ways to store weights, the preferred first."""
-
-_LARGEST_DESCRIPTION = 64 << 20
-_LARGEST_WEIGHTS = 16 << 30
+"""Everything but weights that a preset of any format may hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PresetFolder:
     """A preset that lies on this machine.
 
-    Attributes:
+    Args:
         path: The folder.
         handle: Where it came from, pinned to a version or commit; for a local folder its path.
         files: Names of the known files that it holds, sorted, with `/` between folders.
@@ -70,10 +46,7 @@ class PresetFolder:
     recorded: Mapping[str, str] | None = None
 
     def file(self, name: str) -> Path:
-        """Find one file.
-
-        Args:
-            name: A known file name of a preset, with `/` between folders.
+        """Find one file by its name, with `/` between folders.
 
         Raises:
             PresetError: The name is not one that a preset may hold (say, an index names `../x`),
@@ -104,7 +77,12 @@ def is_known(name: str) -> bool:
 
 def is_weights(name: str) -> bool:
     """Return whether the name is one of a weights file or of an index of them."""
-    return any(layout.fullmatch(name) for family in WEIGHTS_LAYOUTS for layout in family)
+    return any(files.includes(name) for known in FORMATS for files in known.weights)
+
+
+def size_limit(name: str) -> int:
+    """Return the most bytes that a file of this name may have."""
+    return 16 << 30 if is_weights(name) else 64 << 20
 
 
 def list_files(folder: Path) -> list[str]:
@@ -119,17 +97,13 @@ def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
     Links may lead out of it together, to where its configuration lies: in a hub client's cache all
     of a snapshot's files are links to one folder.
 
-    Args:
-        folder: A folder that holds a `config.json`.
-        weights: Whether the weights matter too.
-
     Returns:
-        Size in bytes by name.
+        Size in bytes by name; of weights where they are wanted.
 
     Raises:
-        PresetError: If a file is not as it should be.
+        PresetError: If a file is not as it should be, or there is no `config.json`.
     """
-    config = folder / "config.json"
+    config = folder / CONFIG_FILE
     check_file(config)
     roots = (folder.resolve(), config.resolve().parent)
     names = select_files(list_files(folder), weights=weights)
@@ -139,7 +113,7 @@ def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
 def _check(folder: Path, name: str, *roots: Path) -> int:
     path = folder / name
     size = check_file(path)
-    largest = _LARGEST_WEIGHTS if is_weights(name) else _LARGEST_DESCRIPTION
+    largest = size_limit(name)
     if size > largest:
         raise PresetError(f"`{path}` must be at most {largest >> 20:,} MiB. Received: {size:,} B")
     target = path.resolve()
@@ -156,16 +130,16 @@ def select_files(names: Collection[str], *, weights: bool = True) -> tuple[str, 
 
     Args:
         names: Names as a hub or a folder lists them; unknown ones are left out.
-        weights: Whether to pick weights too, and then the preferred way of each family.
+        weights: Whether to pick weights too, and then the preferred way of each format.
 
     Returns:
         Sorted names.
     """
     chosen = {name for name in names if name in DESCRIPTION_FILES}
     if weights:
-        for family in WEIGHTS_LAYOUTS:
-            layouts = ([name for name in names if layout.fullmatch(name)] for layout in family)
-            chosen.update(next(filter(None, layouts), ()))
+        for known in FORMATS:
+            found = (files.select(names) for files in known.weights)
+            chosen.update(next(filter(None, found), ()))
     return tuple(sorted(chosen))
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Replace a file by one step: a reader, or a mapping of the old one, never sees half a file.
+    """Replace a file in one step: a reader, or a mapping of the old one, never sees half a file.
 
-    Args:
-        path: Where the file shall stand.
-        write: Writes it to the path it is given.
+    `write` is given the path to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:

@@ -18,8 +18,8 @@ from fnet_registry import TextEncoder
 from fnet_registry.errors import DamagedFileError
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.formats.writing import write_checkpoint
 from fnet_registry.presets.tensors import tensor_shapes
+from fnet_registry.presets.writing import write_checkpoint
 from tests.flavor.mlflow_server import (
     ADMIN,
     PASSWORD,

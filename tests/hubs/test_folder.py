@@ -9,7 +9,7 @@ import pytest
 from fnet_registry.errors import PresetError
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import select_files
-from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.hub.record import DigestRecord
 
 KERAS = ("config.json", "metadata.json", "tokenizer.json", "assets/tokenizer/vocabulary.spm")
 
@@ -81,10 +81,10 @@ def test_of_each_family_the_preferred_weights_are_chosen(listed: list[str], chos
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path):
-    record = Record(names=("config.json", "model.weights.h5"))
+    record = DigestRecord(names=("config.json", "model.weights.h5"))
     record = record.with_file("config.json", "00" * 32, checked=True)
     record.write(tmp_path / "state" / "2.json")
-    assert Record.read(tmp_path / "state" / "2.json") == record
+    assert DigestRecord.read(tmp_path / "state" / "2.json") == record
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["2.json"]
 
 
@@ -102,4 +102,4 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path):
 )
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path, content: bytes):
     (tmp_path / "2.json").write_bytes(content)
-    assert Record.read(tmp_path / "2.json") is None
+    assert DigestRecord.read(tmp_path / "2.json") is None

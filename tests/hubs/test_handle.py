@@ -9,13 +9,9 @@ from hypothesis import strategies as st
 
 from fnet_registry.errors import HandleError
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
-from fnet_registry.presets.handle import (
-    BuiltInHandle,
-    HuggingFaceHandle,
-    KaggleHandle,
-    LocalHandle,
-    parse_handle,
-)
+from fnet_registry.presets.handle import BuiltInHandle, LocalHandle, parse_handle
+from fnet_registry.presets.handles.huggingface import HuggingFaceHandle
+from fnet_registry.presets.handles.kaggle import KaggleHandle
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 PARTS = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=20)

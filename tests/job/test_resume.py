@@ -24,7 +24,7 @@ from fnet_ray.output.manifest import Manifest
 from fnet_ray.progress.tally import Progress
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError, OutputError
-from fnet_registry.presets.formats.writing import write_checkpoint
+from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray")]

@@ -12,7 +12,7 @@ from fnet_registry import FNetBackbone, FNetTokenizer, TextEncoder
 from fnet_registry.engine.engine import Engine
 from fnet_registry.errors import ConfigError
 from fnet_registry.presets.checkpoint import read_checkpoint
-from fnet_registry.presets.formats import kerashub
+from fnet_registry.presets.formats.kerashub import KERASHUB
 from fnet_registry.presets.tensors import parameter_count
 
 TEXTS = ["The quick brown fox.", "", "jumps over"]
@@ -86,7 +86,7 @@ class TestAsAKerasHubFolder:
     def test_kerashub_finds_all_its_tensors_and_no_key_that_its_constructor_lacks(
         self, converted: Path, preset_folder: Path
     ) -> None:
-        written, expected = map(kerashub.describe_weights, (converted, preset_folder))
+        written, expected = map(KERASHUB.describe_weights, (converted, preset_folder))
         assert {k: v.shape for k, v in written.items()} == {k: v.shape for k, v in expected.items()}
         assert not written["dense_1/vars/0"].read().any()
         documents = [

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from fnet_registry.errors import ConfigError, WeightsError
 from fnet_registry.presets.checkpoint import Checkpoint, preset_format, read_checkpoint
 from fnet_registry.presets.formats import kerashub, transformers
-from fnet_registry.presets.formats.writing import write_checkpoint
 from fnet_registry.presets.tensors import tensor_shapes
+from fnet_registry.presets.writing import write_checkpoint
 
 Edit = Callable[[Path], None]
 
@@ -245,8 +245,8 @@ class TestConversion:
         self, tmp_path: Path, checkpoint: Checkpoint, preset_folder: Path
     ) -> None:
         write_checkpoint(checkpoint, tmp_path)
-        expected = kerashub.describe_weights(preset_folder)
-        written = kerashub.describe_weights(tmp_path)
+        expected = kerashub.KERASHUB.describe_weights(preset_folder)
+        written = kerashub.KERASHUB.describe_weights(tmp_path)
         assert {k: v.shape for k, v in written.items()} == {k: v.shape for k, v in expected.items()}
 
 

@@ -225,8 +225,8 @@ def test_loading_takes_at_most_twice_the_declared_weights(tmp_path: Path) -> Non
         vocabulary_size=32_000, num_layers=1, hidden_dim=1024, intermediate_dim=1024
     )
     from fnet_registry.presets.checkpoint import Checkpoint
-    from fnet_registry.presets.formats.writing import write_checkpoint
     from fnet_registry.presets.tensors import tensor_shapes
+    from fnet_registry.presets.writing import write_checkpoint
 
     arrays = {name: np.ones(shape, "f4") for name, shape in tensor_shapes(config).items()}
     checkpoint = Checkpoint(config=config, arrays=arrays, tokenizer_proto=None, dtype="float32")

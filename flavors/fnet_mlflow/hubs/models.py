@@ -19,7 +19,8 @@ from fnet_registry.errors import HandleError
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.folder import PresetFolder, is_weights
 from fnet_registry.presets.handle import parse_handle
-from fnet_registry.presets.hub.cache import HubHandle, entry_of
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.hub.cache import CacheEntry
 
 _MODEL_ENTRIES = (
     *("MLmodel", "conda.yaml", "data", "input_example.json", "python_env.yaml"),
@@ -119,6 +120,6 @@ def _check_pinned(handle: str) -> None:
 def _weights_files(preset: PresetFolder) -> list[str]:
     """List a preset's files of weights, fetched or not."""
     assert isinstance(preset.handle, HubHandle)
-    entry = entry_of(preset.handle)
+    entry = CacheEntry(preset.handle)
     record = entry.record()
     return list(filter(is_weights, entry.present() if record is None else record.names))

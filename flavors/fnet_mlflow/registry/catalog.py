@@ -13,9 +13,9 @@ from mlflow.exceptions import MlflowException
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import DIGEST_TAG, TAG_PREFIX
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
-from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
+from fnet_registry.presets.handles import HUBS
 
-HUB_SCHEMES = (HuggingFaceHandle.SCHEME, KaggleHandle.SCHEME)
+HUB_SCHEMES = tuple(hub.SCHEME for hub in HUBS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

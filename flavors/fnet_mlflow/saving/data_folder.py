@@ -20,7 +20,7 @@ from fnet_registry.errors import ConfigError, DamagedFileError, FormatError
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.folder import PresetFolder, digest_files
-from fnet_registry.presets.formats.writing import write_checkpoint, write_json
+from fnet_registry.presets.writing import write_checkpoint, write_json
 
 DATA_FOLDER = "data"
 ENCODING_FILE = "encoding.json"

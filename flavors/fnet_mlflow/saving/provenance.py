@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
 from fnet_registry.presets.card import read_card
 from fnet_registry.presets.folder import PresetFolder
-from fnet_registry.presets.handle import Handle, HuggingFaceHandle, KaggleHandle
+from fnet_registry.presets.handle import Handle
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.handles.kaggle import KaggleHandle
 
 _PUBLISHERS = {"google", "keras"}
 
@@ -36,30 +38,18 @@ class Provenance:
 
 def read_provenance(folder: PresetFolder) -> Provenance:
     """Read the origin of a preset that was fetched."""
-    card = read_card(folder)
+    card, handle = read_card(folder), folder.handle
     return Provenance(
-        handle=str(folder.handle),
-        revision=_revision(folder.handle),
+        handle=str(handle),
+        revision=handle.revision_name if isinstance(handle, HubHandle) else None,
         digests=dict(folder.digests),
         license=card.license,
         model_card=card.text,
-        pretrained=_is_published(folder.handle),
+        pretrained=_is_published(handle),
     )
 
 
-def _revision(handle: Handle) -> str | None:
-    match handle:
-        case HuggingFaceHandle():
-            return handle.revision
-        case KaggleHandle():
-            return None if handle.version is None else str(handle.version)
-    return None
-
-
 def _is_published(handle: Handle) -> bool:
-    match handle:
-        case HuggingFaceHandle():
-            return handle.owner in _PUBLISHERS
-        case KaggleHandle():
-            return handle.owner in _PUBLISHERS or handle.variant in BUILT_IN_PRESETS
-    return False
+    if isinstance(handle, KaggleHandle) and handle.variant in BUILT_IN_PRESETS:
+        return True
+    return isinstance(handle, HubHandle) and handle.owner in _PUBLISHERS

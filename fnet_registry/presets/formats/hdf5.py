@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from fnet_registry.errors import WeightsError
-from fnet_registry.presets.formats.stored import StoredTensor
+from fnet_registry.presets.formats.format import StoredTensor
 
 # Keras writes 20 objects for a layer, none of them deeper than 4 groups.
 _MOST_OBJECTS = 1 << 15
@@ -27,9 +27,6 @@ def describe_hdf5(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     Links are not followed, a dataset whose bytes are not in the file as they are is refused, and
     the walk over the file is bounded, so that nothing outside the preset is read and no size is
     believed.
-
-    Args:
-        paths: The file, or its shards.
 
     Returns:
         Path inside the file, such as `layers/dense/vars/0`, to tensor.

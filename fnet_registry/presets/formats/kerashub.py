@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from fnet_registry.errors import ConfigError, WeightsError
+from fnet_registry.errors import ConfigError
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.formats.hdf5 import describe_hdf5
-from fnet_registry.presets.formats.shards import shard_paths
-from fnet_registry.presets.formats.stored import StoredName, StoredTensor
+from fnet_registry.presets.formats.format import (
+    PresetFormat,
+    StoredName,
+    StoredTensor,
+    WeightsFiles,
+)
 from fnet_registry.shown import shown
 
-CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
 WEIGHTS_FILE = "model.weights.h5"
-WEIGHTS_INDEX_FILE = "model.weights.json"
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "assets/tokenizer/vocabulary.spm"
 BACKBONE_CLASS = "FNetBackbone"
-# Ours, beside KerasHub's own keys, which it does not mind: false where the pooler stored is none.
+# Our own key, which KerasHub ignores: false where zeros are stored in place of a pooler.
 POOLER_KEY = "pooler"
 
 # Keras up to 2.13 kept a model's layers under the second name.
@@ -51,9 +52,6 @@ def is_kerashub_config(document: Mapping[str, Any]) -> bool:
 
 def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     """Read a backbone's `config.json` by a fixed list of keys; nothing that it names is imported.
-
-    Args:
-        document: The parsed file.
 
     Returns:
         The configuration, and the name of the dtype policy it was saved under.
@@ -92,9 +90,6 @@ def _policy_name(dtype: Any) -> str:
 def check_policy(name: Any) -> None:
     """Refuse every dtype policy but those that a preset may be saved under.
 
-    Args:
-        name: The policy's name.
-
     Raises:
         ConfigError: If it is another, for example that of a quantised layer.
     """
@@ -104,27 +99,6 @@ def check_policy(name: Any) -> None:
             f"`dtype` must be one of {', '.join(known)}; quantised presets are not supported."
             f" Received: {shown(name)}"
         )
-
-
-def weights_files(folder: Path) -> list[Path]:
-    """Return the weights file of a folder, or its shards.
-
-    Raises:
-        WeightsError: If there are none, or an index names a file outside the folder.
-    """
-    if (folder / WEIGHTS_FILE).exists():
-        return [folder / WEIGHTS_FILE]
-    if not (folder / WEIGHTS_INDEX_FILE).exists():
-        raise WeightsError(
-            f"A preset folder must hold `{WEIGHTS_FILE}` or `{WEIGHTS_INDEX_FILE}`."
-            f" Received: {folder}"
-        )
-    return shard_paths(folder / WEIGHTS_INDEX_FILE)
-
-
-def describe_weights(folder: Path) -> dict[str, StoredTensor]:
-    """Describe the folder's tensors by their path below the model's layers."""
-    return _below_layers(describe_hdf5(weights_files(folder)))
 
 
 def _below_layers(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
@@ -161,3 +135,23 @@ def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredNa
 
 def _pair(part: str) -> tuple[str, str]:
     return ("gamma", "beta") if part.endswith("_norm") else ("kernel", "bias")
+
+
+KERASHUB = PresetFormat(
+    name="KerasHub",
+    files=(VOCABULARY_FILE, METADATA_FILE, "preprocessor.json", "task.json", TOKENIZER_FILE),
+    vocabulary=VOCABULARY_FILE,
+    weights=(
+        WeightsFiles(
+            single=WEIGHTS_FILE,
+            index="model.weights.json",
+            shards=re.compile(r"model_[0-9]{5}\.weights\.h5"),
+            describe="fnet_registry.presets.formats.hdf5:describe_hdf5",
+        ),
+    ),
+    has_heads=False,
+    recognises=is_kerashub_config,
+    parse_config=parse_config,
+    backbone=_below_layers,
+    layout=layout,
+)

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from fnet_registry.errors import WeightsError
-from fnet_registry.presets.formats.stored import StoredTensor
+from fnet_registry.presets.formats.format import StoredTensor
 
 # A tensor takes some 120 bytes in it.
 _LARGEST_HEADER = 4 << 20
@@ -20,9 +20,6 @@ _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 def describe_safetensors(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     """Describe the tensors of one safetensors file or of all its shards.
-
-    Args:
-        paths: The file, or its shards.
 
     Returns:
         The file's own name to tensor.

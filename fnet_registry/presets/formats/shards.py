@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import Any
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.documents import read_json
-from fnet_registry.presets.folder import is_weights
 from fnet_registry.shown import shown
 
 _MOST_SHARDS = 1024
 
 
-def shard_paths(index_file: Path) -> list[Path]:
-    """Return the files that an index names, all of them beside it.
+def shard_names(index_file: Path, allowed: re.Pattern[str]) -> list[str]:
+    """List the files that an index names, all of them beside it.
 
     Args:
         index_file: A KerasHub `model.weights.json` or a Transformers `*.index.json`.
+        allowed: What their names must match.
 
     Raises:
-        PresetError: If it is no index, or names anything but files beside it.
+        PresetError: If it is no index, or names anything else.
     """
-    return [index_file.parent / name for name in _shard_names(read_json(index_file))]
-
-
-def _shard_names(index: Mapping[str, Any]) -> list[str]:
-    weight_map = index.get("weight_map")
+    weight_map = read_json(index_file).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise WeightsError("A weights index must map tensors to files. Received: no `weight_map`")
     names: set[str] = set()
     for entry in weight_map.values():
         # KerasHub lists several files where one layer's tensors lie in several.
         for name in entry if isinstance(entry, list) else [entry]:
-            if not isinstance(name, str) or not is_weights(name):
+            if not isinstance(name, str) or not allowed.fullmatch(name):
                 raise WeightsError(
                     "A weights index must name files beside it, for example"
                     f" `model_00000.weights.h5`. Received: {shown(name)}"

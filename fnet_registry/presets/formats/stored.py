@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from math import prod
 
 import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.formats.format import StoredName, StoredTensor
 from fnet_registry.presets.tensors import tensor_shapes
 
 FLOAT_DTYPES = ("float32", "float16", "bfloat16")
 _CHUNK = 1 << 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTensor:
-    """One tensor of a weights file, not yet read.
-
-    Args:
-        shape: The shape that the file declares.
-        dtype: The numpy or ml_dtypes name of its type, such as `float32`.
-        read: Reads, or maps, the values.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-    read: Callable[[], np.ndarray]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredName:
-    """Where a canonical tensor lies in a foreign layout, and whether it lies there transposed."""
-
-    name: str
-    transposed: bool = False
 
 
 def read_tensors(
@@ -76,7 +53,8 @@ def _check_names(stored: Mapping[str, StoredTensor], layout: Mapping[str, Stored
     if missing or extra:
         raise WeightsError(
             f"The weights must hold exactly the {len(expected)} tensors of the configuration."
-            f" Missing: {_listed(missing)}. Not the model's: {_listed(extra)}."
+            f" Received: {len(stored)}. Missing: {_listed(missing)}."
+            f" Not the model's: {_listed(extra)}."
         )
 
 

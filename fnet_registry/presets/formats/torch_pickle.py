@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fnet_registry.errors import WeightsError
-from fnet_registry.presets.formats.stored import StoredTensor
+from fnet_registry.presets.formats.format import StoredTensor
 from fnet_registry.presets.formats.torch_archive import DAMAGE, Span, read_torch_archive
 from fnet_registry.presets.formats.unpickling import CodeError, PickledTensor
 from fnet_registry.shown import shown
@@ -21,9 +21,6 @@ def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
 
     Only tensors are unpickled; code in a file is refused, and so are archives that would grow
     when unpacked and tensors that declare more than their storage holds.
-
-    Args:
-        paths: The file, or its shards.
 
     Returns:
         The file's own name to tensor.

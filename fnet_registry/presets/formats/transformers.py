@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from fnet_registry.errors import ConfigError, WeightsError
+from fnet_registry.errors import ConfigError
 from fnet_registry.presets.config import FNetConfig
-from fnet_registry.presets.formats.safetensors import describe_safetensors
-from fnet_registry.presets.formats.shards import shard_paths
-from fnet_registry.presets.formats.stored import StoredName, StoredTensor
-from fnet_registry.presets.formats.torch_pickle import describe_torch_pickle
+from fnet_registry.presets.formats.format import (
+    PresetFormat,
+    StoredName,
+    StoredTensor,
+    WeightsFiles,
+)
 from fnet_registry.shown import shown
-
-VOCABULARY_FILE = "spiece.model"
 
 # Our configuration's name, Transformers' name, and Transformers' default.
 _CONFIG_KEYS: dict[str, tuple[str, Any]] = {
@@ -60,14 +60,6 @@ _NOT_THE_BACKBONES = ("cls.", "classifier.", "qa_outputs.")
 # The last two hold the Fourier transform of `use_tpu_fourier_optimizations` as matrices.
 _BUFFERS = (".position_ids", ".token_type_ids", ".dft_mat_hidden", ".dft_mat_seq")
 
-# In the order in which Transformers itself prefers them.
-_WEIGHTS_FILES = {
-    "model.safetensors": describe_safetensors,
-    "model.safetensors.index.json": describe_safetensors,
-    "pytorch_model.bin": describe_torch_pickle,
-    "pytorch_model.bin.index.json": describe_torch_pickle,
-}
-
 
 def is_transformers_config(document: Mapping[str, Any]) -> bool:
     """Return True for the configuration of any Transformers model, FNet or not."""
@@ -76,9 +68,6 @@ def is_transformers_config(document: Mapping[str, Any]) -> bool:
 
 def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     """Read a Transformers `config.json`.
-
-    Args:
-        document: The parsed file.
 
     Returns:
         The configuration, and the dtype it was saved in.
@@ -109,23 +98,8 @@ def parse_config(document: Mapping[str, Any]) -> tuple[FNetConfig, str]:
     return FNetConfig.from_mapping(values), dtype
 
 
-def describe_weights(folder: Path) -> dict[str, StoredTensor]:
-    """Describe the backbone's tensors of a folder, without class prefix, heads and buffers.
-
-    Raises:
-        WeightsError: If the folder holds no weights, or an index names a file outside it.
-    """
-    for name, describe in _WEIGHTS_FILES.items():
-        path = folder / name
-        if path.exists():
-            paths = shard_paths(path) if name.endswith(".index.json") else [path]
-            return _backbone_only(describe(paths))
-    raise WeightsError(
-        f"A preset folder must hold one of {', '.join(_WEIGHTS_FILES)}. Received: {folder}"
-    )
-
-
 def _backbone_only(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Return the tensors without class prefix, heads and buffers."""
     stripped = {
         name.removeprefix(_BACKBONE_PREFIX): tensor
         for name, tensor in tensors.items()
@@ -159,3 +133,29 @@ def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredNa
         )
         places[f"{ours}.{shift}"] = StoredName(name=f"{theirs}.bias")
     return places
+
+
+TRANSFORMERS = PresetFormat(
+    name="Transformers",
+    files=("special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json"),
+    vocabulary="spiece.model",
+    weights=(  # in the order in which Transformers itself prefers them
+        WeightsFiles(
+            single="model.safetensors",
+            index="model.safetensors.index.json",
+            shards=re.compile(r"model-[0-9]{5}-of-[0-9]{5}\.safetensors"),
+            describe="fnet_registry.presets.formats.safetensors:describe_safetensors",
+        ),
+        WeightsFiles(
+            single="pytorch_model.bin",
+            index="pytorch_model.bin.index.json",
+            shards=re.compile(r"pytorch_model-[0-9]{5}-of-[0-9]{5}\.bin"),
+            describe="fnet_registry.presets.formats.torch_pickle:describe_torch_pickle",
+        ),
+    ),
+    has_heads=True,
+    recognises=is_transformers_config,
+    parse_config=parse_config,
+    backbone=_backbone_only,
+    layout=layout,
+)

@@ -56,9 +56,7 @@ def unpickle(stream: BinaryIO) -> Any:
 
     Raises:
         CodeError: If it asks for code.
-        LookupError: If it is damaged, or says anything but tensors.
-        TypeError: Likewise.
-        ValueError: Likewise.
+        LookupError, TypeError, ValueError: If it is damaged, or says anything but tensors.
     """
     machine = _Machine()
     for code, argument, _ in islice(pickletools.genops(stream), _MOST_CODES):
@@ -129,7 +127,7 @@ def _checked(value: Any, expected: type) -> Any:
 
 
 def _fill(target: Any, items: list[Any]) -> None:
-    # Texts only: the hash of a tuple of tuples can take for ever.
+    # Texts only: the hash of a tuple of tuples may never end.
     names = [_checked(name, str) for name in items[::2]]
     _checked(target, dict).update(zip(names, items[1::2], strict=True))
 
@@ -156,7 +154,7 @@ def _sizes(numbers: Any) -> tuple[int, ...]:
     if not all(
         type(number) is int and 0 <= number < 1 << 63 for number in _checked(numbers, tuple)
     ):
-        raise ValueError("a size that is no number of elements")
+        raise ValueError("a size that is not a number of elements")
     return numbers
 
 

@@ -12,13 +12,11 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
-from fnet_registry.presets.folder import is_weights
+from fnet_registry.presets.folder import size_limit
 from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.messages import Failed, FailureKind
 
 MAX_FILES = 20_000
-MAX_WEIGHTS_BYTES = 16 * 2**30
-MAX_DESCRIPTION_BYTES = 256 * 2**20
 
 _TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _CREDENTIALS = re.compile(
@@ -32,9 +30,9 @@ _CREDENTIALS = re.compile(
 class HubClientError(Exception):
     """A failure that is known for what it is where it happens."""
 
-    def __init__(self, failed: Failed):
-        super().__init__(failed.detail)
-        self.failed = failed
+    def __init__(self, kind: FailureKind, detail: str, *, retry_after: float | None = None):
+        super().__init__(detail)
+        self.failed = Failed(kind=kind, detail=detail, retry_after=retry_after)
 
 
 class HubClient(ABC):
@@ -49,7 +47,7 @@ class HubClient(ABC):
         """List the revision's files with their sizes in bytes, 0 where the hub tells none."""
 
     @abstractmethod
-    def vouches_for(self, name: str) -> bool:
+    def is_intact(self, name: str) -> bool:
         """Return whether a file in the cache matches a digest that the hub gives."""
 
     @abstractmethod
@@ -73,16 +71,10 @@ class HubClient(ABC):
         """Tell what kind of failure an exception of this client is."""
 
 
-def size_limit(name: str) -> int:
-    """Return the most bytes that a file of this name may have."""
-    return MAX_WEIGHTS_BYTES if is_weights(name) else MAX_DESCRIPTION_BYTES
-
-
 def check_size(name: str, size: int) -> None:
     """Refuse a file that claims to be larger than any preset's."""
     if size > size_limit(name):
-        detail = f"{name} is said to hold {size:,} bytes"
-        raise HubClientError(Failed(kind="oversized", detail=detail))
+        raise HubClientError("oversized", f"{name} is said to hold {size:,} bytes")
 
 
 def is_busy(status: int) -> bool:
@@ -91,13 +83,7 @@ def is_busy(status: int) -> bool:
 
 
 def from_status(status: int, headers: Mapping[str, str], *, missing: FailureKind) -> Failed:
-    """Tell what an HTTP status means.
-
-    Args:
-        status: The status.
-        headers: The answer's headers, of which `Retry-After` is read.
-        missing: What a 404 says is missing.
-    """
+    """Tell what an HTTP status means: of 404, that what `missing` names is not there."""
     detail = f"HTTP status {status}"
     if is_busy(status):
         retry_after = _seconds(headers.get("Retry-After"))

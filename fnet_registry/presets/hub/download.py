@@ -8,52 +8,20 @@ from dataclasses import replace
 import filelock
 from tqdm import tqdm
 
+from fnet_registry.errors import DamagedFileError, FetchTimeoutError
 from fnet_registry.presets.folder import PresetFolder, digest_file, select_files
-from fnet_registry.presets.handle import parse_handle
-from fnet_registry.presets.hub.cache import CacheEntry, HubHandle
-from fnet_registry.presets.hub.failure import changed_at_hub, lock_timed_out, to_error
-from fnet_registry.presets.hub.messages import (
-    Event,
-    Failed,
-    Fetched,
-    Listed,
-    Progress,
-    Request,
-    Resolved,
-)
+from fnet_registry.presets.hub.cache import CacheEntry
+from fnet_registry.presets.hub.failure import to_error
+from fnet_registry.presets.hub.messages import Event, Failed, Fetched, Listed, Progress, Request
 from fnet_registry.presets.hub.offline import folder_of, open_recorded
 from fnet_registry.presets.hub.process import HubSession
-from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.hub.record import DigestRecord
 
 logger = logging.getLogger(__name__)
 
 
-def resolve(session: HubSession) -> HubHandle:
-    """Ask the hub which version or commit the session's handle stands for now.
-
-    Raises:
-        FetchError: The hub did not tell.
-    """
-    answers: list[HubHandle] = []
-
-    def on_event(event: Event) -> None:
-        if isinstance(event, Resolved):
-            pinned = parse_handle(event.handle)
-            assert isinstance(pinned, HubHandle)
-            answers.append(pinned)
-
-    request = Request(task="resolve", handle=str(session.handle))
-    session.run(lambda: request, on_event)
-    return answers[-1]
-
-
 def download(entry: CacheEntry, session: HubSession, *, weights: bool) -> PresetFolder:
     """Open a revision in the cache, after it has fetched what is missing, damaged or unknown.
-
-    Args:
-        entry: The revision's place.
-        session: What the hub is asked through.
-        weights: Whether the weights are wanted too.
 
     Raises:
         FetchError: The hub did not deliver.
@@ -66,7 +34,10 @@ def download(entry: CacheEntry, session: HubSession, *, weights: bool) -> Preset
         with filelock.FileLock(entry.lock_path, timeout=session.remaining()):
             return _Download(entry, weights=weights).run(session)
     except filelock.Timeout as error:
-        raise lock_timed_out(entry.handle, session.seconds, error.lock_file) from None
+        raise FetchTimeoutError(
+            "Another process is fetching the same preset, and was not done within"
+            f" {session.seconds:g} s (it holds {error.lock_file}). Received: {entry.handle}"
+        ) from None
     except OSError as error:
         failed = Failed(kind="storage", detail=f"{error.strerror}: {error.filename}")
         raise to_error(failed, entry.handle) from error
@@ -78,7 +49,7 @@ class _Download:
     def __init__(self, entry: CacheEntry, *, weights: bool):
         self._entry = entry
         self._weights = weights
-        self._earlier = entry.record() or Record(names=())
+        self._earlier = entry.record() or DigestRecord(names=())
         files = select_files(self._earlier.names, weights=weights)
         self._good = set(self._earlier.intact(entry.path, files))
         self._damaged = {name for name in files if name in self._earlier.sha256} - self._good
@@ -115,7 +86,12 @@ class _Download:
     def _add(self, name: str, *, checked: bool) -> None:
         digest = digest_file(self._entry.path / name)
         if name in self._earlier.checked and digest != self._earlier.sha256[name]:
-            raise changed_at_hub(self._entry, name)
+            handle = self._entry.handle
+            raise DamagedFileError(
+                f"{handle.hub_name} now delivers another {name} for the same"
+                f" {handle.REVISION_WORD} than it did before. To accept it, remove"
+                f" {self._entry.record_path}. Received: {handle}"
+            )
         self._record = self._record.with_file(name, digest, checked=checked)
         self._record.write(self._entry.record_path)
         self._good.add(name)

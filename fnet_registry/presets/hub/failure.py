@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from urllib.parse import urlsplit
-
 from fnet_registry.errors import (
     AccessDeniedError,
     CacheError,
     DamagedFileError,
     FetchError,
-    FetchTimeoutError,
     HubUnavailableError,
-    OfflineError,
     PresetNotFoundError,
 )
-from fnet_registry.presets.handle import HuggingFaceHandle, KaggleHandle
-from fnet_registry.presets.hub.cache import CacheEntry, HubHandle
+from fnet_registry.presets.handles.hub import HubHandle
 from fnet_registry.presets.hub.messages import Failed, FailureKind
 
 _FAILURES: dict[FailureKind, tuple[type[FetchError], str]] = {
@@ -33,7 +26,7 @@ _FAILURES: dict[FailureKind, tuple[type[FetchError], str]] = {
     "file": (PresetNotFoundError, "{hub} lists a file that it does not have{detail}."),
     "preset": (
         PresetNotFoundError,
-        "Expected a preset of KerasHub or a checkpoint of Transformers, but this is none{detail}.",
+        "Expected a preset of KerasHub or a checkpoint of Transformers{detail}.",
     ),
     "gated": (
         AccessDeniedError,
@@ -71,89 +64,15 @@ _FAILURES["silent"] = _FAILURES["unavailable"]
 
 
 def to_error(failed: Failed, handle: HubHandle) -> FetchError:
-    """Make the error of a failure in the child process.
-
-    Args:
-        failed: What the child told.
-        handle: The handle that was asked for.
-    """
+    """Make the error of a failure in the child process."""
     error, template = _FAILURES[failed.kind]
     message = template.format(
-        hub=_hub(handle),
-        token=token_variable(handle),
-        page=_page(handle),
-        revision=_revision_word(handle),
-        cache=_cache_variable(handle),
+        hub=handle.hub_name,
+        token=handle.TOKEN_VARIABLE,
+        page=handle.page,
+        revision=handle.REVISION_WORD,
+        cache=handle.CACHE_VARIABLE,
         detail=f" ({failed.detail})" if failed.detail else "",
         later="later" if failed.retry_after is None else f"in {failed.retry_after:.0f} s",
     )
     return error(f"{message} Received: {handle}")
-
-
-def timed_out(handle: HubHandle, seconds: float) -> FetchTimeoutError:
-    """Return the deadline passed."""
-    return FetchTimeoutError(
-        f"{_hub(handle)} did not deliver within {seconds:g} s. Try again (the files that are whole "
-        f"are kept), or give a longer deadline. Received: {handle}"
-    )
-
-
-def lock_timed_out(handle: HubHandle, seconds: float, lock: object) -> FetchTimeoutError:
-    """Another process held the lock until the deadline."""
-    return FetchTimeoutError(
-        f"Another process is fetching the same preset, and was not done within {seconds:g} s (it "
-        f"holds {lock}). Received: {handle}"
-    )
-
-
-def not_cached(handle: HubHandle) -> OfflineError:
-    """Offline, and not all of the files are there."""
-    return OfflineError(
-        f"Offline, and the cache does not hold the whole preset. Fetch it once with a network and "
-        f"with HF_HUB_OFFLINE unset, or give a local folder. Received: {handle}"
-    )
-
-
-def damaged_offline(entry: CacheEntry, names: Iterable[str]) -> DamagedFileError:
-    """Offline, and files are not as recorded."""
-    return DamagedFileError(
-        f"Files in the cache are damaged, and without a network they cannot be fetched again: "
-        f"{', '.join(names)} in {entry.path}. Received: {entry.handle}"
-    )
-
-
-def changed_at_hub(entry: CacheEntry, name: str) -> DamagedFileError:
-    """Return the hub vouched for other bytes of the same revision before."""
-    revision = _revision_word(entry.handle)
-    return DamagedFileError(
-        f"{_hub(entry.handle)} now delivers another {name} for the same {revision} than it did "
-        f"before. To accept it, remove {entry.record_path}. Received: {entry.handle}"
-    )
-
-
-def token_variable(handle: HubHandle) -> str:
-    """Return the variable that the hub's client takes a token from."""
-    return "KAGGLE_API_TOKEN" if isinstance(handle, KaggleHandle) else "HF_TOKEN"
-
-
-def _hub(handle: HubHandle) -> str:
-    if isinstance(handle, KaggleHandle):
-        return "Kaggle"
-    address = urlsplit(os.environ.get("HF_ENDPOINT", "")).hostname
-    return f"The Hugging Face Hub at {address}" if address else "The Hugging Face Hub"
-
-
-def _page(handle: HubHandle) -> str:
-    match handle:
-        case KaggleHandle(owner, model, variant):
-            return f"https://www.kaggle.com/models/{owner}/{model}/keras/{variant}"
-        case HuggingFaceHandle():
-            return f"https://huggingface.co/{handle.repository}"
-
-
-def _revision_word(handle: HubHandle) -> str:
-    return "version" if isinstance(handle, KaggleHandle) else "revision"
-
-
-def _cache_variable(handle: HubHandle) -> str:
-    return "KAGGLEHUB_CACHE" if isinstance(handle, KaggleHandle) else "HF_HOME"

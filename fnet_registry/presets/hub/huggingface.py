@@ -27,8 +27,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from fnet_registry.presets.handle import HuggingFaceHandle
-from fnet_registry.presets.hub.cache import entry_of, huggingface_cache
+from fnet_registry.presets.handles.huggingface import HuggingFaceHandle
+from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.client import (
     MAX_FILES,
     HubClient,
@@ -54,14 +54,12 @@ class _OneAttempt(httpx2.Client):
         try:
             response = super().send(request, **options)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
-            failed = Failed(kind="unreachable", detail=type(error).__name__)
-            raise HubClientError(failed) from error
+            raise HubClientError("unreachable", type(error).__name__) from error
         except httpx2.TransportError as error:
-            failed = Failed(kind="unavailable", detail=type(error).__name__)
-            raise HubClientError(failed) from error
+            raise HubClientError("unavailable", type(error).__name__) from error
         if is_busy(response.status_code):
             failed = from_status(response.status_code, response.headers, missing="repository")
-            raise HubClientError(failed)
+            raise HubClientError(failed.kind, failed.detail, retry_after=failed.retry_after)
         self.latest = response
         return response
 
@@ -77,7 +75,7 @@ class HuggingFaceClient(HubClient):
         self._token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
         self._files: dict[str, RepoFile] = {}
         if handle.pinned:
-            self._entry = entry_of(handle)
+            self._entry = CacheEntry(handle)
 
     def resolve(self) -> str:
         """Ask for the commit of a branch or tag."""
@@ -85,8 +83,7 @@ class HuggingFaceClient(HubClient):
         info = self._api.model_info(self._handle.repository, revision=revision)
         pinned = replace(self._handle, revision=info.sha)
         if not pinned.pinned:
-            detail = f"it named {info.sha!r} as the commit"
-            raise HubClientError(Failed(kind="unexpected", detail=detail))
+            raise HubClientError("unexpected", f"it named {info.sha!r} as the commit")
         return str(pinned)
 
     def list_files(self) -> Mapping[str, int]:
@@ -99,7 +96,7 @@ class HuggingFaceClient(HubClient):
                 self._files[item.path] = item
         return {name: file.size for name, file in self._files.items()}
 
-    def vouches_for(self, name: str) -> bool:
+    def is_intact(self, name: str) -> bool:
         """Compare with the SHA-256 of a large file, the git digest of a small one."""
         path, file = self._entry.path / name, self._files[name]
         if file.lfs is not None:
@@ -113,13 +110,13 @@ class HuggingFaceClient(HubClient):
         check_size(name, self._files[name].size)
         metadata = get_hf_file_metadata(file_url(filename=name, **where))
         if metadata.commit_hash != self._handle.revision:
-            raise _damaged(f"{name} came from commit {metadata.commit_hash!r}")
+            raise HubClientError("damaged", f"{name} came from commit {metadata.commit_hash!r}")
         if not _ETAG.fullmatch(metadata.etag or ""):
-            raise _damaged(f"{name} came with the ETag {metadata.etag!r}")
-        hf_hub_download(filename=name, cache_dir=huggingface_cache(), **where)
-        if not self.vouches_for(name):
+            raise HubClientError("damaged", f"{name} came with the ETag {metadata.etag!r}")
+        hf_hub_download(filename=name, **where)
+        if not self.is_intact(name):
             self.discard(name)
-            raise _damaged(f"{name} does not match the hub's digest")
+            raise HubClientError("damaged", f"{name} does not match the hub's digest")
         return True
 
     def discard(self, name: str) -> None:
@@ -154,7 +151,3 @@ class HuggingFaceClient(HubClient):
             case _:
                 failed = from_exception(error)
         return replace(failed, authenticated=self._token is not None)
-
-
-def _damaged(detail: str) -> HubClientError:
-    return HubClientError(Failed(kind="damaged", detail=detail))

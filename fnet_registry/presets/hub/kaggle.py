@@ -23,8 +23,8 @@ from kagglesdk.models.types.model_api_service import (
 )
 from urllib3.exceptions import MaxRetryError
 
-from fnet_registry.presets.handle import KaggleHandle
-from fnet_registry.presets.hub.cache import entry_of
+from fnet_registry.presets.handles.kaggle import KaggleHandle
+from fnet_registry.presets.hub.cache import CacheEntry
 from fnet_registry.presets.hub.client import (
     MAX_FILES,
     HubClient,
@@ -50,7 +50,7 @@ class KaggleClient(HubClient):
         version = handle.version
         self._model = ModelHandle(handle.owner, handle.model, "keras", handle.variant, version)
         if handle.pinned:
-            self._entry = entry_of(handle)
+            self._entry = CacheEntry(handle)
             self._parts = self._entry.state / "partial" / str(version)
             self._part: Path | None = None
 
@@ -76,7 +76,7 @@ class KaggleClient(HubClient):
             request.page_token = page.next_page_token
         return sizes
 
-    def vouches_for(self, name: str) -> bool:
+    def is_intact(self, name: str) -> bool:
         """Compare with the MD5 in the headers of a download, of which no more is read."""
         with self._open(name) as response:
             expected = get_md5_checksum_from_response(response)

@@ -28,7 +28,7 @@ FailureKind = Literal[
 class Request:
     """What the child shall do.
 
-    Attributes:
+    Args:
         task: Name a handle's newest revision, or fetch a pinned one's files.
         handle: The handle as text.
         weights: Whether to fetch weights too.
@@ -41,13 +41,6 @@ class Request:
     weights: bool = True
     keep: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """The revision that an unpinned handle stands for now, as a pinned handle."""
-
-    handle: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +68,16 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The task is finished."""
+    """The task is finished, for this handle: a pinned one, whatever the request's was."""
+
+    handle: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The task cannot be finished now.
 
-    Attributes:
+    Args:
         kind: What went wrong.
         detail: More words, free of credentials; may be empty.
         authenticated: Whether a token was sent.
@@ -95,7 +90,7 @@ class Failed:
     retry_after: float | None = None
 
 
-Event = Resolved | Listed | Progress | Fetched | Done | Failed
+Event = Listed | Progress | Fetched | Done | Failed
 
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Request, *get_args(Event))}
 

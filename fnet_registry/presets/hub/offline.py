@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
-from fnet_registry.errors import PresetError
+from fnet_registry.errors import DamagedFileError, OfflineError, PresetError
 from fnet_registry.presets.folder import PresetFolder, select_files
-from fnet_registry.presets.formats.shards import shard_paths
-from fnet_registry.presets.hub.cache import CacheEntry, HubHandle, cached_revisions, entry_of
-from fnet_registry.presets.hub.failure import damaged_offline, not_cached
-from fnet_registry.presets.hub.record import Record
+from fnet_registry.presets.formats import FORMATS
+from fnet_registry.presets.formats.format import WeightsFiles
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.hub.cache import CacheEntry
+from fnet_registry.presets.hub.record import DigestRecord
 
 logger = logging.getLogger(__name__)
-
-_WEIGHTS = {"model.weights.h5", "model.safetensors", "pytorch_model.bin"}
-_INDEXES = {"model.weights.json", "model.safetensors.index.json", "pytorch_model.bin.index.json"}
 
 
 def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
     """Open what a handle stands for, or the newest complete revision where it leaves that open.
 
-    Args:
-        handle: A pinned or unpinned handle.
-        weights: Whether the weights are wanted too.
-
     Raises:
         OfflineError: No revision is complete.
         DamagedFileError: A file is not as recorded.
     """
-    entry = _newest_complete(handle, weights=weights)
+    entries = map(CacheEntry, [handle] if handle.pinned else handle.cached())
+    entry = next((entry for entry in entries if is_complete(entry, weights=weights)), None)
     if entry is None:
-        raise not_cached(handle)
+        raise OfflineError(
+            "Offline, and the cache does not hold the whole preset. Fetch it once with a network"
+            f" and with HF_HUB_OFFLINE unset, or give a local folder. Received: {handle}"
+        )
     if not handle.pinned:
         logger.warning("Without the hub, %s is taken to be %s.", handle, entry.handle)
     record = entry.record()
@@ -39,23 +38,22 @@ def find(handle: HubHandle, *, weights: bool) -> PresetFolder:
     folder = open_recorded(entry, record, weights=weights)
     if folder is None:
         files = select_files(record.names, weights=weights)
-        raise damaged_offline(entry, set(files) - set(record.intact(entry.path, files)))
+        damaged = sorted(set(files) - set(record.intact(entry.path, files)))
+        raise DamagedFileError(
+            "Files in the cache are damaged, and without a network they cannot be fetched again:"
+            f" {', '.join(damaged)} in {entry.path}. Received: {entry.handle}"
+        )
     return folder
 
 
-def holds(handle: HubHandle, *, weights: bool) -> bool:
-    """Return whether the cache has a complete revision."""
-    return _newest_complete(handle, weights=weights) is not None
-
-
-def open_recorded(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFolder | None:
+def open_recorded(entry: CacheEntry, record: DigestRecord, *, weights: bool) -> PresetFolder | None:
     """Open a revision whose files are all there and as recorded; otherwise None."""
     files = select_files(record.names, weights=weights)
     intact = record.intact(entry.path, files)
     return folder_of(entry, record, weights=weights) if len(intact) == len(files) else None
 
 
-def folder_of(entry: CacheEntry, record: Record, *, weights: bool) -> PresetFolder:
+def folder_of(entry: CacheEntry, record: DigestRecord, *, weights: bool) -> PresetFolder:
     """Open a revision whose files were just found to be as recorded."""
     files = select_files(record.names, weights=weights)
     verified = record.checked.issuperset(files)
@@ -78,16 +76,8 @@ def is_complete(entry: CacheEntry, *, weights: bool) -> bool:
         return present.issuperset(select_files(record.names, weights=weights))
     if "config.json" not in present:
         return False
-    return (
-        not weights
-        or not present.isdisjoint(_WEIGHTS)
-        or any(_has_shards(entry, index, present) for index in present & _INDEXES)
-    )
-
-
-def _newest_complete(handle: HubHandle, *, weights: bool) -> CacheEntry | None:
-    entries = [entry_of(handle)] if handle.pinned else cached_revisions(handle)
-    return next((entry for entry in entries if is_complete(entry, weights=weights)), None)
+    kinds = (files for known in FORMATS for files in known.weights)
+    return not weights or any(_holds(entry, files, present) for files in kinds)
 
 
 def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
@@ -105,8 +95,9 @@ def _open_unrecorded(entry: CacheEntry, *, weights: bool) -> PresetFolder:
     )
 
 
-def _has_shards(entry: CacheEntry, index: str, present: set[str]) -> bool:
-    try:
-        return present.issuperset(path.name for path in shard_paths(entry.path / index))
-    except PresetError:
-        return False
+def _holds(entry: CacheEntry, files: WeightsFiles, present: set[str]) -> bool:
+    if files.single in present or files.index not in present:
+        return files.single in present
+    with suppress(PresetError):  # an index that names no files
+        return present.issuperset(files.needed(entry.path))
+    return False

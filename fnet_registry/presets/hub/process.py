@@ -17,15 +17,17 @@ from pathlib import Path
 from typing import IO
 
 import fnet_registry
-from fnet_registry.presets.hub.cache import HubHandle, huggingface_cache, kaggle_cache
-from fnet_registry.presets.hub.failure import timed_out, to_error, token_variable
+from fnet_registry.errors import FetchTimeoutError
+from fnet_registry.presets.handles import parse_hub_handle
+from fnet_registry.presets.handles.hub import HubHandle
+from fnet_registry.presets.hub.failure import to_error
 from fnet_registry.presets.hub.messages import Done, Event, Failed, FailureKind, Request, dump, load
 
 logger = logging.getLogger(__name__)
 
-WORKER = "fnet_registry.presets.hub.worker"
+CHILD = "fnet_registry.presets.hub.child"
+# A child that has nothing to tell for so long hangs, whatever its client's timeouts say.
 SILENCE_SECONDS = 60.0
-"""A child that has nothing to tell for so long hangs, whatever its client's timeouts say."""
 
 RETRIES: Mapping[FailureKind, int] = {
     "unavailable": 5,
@@ -36,16 +38,6 @@ RETRIES: Mapping[FailureKind, int] = {
 FIRST_DELAY_SECONDS = 1.0
 LAST_DELAY_SECONDS = 30.0
 CLEAN_EXIT_SECONDS = 2.0
-
-CREDENTIAL_VARIABLES = (
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "KAGGLE_API_TOKEN",
-    "KAGGLE_API_V1_TOKEN",
-    "KAGGLE_CONFIG_DIR",
-    "KAGGLE_KEY",
-    "KAGGLE_USERNAME",
-)
 
 
 class HubSession:
@@ -63,40 +55,48 @@ class HubSession:
         self._anonymous = False
 
     def remaining(self) -> float:
-        """Second that are left, at least 0."""
+        """Return the seconds that are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
-    def run(self, make_request: Callable[[], Request], on_event: Callable[[Event], None]) -> None:
+    def run(
+        self,
+        make_request: Callable[[], Request],
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> HubHandle:
         """Have a child process carry out a request, and try again where that can help.
 
         Args:
             make_request: Tells what is still to do; asked before each attempt.
             on_event: Gets each event of each attempt.
 
+        Returns:
+            The handle for which it was carried out, pinned.
+
         Raises:
             FetchError: The hub did not deliver; see `hub.failure`.
         """
         retries = 0
-        while failed := self._attempt(make_request(), on_event):
-            if failed.kind == "unauthorized" and failed.authenticated and not self._anonymous:
+        while isinstance(outcome := self._attempt(make_request(), on_event), Failed):
+            if outcome.kind == "unauthorized" and outcome.authenticated and not self._anonymous:
                 self._anonymous = True
                 logger.warning(
                     "The token in %s was refused: trying %s without it. Renew it or unset it.",
-                    token_variable(self.handle),
+                    self.handle.TOKEN_VARIABLE,
                     self.handle,
                 )
                 continue
-            delay = _delay(failed, retries)
+            delay = _delay(outcome, retries)
             retries += 1
-            if retries > RETRIES.get(failed.kind, 0) or delay >= self.remaining():
-                raise to_error(failed, self.handle)
-            logger.info("%s: %s. Trying again in %.1f s.", self.handle, failed.detail, delay)
+            if retries > RETRIES.get(outcome.kind, 0) or delay >= self.remaining():
+                raise to_error(outcome, self.handle)
+            logger.info("%s: %s. Trying again in %.1f s.", self.handle, outcome.detail, delay)
             time.sleep(delay)
+        return parse_hub_handle(outcome.handle)
 
-    def _attempt(self, request: Request, on_event: Callable[[Event], None]) -> Failed | None:
+    def _attempt(self, request: Request, on_event: Callable[[Event], None]) -> Done | Failed:
         with (
             tempfile.TemporaryDirectory(prefix="fnet-registry-") as empty_home,
-            _child(request, _environment(empty_home if self._anonymous else None)) as lines,
+            _child(request, self._environment(empty_home)) as lines,
         ):
             while True:
                 try:
@@ -104,16 +104,37 @@ class HubSession:
                 except queue.Empty:
                     if self.remaining() > 0:
                         return Failed(kind="silent", detail=f"silent for {SILENCE_SECONDS:.0f} s")
-                    raise timed_out(self.handle, self.seconds) from None
+                    raise FetchTimeoutError(
+                        f"{self.handle.hub_name} did not deliver within {self.seconds:g} s. Try"
+                        " again (the files that are whole are kept), or give a longer deadline."
+                        f" Received: {self.handle}"
+                    ) from None
                 match load(line) if line else None:
                     case None:
-                        return Failed(kind="unexpected", detail=f"{WORKER} ended without a result")
-                    case Done():
-                        return None
-                    case Failed() as failed:
-                        return failed
+                        return Failed(kind="unexpected", detail=f"{CHILD} ended without a result")
+                    case Done() | Failed() as outcome:
+                        return outcome
                     case event:
                         on_event(event)
+
+    def _environment(self, empty_home: str) -> dict[str, str]:
+        """Return the child's variables; without a token, saved ones are looked for in no home."""
+        search_path = [str(Path(fnet_registry.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+        environment = {
+            **os.environ,
+            **self.handle.environment(),
+            "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
+            "TQDM_DISABLE": "1",
+        }
+        if self._anonymous:
+            for variable in self.handle.CREDENTIAL_VARIABLES:
+                environment.pop(variable, None)
+            environment |= {
+                "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+                "HOME": empty_home,
+                "USERPROFILE": empty_home,
+            }
+        return environment
 
 
 @contextmanager
@@ -121,7 +142,7 @@ def _child(request: Request, environment: Mapping[str, str]) -> Iterator[queue.S
     """Start the child, and see to it that it has ended when the block is left."""
     process = subprocess.Popen(
         # -P: a folder named like one of our imports in the working directory is not imported.
-        [sys.executable, "-P", "-m", WORKER, dump(request)],
+        [sys.executable, "-P", "-m", CHILD, dump(request)],
         stdin=subprocess.PIPE,  # never written to: it closes when this process is gone
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -159,33 +180,3 @@ def _delay(failed: Failed, retries: int) -> float:
     if failed.retry_after is not None:
         return failed.retry_after
     return min(FIRST_DELAY_SECONDS * 2**retries, LAST_DELAY_SECONDS) * random.uniform(1.0, 1.25)
-
-
-def _environment(without_credentials: str | None) -> dict[str, str]:
-    """Return the child's variables: the parent's, with the caches as the parent sees them.
-
-    Args:
-        without_credentials: An empty folder to take for the home folder, where the clients would
-            look for saved tokens; None leaves all credentials in place.
-    """
-    search_path = [str(Path(fnet_registry.__file__).parents[1]), os.environ.get("PYTHONPATH")]
-    environment = os.environ | {
-        "HF_HUB_CACHE": str(huggingface_cache()),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",  # plain HTTP, whose failures and pace are known
-        "HF_HUB_OFFLINE": "0",
-        "KAGGLEHUB_CACHE": str(kaggle_cache()),
-        "KAGGLEHUB_VERBOSITY": "error",
-        "PYTHONPATH": os.pathsep.join(filter(None, search_path)),
-        "TQDM_DISABLE": "1",
-        "TRANSFORMERS_OFFLINE": "0",
-    }
-    if without_credentials is not None:
-        for variable in CREDENTIAL_VARIABLES:
-            environment.pop(variable, None)
-        environment |= {
-            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-            "HOME": without_credentials,
-            "USERPROFILE": without_credentials,
-        }
-    return environment

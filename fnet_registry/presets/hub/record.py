@@ -11,16 +11,16 @@ from typing import Self
 from fnet_registry.presets.folder import digest_file, is_known
 from fnet_registry.presets.whole_file import write_file
 
+# Raise it when an older release could misread the file. A record of another format counts as none,
+# so the files are checked against the hub again.
 FORMAT = 1
-"""Raise it when an older release could misread the file. A record of another format counts as
-none, so the files are checked against the hub again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class DigestRecord:
     """What is known of a revision's files.
 
-    Attributes:
+    Args:
         names: Every file that the preset needs of those that the hub lists, weights included.
         sha256: Digest (hex) of each file that was fetched so far.
         checked: The files whose bytes matched the hub's own digest.

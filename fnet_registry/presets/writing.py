@@ -14,6 +14,7 @@ from fnet_registry import __version__
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.formats import kerashub
+from fnet_registry.presets.formats.format import CONFIG_FILE
 from fnet_registry.presets.tensors import parameter_count
 from fnet_registry.presets.whole_file import write_file
 
@@ -37,16 +38,11 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> None:
     if checkpoint.tokenizer_proto is not None:
         write_tokenizer(checkpoint.tokenizer_proto, folder)
     # Last: a folder whose writing broke off has no configuration and is no preset.
-    write_json(_backbone(checkpoint), folder / kerashub.CONFIG_FILE)
+    write_json(_backbone(checkpoint), folder / CONFIG_FILE)
 
 
 def write_tokenizer(proto: bytes, folder: Path | str) -> None:
-    """Write the tokenizer's part of a preset folder.
-
-    Args:
-        proto: The serialised SentencePiece model.
-        folder: The folder; made where it does not exist.
-    """
+    """Write the tokenizer's part of a preset folder, which is made where it does not exist."""
     folder = Path(folder)
     write_file(folder / kerashub.VOCABULARY_FILE, lambda path: path.write_bytes(proto))
     write_json(_TOKENIZER, folder / kerashub.TOKENIZER_FILE)

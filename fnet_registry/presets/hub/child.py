@@ -14,26 +14,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from pkgutil import resolve_name
 
-from fnet_registry.presets.folder import select_files
-from fnet_registry.presets.handle import Handle, HuggingFaceHandle, KaggleHandle, parse_handle
-from fnet_registry.presets.hub.cache import HubHandle, entry_of
-from fnet_registry.presets.hub.client import (
-    HubClient,
-    HubClientError,
-    from_exception,
-    redact,
-    size_limit,
-)
+from fnet_registry.presets.folder import select_files, size_limit
+from fnet_registry.presets.handles import parse_hub_handle
+from fnet_registry.presets.hub.client import HubClient, HubClientError, from_exception, redact
 from fnet_registry.presets.hub.messages import (
     Done,
     Event,
-    Failed,
     Fetched,
     Listed,
     Progress,
     Request,
-    Resolved,
     dump,
     load,
 )
@@ -51,34 +44,31 @@ def main() -> None:
     _in_background(_end_with_parent)
     client: HubClient | None = None
     try:
-        client = _client_of(parse_handle(request.handle))
+        handle = parse_hub_handle(request.handle)
+        client = resolve_name(handle.CLIENT)(handle)
+        assert isinstance(client, HubClient)
         if request.task == "resolve":
-            emit(Resolved(handle=client.resolve()))
+            emit(Done(handle=client.resolve()))
         else:
-            _fetch(client, request, emit)
-        emit(Done())
+            _fetch(client, handle.revision_folder, request, emit)
+            emit(Done(handle=request.handle))
     except Exception as error:
         failed = client.classify(error) if client else from_exception(error)
         emit(replace(failed, detail=redact(failed.detail, client.secrets() if client else ())))
 
 
-def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -> None:
-    handle = parse_handle(request.handle)
-    assert isinstance(handle, HubHandle)
-    folder = entry_of(handle).path
+def _fetch(
+    client: HubClient, folder: Path, request: Request, emit: Callable[[Event], None]
+) -> None:
     sizes = client.list_files()
     if "config.json" not in sizes:
-        raise HubClientError(Failed(kind="preset", detail="it has no config.json"))
+        raise HubClientError("preset", "it has no config.json")
     wanted = [n for n in select_files(sizes, weights=request.weights) if n not in request.keep]
     emit(Listed(names=select_files(sizes), size=sum(sizes[name] for name in wanted)))
     arrived = 0
-    _in_background(
-        _report_progress,
-        lambda: arrived + client.received(),
-        emit,
-    )
+    _in_background(_report_progress, lambda: arrived + client.received(), emit)
     for name in wanted:
-        if (folder / name).is_file() and name not in request.replace and client.vouches_for(name):
+        if (folder / name).is_file() and name not in request.replace and client.is_intact(name):
             checked = True
         else:
             client.discard(name)
@@ -86,19 +76,6 @@ def _fetch(client: HubClient, request: Request, emit: Callable[[Event], None]) -
             checked = client.download(name)
         arrived += (folder / name).stat().st_size
         emit(Fetched(name=name, checked=checked))
-
-
-def _client_of(handle: Handle) -> HubClient:
-    match handle:
-        case KaggleHandle():
-            from fnet_registry.presets.hub.kaggle import KaggleClient
-
-            return KaggleClient(handle)
-        case HuggingFaceHandle():
-            from fnet_registry.presets.hub.huggingface import HuggingFaceClient
-
-            return HuggingFaceClient(handle)
-    raise TypeError(f"Expected a hub's handle. Received: {handle!r}")
 
 
 def _claim_stdout() -> Callable[[Event], None]:
