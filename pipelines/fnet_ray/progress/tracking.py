@@ -39,9 +39,25 @@ class Tracker:
     def log(self, progress: Progress) -> None:
         """Log the figures as metrics, every ten seconds at most."""
         now = time.monotonic()
-        if self.run_id is not None and now - self._logged >= METRIC_SECONDS:
-            self._logged = now
-            self._log_metrics(progress)
+        if self.run_id is None or now - self._logged < METRIC_SECONDS:
+            return
+        self._logged = now
+        import mlflow
+
+        try:
+            mlflow.log_metrics(
+                {
+                    "rows_done": progress.encoded,
+                    "rows_rejected": progress.rejects,
+                    "rows_per_second": progress.rows_per_second,
+                    "tokens_per_second": progress.tokens_per_second,
+                },
+                step=progress.encoded,
+                run_id=self.run_id,
+            )
+        except mlflow.MlflowException as error:
+            # A tracking server that is away for a while must not stop a job of days.
+            logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
 
     def finish(self, report: Report) -> None:
         """Log the report and its figures."""
@@ -62,24 +78,6 @@ class Tracker:
             step=report.rows,
         )
         mlflow.log_dict(asdict(report), "report.json")
-
-    def _log_metrics(self, progress: Progress) -> None:
-        import mlflow
-
-        try:
-            mlflow.log_metrics(
-                {
-                    "rows_done": progress.encoded,
-                    "rows_rejected": progress.rejects,
-                    "rows_per_second": progress.rows_per_second,
-                    "tokens_per_second": progress.tokens_per_second,
-                },
-                step=progress.encoded,
-                run_id=self.run_id,
-            )
-        except mlflow.MlflowException as error:
-            # A tracking server that is away for a while must not stop a job of days.
-            logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
 
 
 @contextmanager
