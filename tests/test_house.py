@@ -46,11 +46,12 @@ def test_no_docstring_leaves_its_reader_to_look_above() -> None:
 
 
 def test_every_error_says_what_was_received() -> None:
+    # A message that ends in a full stop and a space goes on with the error that it wraps.
     silent = [
         f"{name}:{line}: {message}"
         for name, text in MODULES.items()
         for line, message in messages(text)
-        if "Received" not in message and " " in message
+        if "Received" not in message and " " in message and not message.endswith(". ")
     ]
     assert silent == []
 
@@ -66,7 +67,8 @@ def test_one_module_names_the_operators_that_torch_keeps_to_itself() -> None:
 
 
 def test_one_module_reads_model_uris() -> None:
-    assert len(modules_with(r"""removeprefix\(["']models:|models:/\(\?P""")) == 1
+    parsing = modules_with(r"""removeprefix\(["']models:|models:/\+?\(\?""")
+    assert parsing == ["flavors/fnet_mlflow/registry/uri.py"]
 
 
 def test_every_package_carries_its_types() -> None:
