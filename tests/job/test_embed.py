@@ -18,7 +18,6 @@ import pytest
 import fnet_ray
 from fnet_cli.main import main
 from fnet_registry import EncodingConfig, TextEncoder
-from fnet_registry.errors import InputError, OutputError
 from tests.job.corpora import TEXTS, WRITERS, write_json_lines, write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -203,70 +202,6 @@ class TestNoRows:
             main(["embed", str(preset_folder), str(corpus), str(tmp_path / "out"), "--plan"]) == 0
         )
         assert capsys.readouterr().out.startswith("0 rows in 1 files, 1 shards\nabout 0 tokens")
-
-
-class TestMistakes:
-    """A user's mistake is named before any work starts."""
-
-    def test_a_missing_file(self, tmp_path: Path, preset_folder: Path) -> None:
-        with pytest.raises(InputError, match=r"must be a file, .* Received: .*none\.parquet"):
-            fnet_ray.embed(preset_folder, tmp_path / "none.parquet", tmp_path / "out")
-
-    def test_a_missing_column(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
-        with pytest.raises(InputError, match=r"column 'body'.* Received: id, label, text in"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="body")
-        assert not (tmp_path / "out").exists()
-
-    def test_a_missing_field(self, tmp_path: Path, preset_folder: Path) -> None:
-        corpus = write_json_lines(tmp_path / "corpus.jsonl", TEXTS)
-        with pytest.raises(InputError, match=r"no line has the field 'body'; .*corpus\.jsonl"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="body")
-
-    def test_a_column_of_numbers(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
-        with pytest.raises(InputError, match=r"'label' must hold texts. Received: int64"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="label")
-
-    def test_an_unknown_format(self, tmp_path: Path, preset_folder: Path) -> None:
-        (tmp_path / "corpus.docx").write_text("")
-        with pytest.raises(InputError, match=r"must end in \.parquet, .* Received: .*docx"):
-            fnet_ray.embed(preset_folder, tmp_path / "corpus.docx", tmp_path / "out")
-
-    def test_a_damaged_file(self, corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
-        corpus.write_bytes(corpus.read_bytes()[:-7])
-        with pytest.raises(InputError, match=r"cannot be read.* Received: .*corpus\.parquet"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
-
-    def test_an_empty_file(self, tmp_path: Path, preset_folder: Path) -> None:
-        (tmp_path / "corpus.parquet").touch()
-        with pytest.raises(InputError, match=r"cannot be read.* Received: .*corpus\.parquet"):
-            fnet_ray.embed(preset_folder, tmp_path / "corpus.parquet", tmp_path / "out")
-
-    def test_no_file_that_can_be_read(self, tmp_path: Path, preset_folder: Path) -> None:
-        (tmp_path / "corpus.parquet").write_bytes(b"PAR1")
-        with pytest.raises(InputError, match=r"must be readable\. Received: 1 damaged files"):
-            fnet_ray.embed(
-                preset_folder, tmp_path / "corpus.parquet", tmp_path / "out", skip_damaged=True
-            )
-
-    def test_columns_of_two_types(self, tmp_path: Path, preset_folder: Path) -> None:
-        write_parquet(tmp_path / "a.parquet", TEXTS)
-        pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), tmp_path / "b.parquet")
-        with pytest.raises(InputError, match=r"'label' must have one type .*int64 .*string"):
-            fnet_ray.embed(preset_folder, tmp_path / "*.parquet", tmp_path / "out")
-
-    def test_a_column_named_as_ours(self, tmp_path: Path, preset_folder: Path) -> None:
-        pq.write_table(pa.table({"text": ["a"], "embedding": [1]}), tmp_path / "a.parquet")
-        with pytest.raises(InputError, match=r"leave .* out with --keep\. Received: embedding"):
-            fnet_ray.embed(preset_folder, tmp_path / "a.parquet", tmp_path / "out")
-
-    def test_an_output_that_holds_other_files(
-        self, corpus: Path, tmp_path: Path, preset_folder: Path
-    ) -> None:
-        write_parquet_into = tmp_path / "out" / "embeddings"
-        write_parquet_into.mkdir(parents=True)
-        write_parquet(write_parquet_into / "mine.parquet", TEXTS)
-        with pytest.raises(OutputError, match="files of another origin"):
-            fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
 
 
 @pytest.mark.parametrize("write", [write_parquet, write_json_lines])
