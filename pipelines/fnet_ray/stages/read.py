@@ -24,9 +24,8 @@ from fnet_ray.output.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.message import pack
 from fnet_ray.stages.tokens import Windowing
+from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
-
-LARGEST_TEXT = 64 << 20  # bytes; the tokenizer's own limit
 
 
 def shard_request(shard: int, ranges: Sequence[RowRange]) -> dict[str, Any]:
