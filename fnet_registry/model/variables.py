@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fnet_registry.model.keras_backend import keras, ops
 
-if TYPE_CHECKING:
-    from fnet_registry.model.backbone import FNetBackbone
 
-
-def named_variables(backbone: FNetBackbone) -> dict[str, Any]:
-    """Return every variable of a backbone by its canonical name.
+def named_variables(backbone: Any) -> dict[str, Any]:
+    """Return every variable of an `FNetBackbone` by its canonical name.
 
     Where LoRA is enabled, a tensor of the merged weights stands for the variable.
     """

@@ -16,7 +16,7 @@ from fnet_ray.output.audit import finish_commits
 from fnet_ray.output.commits import remove_uncommitted
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.rejects import RejectLimit
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally

@@ -18,7 +18,7 @@ from fnet_ray.corpus.planning import open_corpus
 from fnet_ray.corpus.shards import Sharding
 from fnet_ray.model import SharedModel, resolve_model, share_model
 from fnet_ray.options import Columns, Options, Parameters
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_ray.stages.message import unpack
 from fnet_ray.stages.read import ReadShard, shard_request
 from fnet_ray.stages.tokens import Windows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnet_ray.output.audit import audit
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_ray.progress.tally import Tally
 from fnet_registry.errors import OutputError
 

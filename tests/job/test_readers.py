@@ -15,7 +15,7 @@ from fnet_ray.corpus.files import find_inputs
 from fnet_ray.corpus.readers import delimited, json_lines
 from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
 from fnet_ray.options import Columns
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_registry.errors import InputError
 
 

@@ -18,7 +18,7 @@ from fnet_ray.corpus.shards import Input
 from fnet_ray.output.audit import audit
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
 from tests.job.corpora import TEXTS, table, write_parquet

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-from fnet_ray.output.store import Store, open_store
+from fnet_ray.output.store import Store
+from fnet_ray.output.stores import open_store
 from tests.job.corpora import write_parquet
 from tests.job.network import Host, two_hosts, why_unavailable
 from tests.object_store import run_object_store

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fnet_ray
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.encode import window_rows
 from fnet_ray.stages.tokens import Windowing, Windows, make_windows

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from fnet_ray.output.audit import take_back
-from fnet_ray.output.store import open_store
+from fnet_ray.output.stores import open_store
 from fnet_ray.status import Status, read_status
 
 DAMAGED = 1

@@ -7,11 +7,8 @@ one step, `claim` creates a file only where none is, and `move` may be repeated.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from fnet_ray.cluster.failures import first_line
 from fnet_registry.errors import FNetError, JobError, OutputError
@@ -106,35 +103,6 @@ class Store:
     def _ask(self, method: str, name: str, *arguments: Any, **options: Any) -> Any:
         with reaching(self.path(name)):
             return getattr(self.fs, method)(f"{self.root}/{name}", *arguments, **options)
-
-
-def open_store(url: str | os.PathLike[str]) -> Store:
-    """Open an output folder.
-
-    Args:
-        url: A local folder, `file://…`, `s3://bucket/folder` or `gs://bucket/folder`.
-
-    Raises:
-        OutputError: No such kind of storage, or it is out of reach.
-    """
-    from fnet_ray.output.local_store import LocalStore
-
-    text = os.fsdecode(url)
-    check_no_credentials(text)
-    scheme = urlsplit(text).scheme if "://" in text else "file"
-    if scheme == "file":
-        return LocalStore(Path(text.removeprefix("file://")).absolute())
-    if scheme not in OBJECT_STORES:
-        raise OutputError(
-            "The output must be a local folder, s3://bucket/folder or gs://bucket/folder. "
-            f"Received: {text}"
-        )
-    import fsspec
-
-    with reaching(text):
-        # A listing that was remembered would hide what other drivers and workers wrote.
-        fs, root = fsspec.url_to_fs(text.rstrip("/"), use_listings_cache=False)
-    return Store(fs, root, f"{scheme}://{root}")
 
 
 def check_no_credentials(url: str) -> None:

@@ -1,0 +1,38 @@
+"""Opening an output folder, wherever it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fnet_ray.output.local_store import LocalStore
+from fnet_ray.output.store import OBJECT_STORES, Store, check_no_credentials, reaching
+from fnet_registry.errors import OutputError
+
+
+def open_store(url: str | os.PathLike[str]) -> Store:
+    """Open an output folder.
+
+    Args:
+        url: A local folder, `file://…`, `s3://bucket/folder` or `gs://bucket/folder`.
+
+    Raises:
+        OutputError: No such kind of storage, or it is out of reach.
+    """
+    text = os.fsdecode(url)
+    check_no_credentials(text)
+    scheme = urlsplit(text).scheme if "://" in text else "file"
+    if scheme == "file":
+        return LocalStore(Path(text.removeprefix("file://")).absolute())
+    if scheme not in OBJECT_STORES:
+        raise OutputError(
+            "The output must be a local folder, s3://bucket/folder or gs://bucket/folder. "
+            f"Received: {text}"
+        )
+    import fsspec
+
+    with reaching(text):
+        # A listing that was remembered would hide what other drivers and workers wrote.
+        fs, root = fsspec.url_to_fs(text.rstrip("/"), use_listings_cache=False)
+    return Store(fs, root, f"{scheme}://{root}")
