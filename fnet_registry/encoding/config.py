@@ -103,14 +103,7 @@ class EncodingConfig:
             )
 
     def padded_lengths(self, lengths: np.ndarray) -> np.ndarray:
-        """Return how many positions each text is padded to.
-
-        Args:
-            lengths: Tokens of each text, specials included.
-
-        Returns:
-            Integers of the same shape.
-        """
+        """Return how many positions texts of so many tokens, specials included, are padded to."""
         buckets = np.array(self.buckets or (self.sequence_length,))
         return buckets[np.searchsorted(buckets, lengths)]
 

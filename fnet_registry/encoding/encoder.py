@@ -71,11 +71,7 @@ class TextEncoder:
 
     @classmethod
     def from_preset(cls, preset: str | Path | Handle, **options: Unpack[EncoderOptions]) -> Self:
-        """Load a preset; Keras is not imported.
-
-        Args:
-            preset: Any preset handle.
-            **options: As for the class.
+        """Load a preset from any handle, with the options of the class; Keras is not imported.
 
         Raises:
             FNetError: If the preset cannot be had or used.

@@ -40,15 +40,7 @@ class Dense(Protocol):
     """A dense layer with its weights."""
 
     def __call__(self, x: torch.Tensor, activation: Activation = "none") -> torch.Tensor:
-        """Apply the layer.
-
-        Args:
-            x: Tensor of shape `(…, inputs)`.
-            activation: Applied to the result; `gelu` is the tanh approximation.
-
-        Returns:
-            Tensor of shape `(…, outputs)`.
-        """
+        """Apply the layer and an activation: `(…, inputs)` to `(…, outputs)`."""
         ...
 
     def keeps_rows(self, activation: Activation = "none") -> bool:

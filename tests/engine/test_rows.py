@@ -1,4 +1,4 @@
-"""Equal bits in any company follow from how products are called, whatever the processor."""
+"""Equal bits in any batch follow from how products are called, whatever the processor."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fnet_registry.encoding.pooling import pooled_vectors
+from fnet_registry.encoding.pooling import POOLINGS
 from fnet_registry.engine import dense, products, rows
 from fnet_registry.engine.dense import FloatDense, FloatProduct
 from fnet_registry.engine.engine import Engine
@@ -81,12 +81,13 @@ def assert_alike_in_any_company(engine: Engine, length: int, *, texts: int = 35)
     lengths = torch.randint(2, length + 1, (texts,), generator=seeded).tolist()
     order = torch.randperm(texts, generator=seeded).tolist()
     for pooling in ("mean", "cls", "pooled"):
-        together = pooled_vectors(engine, ids, lengths, pooling)
-        shuffled = pooled_vectors(engine, ids[order], [lengths[i] for i in order], pooling)
+        pool = POOLINGS[pooling]
+        together = pool(engine, ids, lengths)
+        shuffled = pool(engine, ids[order], [lengths[i] for i in order])
         assert torch.equal(shuffled, together[order])
         for size in (1, 7):
             parts = [
-                pooled_vectors(engine, ids[i : i + size], lengths[i : i + size], pooling)
+                pool(engine, ids[i : i + size], lengths[i : i + size])
                 for i in range(0, texts, size)
             ]
             assert torch.equal(together, torch.cat(parts))
