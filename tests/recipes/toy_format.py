@@ -16,7 +16,7 @@ from fnet_registry.presets.formats.stored import StoredName, StoredTensor
 from fnet_registry.presets.tensors import tensor_shapes
 
 
-def _describe(paths: Iterable[Path]) -> dict[str, StoredTensor]:
+def describe(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     with np.load(next(iter(paths))) as stored:
         weights = {name: stored[name] for name in stored.files}
     return {
@@ -41,7 +41,10 @@ TOY = PresetFormat(
     vocabulary="spiece.model",
     weights=(
         WeightsFiles(
-            single="toy.npz", index="toy.index", shards=re.compile("-"), describe=_describe
+            single="toy.npz",
+            index="toy.index",
+            shards=re.compile("-"),
+            describe="fnet_registry.presets.formats.toy:describe",
         ),
     ),
     has_heads=False,

@@ -26,7 +26,7 @@ class ToyClient(HubClient):
         files = (path for path in self._hub.rglob("*") if path.is_file())
         return {str(path.relative_to(self._hub)): path.stat().st_size for path in files}
 
-    def vouches_for(self, name: str) -> bool:
+    def is_intact(self, name: str) -> bool:
         return (self._hub / name).read_bytes() == self._target(name).read_bytes()
 
     def download(self, name: str) -> bool:
