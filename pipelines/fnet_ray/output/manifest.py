@@ -208,6 +208,8 @@ def _to_parquet(inputs: Sequence[Input]) -> bytes:
 
 
 def _from_parquet(data: bytes) -> tuple[Input, ...]:
+    # Not by `read_table`, whose threads may outlive the interpreter of a short command.
+    table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
     return tuple(
         Input(
             file=InputFile(
@@ -219,5 +221,5 @@ def _from_parquet(data: bytes) -> tuple[Input, ...]:
             parquet=row["data"],
             rows=row["rows"],
         )
-        for row in pq.read_table(io.BytesIO(data)).to_pylist()
+        for row in table.to_pylist()
     )
