@@ -10,6 +10,9 @@ from types import FrameType
 
 from fnet_registry.errors import FNetError, JobError
 
+# Whose frames may hold a job's workers: Ray's threads, and the stages' own.
+_HOLDERS = ("ray", "threading", "fnet_ray")
+
 
 def first_line(error: Exception) -> str:
     """Return what an error says, without the lines that Arrow and Ray add to it."""
@@ -39,7 +42,7 @@ def release_actors(error: BaseException) -> None:
     waiting for ever.
     """
     for frame in _frames(error, set()):
-        if frame.f_globals.get("__name__", "").partition(".")[0] in ("ray", "fnet_ray"):
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS:
             with contextlib.suppress(RuntimeError):  # it still runs
                 frame.clear()
     gc.collect()
