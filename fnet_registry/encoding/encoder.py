@@ -24,6 +24,7 @@ from fnet_registry.encoding.config import (
 )
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import POOLINGS
+from fnet_registry.encoding.stored import preset_encoding, write_encoding
 from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
@@ -31,6 +32,7 @@ from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.inputs import check_length
 from fnet_registry.presets.checkpoint import VOCABULARY_NAMES, Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
+from fnet_registry.presets.writing import write_checkpoint
 from fnet_registry.shown import shown
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class TextEncoder:
     def from_preset(cls, preset: str | Path | Handle, **options: Unpack[EncoderOptions]) -> Self:
         """Load a preset from any handle, with the options of the class; Keras is not imported.
 
+        An option of the encoding that is left out is as the preset carries it, or else the default.
+
         Raises:
             FNetError: If the preset cannot be had or used.
             TypeError: If there is no such option.
@@ -86,7 +90,7 @@ class TextEncoder:
         if isinstance(folder.handle, LocalHandle):
             # Only the hubs' caches are sure never to change a file in place.
             checkpoint = with_views_copied(checkpoint)
-        config = complete_encoding(checkpoint.config.max_sequence_length, **encoding)
+        config = preset_encoding(folder.path, checkpoint.config.max_sequence_length, **encoding)
         return cls.from_checkpoint(checkpoint, config, **load)
 
     @classmethod
@@ -161,6 +165,11 @@ class TextEncoder:
         from fnet_registry.model.backbone import build_backbone
 
         return build_backbone(self.checkpoint)
+
+    def save_to_preset(self, preset_dir: str | Path) -> None:
+        """Write a preset folder that carries this encoding, and that KerasHub loads, too."""
+        write_encoding(self.config, Path(preset_dir))
+        write_checkpoint(self.checkpoint, preset_dir)
 
     @property
     def dim(self) -> int:

@@ -82,8 +82,8 @@ def register_preset(
         alias: An alias to set on the version, for example `"champion"`.
         tags: Tags to set on the version.
         reference: Whether to write the pinned handle of a preset on a hub instead of storing its
-            weights. Such a version has the default encoding and settings, and loads where this
-            project is installed and the hub, or its cache, can be reached.
+            weights. Such a version has its preset's encoding and the default settings, and loads
+            where this project is installed and the hub, or its cache, can be reached.
         force: Whether to make another version of content that is registered already.
         **encoding: `EncodingOptions`, for a handle or a backbone, such as `pooling="cls"`.
 
@@ -182,8 +182,9 @@ def _check_reference(model: UnsavedModel, chosen: Sequence[Any]) -> None:
         )
     if any(value is not None for value in chosen):
         raise ModelError(
-            "A reference has the default encoding and settings; register without --reference to "
-            f"choose others. Received: {', '.join(str(v) for v in chosen if v is not None)}"
+            "A reference has its preset's default encoding and settings; register it without "
+            "--reference to choose others. "
+            f"Received: {', '.join(str(v) for v in chosen if v is not None)}"
         )
 
 
