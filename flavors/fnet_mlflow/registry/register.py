@@ -25,6 +25,7 @@ from fnet_mlflow.saving.prepare import UnsavedModel, prepare_model
 from fnet_mlflow.saving.save import log_model
 from fnet_registry.encoding.config import EncodingOptions
 from fnet_registry.errors import ModelError
+from fnet_registry.presets.formats.head import HEAD_FILE
 
 _logger = logging.getLogger(__name__)
 
@@ -179,6 +180,11 @@ def _check_reference(model: UnsavedModel, chosen: Sequence[Any]) -> None:
         raise ModelError(
             "Only a preset on a hub can be referred to, for example hf://owner/name. Received: "
             f"{model.provenance.handle if model.provenance else 'a model of this process'}"
+        )
+    if HEAD_FILE in model.provenance.digests:
+        raise ModelError(
+            "A preset with a head must be registered with its weights, so without --reference. "
+            f"Received: {model.provenance.handle}"
         )
     if any(value is not None for value in chosen):
         raise ModelError(
