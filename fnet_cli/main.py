@@ -101,6 +101,12 @@ def _evaluate() -> CommandModule:
     return evaluate
 
 
+def _tune() -> CommandModule:
+    from fnet_tune.commands import tune
+
+    return tune
+
+
 COMMANDS = {
     "presets": Command(load=_presets, help="list the built-in presets and what is in the cache"),
     "inspect": Command(load=_inspect, help="show what a preset is, without loading its weights"),
@@ -114,6 +120,12 @@ COMMANDS = {
     ),
     "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
     "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
+    "tune": Command(
+        load=_tune,
+        help="tune a model on your own examples, and register it if it is better",
+        extra="tune",
+        brings="mlflow",
+    ),
     "evaluate": Command(
         load=_evaluate,
         help="compare models on your own data",

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--map",
-        type=_renaming,
+        type=renaming,
         action="append",
         default=[],
         metavar="NAME=COLUMN",
@@ -62,7 +62,8 @@ def _one_or_many(paths: list[str]) -> str | list[str]:
     return paths[0] if len(paths) == 1 else paths
 
 
-def _renaming(text: str) -> tuple[str, str]:
+def renaming(text: str) -> tuple[str, str]:
+    """Read a column's own name and its name in a file, as `argparse` has it read."""
     name, sign, column = text.partition("=")
     if not (name and sign and column):
         raise argparse.ArgumentTypeError(f"written like anchor=question. Received: {text!r}")
