@@ -16,6 +16,7 @@ FNetError
 │   ├── OutputError        an output folder that belongs to a different job
 │   │   └── LeaseError     another driver is at work on it
 │   └── RejectsError       more rows were rejected than allowed
+├── TuningError            a tuning that cannot start or go on
 └── FetchError             a hub did not deliver
     ├── PresetNotFoundError    no such repository, file or revision
     ├── AccessDeniedError      gated or private
@@ -104,6 +105,10 @@ class LeaseError(OutputError):
 
 class RejectsError(JobError):
     """More rows were rejected than the caller allows."""
+
+
+class TuningError(FNetError, ValueError):
+    """A tuning that cannot start or go on."""
 
 
 class FetchError(FNetError):

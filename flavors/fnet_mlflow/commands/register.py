@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             f"Received: handle {args.handle}, name {args.name}"
         )
     if args.tags is not None:
-        given["tags"] = _read_tags(args.tags)
+        given["tags"] = read_tags(args.tags)
     registration = register(**given)
     print(f"{registration.model_uri} {_say(registration)}")
     return 0
@@ -76,7 +76,12 @@ def _say(registration: Registration) -> str:
     )
 
 
-def _read_tags(pairs: list[str]) -> dict[str, str]:
+def read_tags(pairs: list[str]) -> dict[str, str]:
+    """Read tags as the command line has them.
+
+    Raises:
+        ModelError: One is not written `key=value`.
+    """
     tags = {}
     for pair in pairs:
         key, equals, tags[key] = pair.partition("=")

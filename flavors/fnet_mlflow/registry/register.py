@@ -97,7 +97,7 @@ def register_preset(
         MlflowException: MLflow rejects the name, or the store does not take the model.
         TypeError: There is no such option.
     """
-    _check_alias(alias)
+    check_alias(alias)
     model = prepare_model(preset, tokenizer=tokenizer, **encoding)
     settings = load_settings(model_config)
     if reference:
@@ -167,7 +167,12 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _check_alias(alias: str | None) -> None:
+def check_alias(alias: str | None) -> None:
+    """Refuse an alias that MLflow does not take.
+
+    Raises:
+        ModelError: It is one.
+    """
     if alias is not None and (not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias)):
         raise ModelError(
             "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "

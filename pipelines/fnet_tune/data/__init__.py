@@ -1,0 +1,1 @@
+"""A user's examples: read once, and kept as token ids on disk."""

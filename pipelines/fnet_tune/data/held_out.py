@@ -1,0 +1,91 @@
+"""The held-out examples: in a file of their own, which `fnet evaluate` reads as it reads any."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fnet_evaluate.evaluating import evaluate
+from fnet_evaluate.evaluation import Evaluation
+from fnet_evaluate.opening import Subject, open_subject
+from fnet_registry.errors import InputError
+from fnet_registry.presets.whole_file import write_file
+from fnet_tune.data.reading import Source
+from fnet_tune.data.survey import Survey
+
+if TYPE_CHECKING:
+    from fnet_registry import TextEncoder
+
+HELD_OUT_FILE = "held-out.parquet"
+METRICS = {"scored_pairs": "spearman", "retrieval": "ndcg@10", "labels": "knn_accuracy"}
+"""A kind of data that `fnet evaluate` knows → the figure by which the best state is chosen."""
+
+
+def kept(source: Source, survey: Survey) -> Iterator[pa.RecordBatch]:
+    """Yield the examples that are trained on."""
+    for batch in source.batches():
+        yield batch.filter(pa.array(~survey.held_out(batch)))
+
+
+def write_held_out(source: Source, survey: Survey, folder: Path) -> Judge:
+    """Write the held-out examples into a folder.
+
+    Raises:
+        InputError: They are most of the examples, for these hardly differ.
+    """
+    batches = [batch.filter(pa.array(survey.held_out(batch))) for batch in source.batches()]
+    table = pa.Table.from_batches(batches)
+    if 2 * table.num_rows > survey.count:
+        raise InputError(
+            "Examples must have different first texts, for some to be held out. Received: one of "
+            f"them in {table.num_rows:,} of {survey.count:,} examples in {source.rows.name}"
+        )
+    required = [name for name in table.column_names if name not in source.task.shape.optional]
+    path = folder / HELD_OUT_FILE
+    write_file(path, lambda target: pq.write_table(table.select(required), target))
+    return Judge(data=path, renamed={})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Data that models are evaluated on.
+
+    Args:
+        data: Its files.
+        renamed: A column's own name → its name in the files.
+    """
+
+    data: str | os.PathLike[str]
+    renamed: Mapping[str, str]
+
+    def open(self) -> Subject:
+        """Open the data to choose a state by.
+
+        Raises:
+            InputError: It cannot be read, or has no figure to choose a state by.
+        """
+        subject = open_subject(self.data, corpus=None, renamed=self.renamed)
+        if subject.kind.name not in METRICS:
+            raise InputError(
+                "Held-out examples must be pairs, scored pairs or labels. Received: "
+                f"{subject.kind.name} in {subject.name}"
+            )
+        return subject
+
+    def evaluate(self, encoder: TextEncoder, name: str) -> Evaluation:
+        """Return all figures of a model, which they call by a name."""
+        [evaluation] = evaluate(encoder, self.data, map=self.renamed)
+        return replace(evaluation, model=name)
+
+
+def figure(subject: Subject, encoder: TextEncoder) -> float:
+    """Return the figure of a model that states are chosen by."""
+    items = subject.kind.items(encoder, subject.data.content)
+    columns = {name: items[name].to_numpy() for name in items.column_names}
+    return float(subject.kind.measure(columns)[METRICS[subject.kind.name]])

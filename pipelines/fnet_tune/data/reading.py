@@ -1,0 +1,78 @@
+"""Examples as they stand in a user's files: the good ones, and what is wrong with the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from fnet_evaluate.data.rows import Path, Rows, open_rows
+from fnet_tune.tasks import TASKS, Task
+
+MOST_NAMED = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class BadRows:
+    """Rows that cannot be learnt from.
+
+    Args:
+        count: How many.
+        named: What is wrong with the first of them.
+    """
+
+    count: int = 0
+    named: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The examples in a user's files.
+
+    Args:
+        rows: The files.
+        task: What is learnt from them.
+    """
+
+    rows: Rows
+    task: Task
+
+    def batches(self, bad: BadRows | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the good examples with all columns of the task; a null stands for no negative.
+
+        Raises:
+            InputError: A file cannot be read or lacks a column.
+        """
+        bad = BadRows() if bad is None else bad
+        for file in self.rows.files:
+            row = 0
+            for batch in replace(self.rows, files=[file]).batches():
+                yield self._good(batch, bad, os.path.basename(file.path), row)
+                row += len(batch)
+
+    def _good(self, batch: pa.RecordBatch, bad: BadRows, file: str, first: int) -> pa.RecordBatch:
+        required = [name for name in batch.schema.names if name not in self.task.shape.optional]
+        missing = {name: np.asarray(batch[name].is_null(), bool) for name in required}
+        wrong = np.logical_or.reduce(list(missing.values()))
+        for row in np.flatnonzero(wrong)[: MOST_NAMED - len(bad.named)].tolist():
+            name = next(name for name in required if missing[name][row])
+            bad.named.append(f"{file}, row {first + row + 1}: no usable {name}")
+        bad.count += int(wrong.sum())
+        columns = {
+            name: batch[name] if name in batch.schema.names else pa.nulls(len(batch), pa.string())
+            for name in self.task.shape.columns
+        }
+        return pa.RecordBatch.from_pydict(columns).filter(pa.array(~wrong))
+
+
+def open_source(data: Path | Sequence[Path], renamed: Mapping[str, str]) -> Source:
+    """Find examples and tell by the columns of the first file what they are.
+
+    Raises:
+        InputError: There are no such files, or none that can be learnt from.
+    """
+    rows = open_rows(data, renamed=renamed, shapes=[task.shape for task in TASKS.values()])
+    return Source(rows=rows, task=TASKS[rows.shape.name])

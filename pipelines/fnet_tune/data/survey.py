@@ -1,0 +1,72 @@
+"""A first look at all examples: how many, their digest, and which of them are held out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from fnet_evaluate.data.digest import RowDigest
+from fnet_registry.errors import InputError
+from fnet_tune.data.reading import BadRows, Source
+
+HELD_OUT_SHARE = 10
+MOST_HELD_OUT = 1000
+FEWEST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a first look tells.
+
+    Args:
+        count: Good examples.
+        digest: SHA-256 of them.
+        bad: The others.
+        threshold: An example is held out if the number of its first text is at most this one;
+            -1 where none is.
+    """
+
+    count: int
+    digest: str
+    bad: BadRows
+    threshold: int
+
+    def held_out(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Return which examples of a batch are held out: bool of shape `(examples,)`."""
+        return text_numbers(batch) <= self.threshold
+
+
+def survey(source: Source, *, hold_out: bool) -> Survey:
+    """Read all examples once.
+
+    A tenth is held out, and at most 1,000: those whose first texts have the lowest hashes, so that
+    all examples of one text go the same way, whatever their order.
+
+    Raises:
+        InputError: The examples cannot be read, or are too few.
+    """
+    bad, digest, count = BadRows(), RowDigest(source.rows.shape.name), 0
+    lowest = np.empty(0, np.int64)
+    for batch in source.batches(bad):
+        digest.add_batch(batch)
+        count += len(batch)
+        lowest = np.sort(np.concatenate([lowest, text_numbers(batch)]))[:MOST_HELD_OUT]
+    if count < FEWEST:
+        why = f" and {bad.count:,} unusable ({'; '.join(bad.named)})" if bad.count else ""
+        raise InputError(
+            f"Tuning needs at least {FEWEST} examples, and hundreds to learn much. Received: "
+            f"{count:,}{why}, in {source.rows.name}"
+        )
+    held = min(MOST_HELD_OUT, count // HELD_OUT_SHARE)
+    threshold = int(lowest[held - 1]) if hold_out else -1
+    return Survey(count=count, digest=digest.hex(), bad=bad, threshold=threshold)
+
+
+def text_numbers(batch: pa.RecordBatch) -> np.ndarray:
+    """Return a number of 63 bits for each example's first text."""
+    hashes = [hashlib.blake2b(text.encode(), digest_size=8) for text in batch[0].to_pylist()]
+    digests = b"".join(each.digest() for each in hashes)
+    return (np.frombuffer(digests, "<u8") >> np.uint64(1)).astype(np.int64)

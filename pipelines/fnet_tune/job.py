@@ -1,0 +1,179 @@
+"""The work of a tuning, in the folder that holds how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from fnet_evaluate.evaluation import Evaluation
+from fnet_evaluate.opening import Subject
+from fnet_mlflow.registry.register import Registration
+from fnet_ray.model import PinnedModel
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.encoding.tokenizer import FNetTokenizer
+from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_tune.data.held_out import METRICS, Judge, figure
+from fnet_tune.data.prepared import prepare
+from fnet_tune.data.reading import BadRows, Source
+from fnet_tune.data.survey import Survey
+from fnet_tune.recipe import Recipe, complete_recipe
+from fnet_tune.registering import Story, Target, register_tuned
+from fnet_tune.stopping import stop_requests
+from fnet_tune.tracking import log_data, log_figures, log_progress, tracked
+
+if TYPE_CHECKING:
+    from fnet_registry import TextEncoder
+    from fnet_tune.training.loop import Progress, Training
+    from fnet_tune.training.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What came of a tuning.
+
+    Args:
+        registration: The new version; None where no state was better than the parent.
+        metric: The figure that the best state was chosen by.
+        before: The parent on the held-out examples, and on the other data where it was asked for.
+        after: The best state on them.
+        recipe: How it was tuned.
+        state: How it ended.
+        bad: Rows that could not be learnt from.
+    """
+
+    registration: Registration | None
+    metric: str
+    before: list[Evaluation]
+    after: list[Evaluation]
+    recipe: Recipe
+    state: State
+    bad: BadRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a tuning is about.
+
+    Args:
+        parent: The model that is tuned.
+        encoding: How the tuned one turns texts into vectors.
+        source: The examples.
+        found: What a first look at them told.
+        held_out: What the best state is chosen by.
+        also: Other data to evaluate before and after.
+        folder: Where all of it lies until it is over.
+    """
+
+    parent: PinnedModel
+    encoding: EncodingConfig
+    source: Source
+    found: Survey
+    held_out: Judge
+    also: Judge | None
+    folder: Path
+
+    def run(
+        self, options: Mapping[str, Any], target: Target, on_progress: Callable[[Progress], None]
+    ) -> Tuning:
+        """Train, compare with the parent, and register the best state if it is better."""
+        import torch
+
+        subject = self.held_out.open()
+        metric = METRICS[subject.kind.name]
+        training = self._training(options, subject)
+        parameters = {**training.recipe.to_dict(), **self.encoding.to_dict()}
+        with (
+            tracked(self.folder, target.name, {**parameters, "model": self.parent.uri}),
+            torch.random.fork_rng(),
+        ):
+            self._log_data()
+            before = self._evaluate(open_encoder(self.parent, self.parent.encoding), "before")
+
+            def watch(progress: Progress) -> None:
+                log_progress(progress, metric)
+                on_progress(progress)
+
+            with stop_requests() as stop:
+                state = training.run(watch, stop=stop)
+            checkpoint = training.network.checkpoint()
+            after = self._evaluate(open_encoder(self.parent, self.encoding, checkpoint), "after")
+            values = [each[0].figures[metric].value for each in (before, after)]
+            story = Story(
+                parent=self.parent,
+                metric=metric,
+                before=values[0],
+                after=values[1],
+                data=self.source.rows.name,
+                data_digest=self.found.digest,
+                held_out=before[0].count,
+                seed=training.recipe.seed,
+                step=state.best_step,
+            )
+            better = values[1] > values[0]
+            made = register_tuned(checkpoint, self.encoding, target, story) if better else None
+        return Tuning(
+            registration=made,
+            metric=metric,
+            before=before,
+            after=after,
+            recipe=training.recipe,
+            state=state,
+            bad=self.found.bad,
+        )
+
+    def _training(self, options: Mapping[str, Any], subject: Subject) -> Training:
+        from fnet_tune.training.batches import Batches
+        from fnet_tune.training.loop import Training
+        from fnet_tune.training.network import Network
+        from fnet_tune.training.sampling import sampler_of
+
+        tokenizer = FNetTokenizer(self.parent.checkpoint.tokenizer_proto or b"")
+        examples = prepare(
+            self.source,
+            self.found,
+            self.folder,
+            tokenizer=tokenizer,
+            sequence_length=self.encoding.sequence_length,
+        )
+        sampler = sampler_of(examples, seed=options.get("seed", 0), paired=self.source.task.paired)
+        recipe = complete_recipe(
+            options, count=len(sampler), hidden_dim=self.parent.checkpoint.config.hidden_dim
+        )
+        return Training(
+            network=Network(self.parent.checkpoint, self.encoding.pooling),
+            batches=Batches(
+                examples=examples,
+                sampler=sampler,
+                batch_size=recipe.batch_size,
+                encoding=self.encoding,
+                pad_token_id=tokenizer.pad_token_id,
+            ),
+            loss=resolve_name(self.source.task.loss),
+            recipe=recipe,
+            measure=lambda now: figure(subject, open_encoder(self.parent, self.encoding, now)),
+            folder=self.folder,
+        )
+
+    def _evaluate(self, encoder: TextEncoder, name: str) -> list[Evaluation]:
+        judges = [self.held_out, *([self.also] if self.also else [])]
+        found = [judge.evaluate(encoder, name) for judge in judges]
+        for role, evaluation in zip(("held_out", "also"), found, strict=False):
+            log_figures(evaluation, f"{name}_{role}")
+        return found
+
+    def _log_data(self) -> None:
+        rows = self.source.rows
+        log_data(rows.files[0].path, name=rows.name, digest=self.found.digest, context="tuning")
+
+
+def open_encoder(
+    model: PinnedModel, encoding: EncodingConfig, checkpoint: Checkpoint | None = None
+) -> TextEncoder:
+    """Open a model, or what it was trained to, under an encoding."""
+    from fnet_registry import TextEncoder
+
+    dtype: Any = model.compute_dtype
+    return TextEncoder.from_checkpoint(checkpoint or model.checkpoint, encoding, dtype=dtype)

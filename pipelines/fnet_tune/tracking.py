@@ -1,0 +1,103 @@
+"""The MLflow run of a tuning: one run, however often the tuning is gone on with."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fnet_evaluate.evaluation import Evaluation
+from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.writing import write_json
+from fnet_registry.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from fnet_tune.training.loop import Progress
+
+logger = logging.getLogger(__name__)
+
+_RUN_FILE = "run.json"
+_CURVE_POINTS = 100
+
+
+@contextmanager
+def tracked(folder: Path, name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Work inside the run that the folder names, or in a new one; yields its id.
+
+    A run that was interrupted is marked so, and is open again when the tuning goes on.
+    """
+    import mlflow
+
+    nested = mlflow.active_run() is not None
+    with mlflow.start_run(run_id=_known_run(folder), run_name=f"tune {name}", nested=nested) as run:
+        write_json({"run_id": run.info.run_id}, folder / _RUN_FILE)
+        mlflow.log_params(dict(parameters))
+        try:
+            yield run.info.run_id
+        except KeyboardInterrupt:
+            mlflow.end_run("KILLED")
+            raise
+
+
+def log_data(path: str, *, name: str, digest: str, context: str) -> None:
+    """Log examples as an input of the active run."""
+    import mlflow
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.data.meta_dataset import MetaDataset
+
+    with warnings.catch_warnings():
+        # MLflow knows its class for local files under two names, and says so.
+        warnings.filterwarnings("ignore", message="The specified dataset source")
+        source = resolve_dataset_source(path)
+    mlflow.log_input(MetaDataset(source, name=name, digest=digest[:16]), context=context)
+
+
+def log_progress(progress: Progress, metric: str) -> None:
+    """Log a step's loss, every hundredth of the way, and a new figure of the held-out examples."""
+    state, recipe = progress.state, progress.recipe
+    found: dict[str, float] = {}
+    if state.step % max(1, recipe.steps // _CURVE_POINTS) == 0:
+        found["loss"] = progress.loss
+    if state.metric is not None and recipe.is_due(state.step):
+        found[metric_name(f"held_out_{metric}")] = state.metric
+    log_metrics(found, step=state.step)
+
+
+def log_metrics(metrics: Mapping[str, float], *, step: int | None = None) -> None:
+    """Log figures to the active run; a server that is away for a while stops nothing."""
+    import mlflow
+
+    if not metrics:
+        return
+    try:
+        mlflow.log_metrics(dict(metrics), step=step)
+    except mlflow.MlflowException as error:
+        logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
+
+
+def log_figures(evaluation: Evaluation, prefix: str) -> None:
+    """Log the figures of an evaluation, such as `before_held_out_ndcg_at_10`."""
+    figures = evaluation.figures.items()
+    log_metrics({metric_name(f"{prefix}_{name}"): each.value for name, each in figures})
+
+
+def metric_name(figure: str) -> str:
+    """Return a figure's name as MLflow takes it."""
+    return figure.replace("@", "_at_")
+
+
+def _known_run(folder: Path) -> str | None:
+    """Return the run that the tuning began in, unless the tracking server does not know it."""
+    import mlflow
+
+    if not (folder / _RUN_FILE).exists():
+        return None
+    run_id = read_json(folder / _RUN_FILE).get("run_id")
+    try:
+        return mlflow.get_run(str(run_id)).info.run_id
+    except mlflow.MlflowException:
+        (folder / _RUN_FILE).unlink()
+        return None

@@ -1,0 +1,1 @@
+"""Training: the network, the losses, and the loop over steps."""

@@ -1,0 +1,96 @@
+"""How far a tuning is, as it lies on disk: whole, and all that the next step needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from fnet_registry.presets.whole_file import write_file
+from fnet_tune.training.network import Network
+
+STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
+PATIENCE = 3
+_WEIGHTS = "weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How far a tuning is.
+
+    Args:
+        step: Steps taken.
+        metric: The last figure of the held-out examples; None before the first.
+        best_metric: The highest so far.
+        best_step: The step that it was seen at.
+        stale: Evaluations since then.
+    """
+
+    step: int = 0
+    metric: float | None = None
+    best_metric: float | None = None
+    best_step: int = 0
+    stale: int = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether so many evaluations brought nothing that it stops early."""
+        return self.stale >= PATIENCE
+
+    def evaluated(self, metric: float) -> Self:
+        """Take in the held-out examples' figure; one that is not defined is no improvement."""
+        if self.best_metric is None or metric > self.best_metric:
+            return replace(self, metric=metric, best_metric=metric, best_step=self.step, stale=0)
+        return replace(self, metric=metric, stale=self.stale + 1)
+
+
+def write_state(
+    state: State, network: Network, optimizer: torch.optim.Optimizer, folder: Path
+) -> None:
+    """Write the state with weights and moments, in the place of the one before."""
+    tensors = {f"{_WEIGHTS}/{name}": values.detach() for name, values in network.weights.items()}
+    for name, weight in network.weights.items():
+        moments: Mapping[str, torch.Tensor] = optimizer.state.get(weight, {})
+        tensors |= {f"{key}/{name}": values for key, values in moments.items()}
+    _write(tensors, folder / STATE_FILE, state=json.dumps(asdict(state)))
+
+
+def read_state(network: Network, optimizer: torch.optim.Optimizer, folder: Path) -> State:
+    """Set weights and moments to those of a folder; where it has none, nothing was done yet."""
+    path = folder / STATE_FILE
+    if not path.exists():
+        return State()
+    device: Any = str(network.device)
+    with safe_open(path, "pt", device=device) as file, torch.no_grad():
+        for key in file.keys():  # noqa: SIM118  (it is no mapping)
+            part, _, name = key.partition("/")
+            weight = network.weights[name]
+            if part == _WEIGHTS:
+                weight.copy_(file.get_tensor(key))
+            else:
+                optimizer.state[weight][part] = file.get_tensor(key)
+        return State(**json.loads(file.metadata()["state"]))
+
+
+def write_best(network: Network, folder: Path) -> None:
+    """Write the weights, in the place of the best before."""
+    tensors = {name: values.detach() for name, values in network.weights.items()}
+    _write(tensors, folder / BEST_FILE)
+
+
+def read_best(network: Network, folder: Path) -> None:
+    """Set the weights to the best."""
+    device: Any = str(network.device)
+    with safe_open(folder / BEST_FILE, "pt", device=device) as file, torch.no_grad():
+        for name, weight in network.weights.items():
+            weight.copy_(file.get_tensor(name))
+
+
+def _write(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
+    write_file(path, lambda target: save_file(dict(tensors), target, metadata=metadata))

@@ -1,0 +1,105 @@
+"""Tune a model on a user's own examples, and register what came of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Unpack
+
+from fnet_ray.model import resolve_model
+from fnet_registry.encoding.config import EncodingOptions, complete_encoding, split_options
+from fnet_tune.data.held_out import Judge, write_held_out
+from fnet_tune.data.reading import open_source
+from fnet_tune.data.survey import survey
+from fnet_tune.job import Job, Tuning, open_encoder
+from fnet_tune.recipe import RecipeOptions, check_recipe
+from fnet_tune.registering import Target
+from fnet_tune.workspace import discard, workspace
+
+if TYPE_CHECKING:
+    from fnet_tune.training.loop import Progress
+
+AnyPath = str | os.PathLike[str]
+
+
+class TuneOptions(RecipeOptions, EncodingOptions, total=False):
+    """The options of a recipe and of an encoding."""
+
+
+def tune(
+    model: AnyPath,
+    data: AnyPath | Sequence[AnyPath],
+    *,
+    name: str,
+    held_out: AnyPath | None = None,
+    also_evaluate: AnyPath | None = None,
+    map: Mapping[str, str] = MappingProxyType({}),  # noqa: A002  (the command's name for it)
+    alias: str | None = None,
+    tags: Mapping[str, str] = MappingProxyType({}),
+    on_start: Callable[[Path], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    **options: Unpack[TuneOptions],
+) -> Tuning:
+    """Tune a model on a user's own examples, and register the best state as a new version.
+
+    What the examples are, their columns say: `anchor`, `positive` and maybe `negative`; `text_a`,
+    `text_b` and `score`; or `text` and `label`. A model is trained as it will compute: at its own
+    pad lengths and with its own pooling. Killed at any moment and called again with the same
+    arguments, it goes on; on a CPU with as many threads, to the same bits.
+
+    Args:
+        model: `models:/name/version`, `models:/name@alias`, `runs:/…`, a model folder or a preset
+            handle.
+        data: Files, folders and globs of Parquet, JSON lines, CSV or TSV.
+        name: The registered model that the new version belongs to.
+        held_out: Data by which the best state is chosen; by default a tenth of the examples, at
+            most 1,000, is held out for it.
+        also_evaluate: Other data to evaluate before and after, to see what the tuning cost.
+        map: A column's name above → its name in the files, such as `{"anchor": "question"}`.
+        alias: An alias to set on the version.
+        tags: Tags to set on the version.
+        on_start: Is told the folder where the tuning lies until it is over.
+        on_progress: Is told of each step.
+        **options: `RecipeOptions`, and `EncodingOptions`, which change the parent's encoding.
+
+    Returns:
+        What came of it; no version where no state was better on the held-out data than the parent.
+
+    Raises:
+        FNetError: The model, the data or an option cannot be used; the message says why.
+        KeyboardInterrupt: It was stopped, and goes on from there when called again.
+        mlflow.MlflowException: The registry knows no such model, or takes no such name.
+    """
+    recipe_options, encoding_options = split_options(options, RecipeOptions, EncodingOptions)
+    asked = check_recipe(**recipe_options)
+    target = Target(name=name, alias=alias, tags=tags)
+    parent = resolve_model(model)
+    longest = parent.checkpoint.config.max_sequence_length
+    encoding = complete_encoding(longest, stored=parent.encoding, **encoding_options)
+    open_encoder(parent, encoding)  # refuses what the model cannot compute
+    source = open_source(data, map)
+    found = survey(source, hold_out=held_out is None)
+    given = None if held_out is None else Judge(data=held_out, renamed=map)
+    identity = {
+        "parent": parent.digest,
+        "encoding": encoding.to_dict(),
+        "recipe": asked,
+        "data": found.digest,
+        "held_out": given and given.open().data.digest,
+    }
+    with workspace(identity) as folder:
+        on_start(folder)
+        job = Job(
+            parent=parent,
+            encoding=encoding,
+            source=source,
+            found=found,
+            held_out=given or write_held_out(source, found, folder),
+            also=None if also_evaluate is None else Judge(data=also_evaluate, renamed=map),
+            folder=folder,
+        )
+        tuning = job.run(asked, target, on_progress)
+        discard(folder)
+    return tuning

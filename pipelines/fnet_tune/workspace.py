@@ -1,0 +1,62 @@
+"""The folder of a tuning that is under way: named by what it does, so that it is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fnet_registry.errors import TuningError
+
+FORMAT = 1
+"""Raise it when a folder of an earlier release would not lead to the same result."""
+
+
+@contextmanager
+def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
+    """Hold the folder of a tuning, which no other process then takes.
+
+    Args:
+        identity: All that the result depends on.
+
+    Raises:
+        TuningError: Another process is at work in it.
+    """
+    text = json.dumps({"format": FORMAT, **identity}, sort_keys=True)
+    folder = _home() / hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{folder}.lock", timeout=0)
+    try:
+        with lock:
+            _remove_unfinished(folder)
+            yield folder
+    except Timeout:
+        raise TuningError(
+            f"One process may work on a tuning. Received: another one is at work in {folder}"
+        ) from None
+    finally:
+        if not folder.exists():
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a tuning that is over."""
+    shutil.rmtree(folder)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed had not written to its end."""
+    for path in folder.glob(".*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _home() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    return Path(cache, "fnet-registry", "tuning")
