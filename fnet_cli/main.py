@@ -107,6 +107,12 @@ def _tune() -> CommandModule:
     return tune
 
 
+def _whiten() -> CommandModule:
+    from fnet_tune.commands import whiten
+
+    return whiten
+
+
 COMMANDS = {
     "presets": Command(load=_presets, help="list the built-in presets and what is in the cache"),
     "inspect": Command(load=_inspect, help="show what a preset is, without loading its weights"),
@@ -125,6 +131,12 @@ COMMANDS = {
         help="tune a model on your own examples, and register it if it is better",
         extra="tune",
         brings="mlflow",
+    ),
+    "whiten": Command(
+        load=_whiten,
+        help="spread a version's vectors by a corpus, without labels",
+        extra="tune",
+        brings="ray",
     ),
     "evaluate": Command(
         load=_evaluate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -48,6 +49,23 @@ class Target:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
+
+
+class Origin(Protocol):
+    """How a model came to be."""
+
+    @property
+    def parent(self) -> PinnedModel:
+        """What it was made of."""
+        ...
+
+    def tags(self) -> dict[str, str]:
+        """Return the origin as tags of the version."""
+        ...
+
+    def card(self, encoding: EncodingConfig) -> str:
+        """Return it as prose."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +121,7 @@ class Story:
 
 
 def register_tuned(
-    checkpoint: Checkpoint, encoding: EncodingConfig, target: Target, story: Story
+    checkpoint: Checkpoint, encoding: EncodingConfig, target: Target, story: Origin
 ) -> Registration:
     """Register a tuned model, with tags and a card that say how it came to be."""
     provenance = Provenance(
