@@ -89,6 +89,12 @@ def _embed() -> CommandModule:
     return embed
 
 
+def _search() -> CommandModule:
+    from fnet_ray.commands import search
+
+    return search
+
+
 def _status() -> CommandModule:
     from fnet_ray.commands import status
 
@@ -126,6 +132,7 @@ COMMANDS = {
     ),
     "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
     "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
+    "search": Command(load=_search, help="find the nearest rows of an output", extra="ray"),
     "tune": Command(
         load=_tune,
         help="tune a model on your own examples, and register it if it is better",
