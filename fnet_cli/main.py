@@ -93,6 +93,12 @@ def _status() -> CommandModule:
     return status
 
 
+def _promote() -> CommandModule:
+    from fnet_evaluate.commands import promote
+
+    return promote
+
+
 COMMANDS = {
     "presets": Command(load=_presets, help="list the built-in presets and what is in the cache"),
     "inspect": Command(load=_inspect, help="show what a preset is, without loading its weights"),
@@ -103,6 +109,9 @@ COMMANDS = {
     "models": Command(load=_models, help="list the registered versions", extra="mlflow"),
     "verify": Command(
         load=_verify, help="recompute a version's probe vectors on this machine", extra="mlflow"
+    ),
+    "promote": Command(
+        load=_promote, help="give a version an alias if its figures are good enough", extra="mlflow"
     ),
     "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
     "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
