@@ -37,12 +37,14 @@ class Command:
     Args:
         load: Imports its module.
         help: One line for the list of commands.
-        extra: The extra of this project that it needs, and the import name that this brings.
+        extra: The extra of this project that it needs.
+        brings: A package that only this extra brings; None for one of the extra's own name.
     """
 
     load: Callable[[], CommandModule]
     help: str
     extra: str | None = None
+    brings: str | None = None
 
 
 def _presets() -> CommandModule:
@@ -93,6 +95,12 @@ def _status() -> CommandModule:
     return status
 
 
+def _evaluate() -> CommandModule:
+    from fnet_evaluate.commands import evaluate
+
+    return evaluate
+
+
 def _promote() -> CommandModule:
     from fnet_evaluate.commands import promote
 
@@ -110,11 +118,20 @@ COMMANDS = {
     "verify": Command(
         load=_verify, help="recompute a version's probe vectors on this machine", extra="mlflow"
     ),
-    "promote": Command(
-        load=_promote, help="give a version an alias if its figures are good enough", extra="mlflow"
-    ),
     "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
     "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
+    "evaluate": Command(
+        load=_evaluate,
+        help="compare models on your own data",
+        extra="evaluate",
+        brings="bm25s",
+    ),
+    "promote": Command(
+        load=_promote,
+        help="give a version an alias if its figures are good enough",
+        extra="evaluate",
+        brings="bm25s",
+    ),
 }
 
 
@@ -157,9 +174,10 @@ def _run(
     parser: argparse.ArgumentParser,
     arguments: list[str],
 ) -> int:
-    if command.extra is not None and find_spec(command.extra) is None:
+    needed = command.brings or command.extra
+    if needed is not None and find_spec(needed) is None:
         return _fail(
-            f"This command needs {command.extra}."
+            f"This command needs {needed}."
             f' Install it with: pip install "fnet-registry[{command.extra}]"'
         )
     console = logging.StreamHandler()

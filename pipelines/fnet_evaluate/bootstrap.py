@@ -40,7 +40,7 @@ def intervals(kind: str, items: pa.Table) -> dict[str, Figure]:
 
 
 def paired_difference(kind: str, items: pa.Table, other_items: pa.Table) -> dict[str, Figure]:
-    """Return the figures of `items` less those of `other_items`, the same data's under another model.
+    """Return the figures of `items` less those of `other_items`, another model's on the same data.
 
     All the intervals hold together in 95 of 100 cases (each is widened for the number of figures
     that are compared at once), so two models that differ by noise alone are told apart by any of

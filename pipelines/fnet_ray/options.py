@@ -50,11 +50,13 @@ class Columns:
         text: The column of texts; for plain text files, what their only column is called.
         id: The column that identifies rows, or None. It is always carried along.
         keep: The columns to carry along, or None for all.
+        required: Whether a file without the column of texts is refused.
     """
 
     text: str = "text"
     id: str | None = None
     keep: Sequence[str] | None = None
+    required: bool = True
 
     @property
     def carried(self) -> Sequence[str] | None:

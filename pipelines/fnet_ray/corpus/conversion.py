@@ -59,7 +59,7 @@ def _read(file: InputFile, columns: Columns) -> Rows:
     """Call the reader, whose errors are the file's; those of the store are not."""
     assert file.format.read
     with _of_the_file(file):
-        schema, batches = file.format.read(lambda: _open(file), columns)
+        schema, batches = file.format.read(lambda: open_lines(file), columns)
 
     def checked() -> Iterator[pa.RecordBatch]:
         with _of_the_file(file):
@@ -80,7 +80,8 @@ def _of_the_file(file: InputFile) -> Iterator[None]:
         raise unreadable(file, first_line(error)) from None
 
 
-def _open(file: InputFile) -> io.BufferedReader:
+def open_lines(file: InputFile) -> io.BufferedReader:
+    """Open a file that is not Parquet, without its compression and byte-order mark."""
     import fsspec
 
     fs, name = fsspec.url_to_fs(file.opened)

@@ -42,7 +42,7 @@ def _column_types(open_file: Opener, columns: Columns, delimiter: str) -> dict[s
         raise UnreadableFileError(
             f"expected each column once in its header, not {doubled[0]!r} twice"
         )
-    if columns.text not in names:
+    if columns.required and columns.text not in names:
         raise UnreadableFileError(f"no column {columns.text!r}; it has {names}")
     texts = {name: pa.string() for name in names}
     try:

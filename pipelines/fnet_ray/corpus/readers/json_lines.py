@@ -42,13 +42,14 @@ def read(open_file: Opener, columns: Columns) -> Rows:
             types[name] = _common(known, found)
             if pa.null() not in (known, found) and known != found:
                 merged.add(name)
-    if rows and column not in types:
+    if rows and columns.required and column not in types:
         raise UnreadableFileError(f"no line has the field {column!r}; it has {sorted(types)}")
     for batch in _parse(open_file) if merged else ():
         for name in merged:
             if not _holds(types[name], _values(batch, name)):
                 types[name] = pa.string()
-    types[column] = pa.string()
+    if columns.required or column in types:
+        types[column] = pa.string()
     schema = with_marks(pa.schema(list(types.items())))
     return schema, (_to_batch(batch, schema, column) for batch in _parse(open_file))
 
@@ -127,8 +128,11 @@ def _common(first: pa.DataType, second: pa.DataType) -> pa.DataType:
 def _to_batch(rows: list[_Row], schema: pa.Schema, column: str) -> pa.RecordBatch:
     columns = {name: _values(rows, name) for name in schema.names}
     columns[ROW] = [number for number, _, _ in rows]
-    columns[REJECT] = [reason or _why_no_text(values, column) for _, values, reason in rows]
-    columns[column] = [text if isinstance(text, str) else None for text in columns[column]]
+    columns[REJECT] = [reason for _, _, reason in rows]
+    if column in columns:
+        texts = columns[column]
+        columns[REJECT] = [reason or _why_no_text(values, column) for _, values, reason in rows]
+        columns[column] = [text if isinstance(text, str) else None for text in texts]
     arrays = [_to_array(columns[field.name], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

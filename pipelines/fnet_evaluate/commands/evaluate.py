@@ -1,0 +1,69 @@
+"""Evaluate models side by side on a user's own data."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="models:/NAME/VERSION, models:/NAME@ALIAS, runs:/…, a model folder or a preset handle;"
+        " the others are compared with the first",
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="DATA",
+        help="files of Parquet, JSON lines, CSV, TSV or text, told apart by their columns: text_a,"
+        " text_b, score; anchor, positive; query, relevant_ids; text, label; text; or a BEIR"
+        " folder",
+    )
+    parser.add_argument(
+        "--corpus",
+        nargs="+",
+        metavar="CORPUS",
+        help="the texts that queries are to find: files with id and text, a BEIR folder, or an"
+        " output of fnet embed, whose vectors are used",
+    )
+    parser.add_argument(
+        "--map",
+        type=_renaming,
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="another name of a column, such as anchor=question",
+    )
+    parser.add_argument("--baselines", action="store_true", help="evaluate BM25 and TF-IDF, too")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from fnet_evaluate.commands.shown import as_json, as_table
+    from fnet_evaluate.evaluating import evaluate
+
+    found = evaluate(
+        args.models,
+        _one_or_many(args.data),
+        corpus=args.corpus and _one_or_many(args.corpus),
+        map=dict(args.map),
+        baselines=args.baselines,
+    )
+    print(as_json(found) if args.json else as_table(found))
+    return 0
+
+
+def _one_or_many(paths: list[str]) -> str | list[str]:
+    return paths[0] if len(paths) == 1 else paths
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    name, sign, column = text.partition("=")
+    if not (name and sign and column):
+        raise argparse.ArgumentTypeError(f"written like anchor=question. Received: {text!r}")
+    return name, column

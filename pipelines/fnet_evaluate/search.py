@@ -1,0 +1,68 @@
+"""Exact search, block by block: the best texts of each query so far, in memory that stays flat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DEPTH = 100
+QUERIES_AT_ONCE = 1024
+_TILE = 64
+
+
+class TopHits:
+    """The best `DEPTH` texts for each query; of equal scores, those of the lower rows.
+
+    Args:
+        queries: Number of queries.
+    """
+
+    def __init__(self, queries: int) -> None:
+        self.scores = np.full((queries, DEPTH), -np.inf, np.float32)
+        self.rows = np.full((queries, DEPTH), -1)
+
+    def add(self, scores: np.ndarray, *, first_query: int, first_row: int) -> None:
+        """Take in the scores of further texts, which stand behind all before them.
+
+        Args:
+            scores: Array of shape `(queries, texts)`; what is -inf is never found.
+            first_query: The query of the first line.
+            first_row: The text of the first column.
+        """
+        here = slice(first_query, first_query + len(scores))
+        kept_scores, kept_rows = self.scores[here], self.rows[here]
+        better = scores > kept_scores[:, -1:]
+        if scores.shape[1] > DEPTH:
+            least = np.partition(scores, -DEPTH, axis=1)[:, -DEPTH, None]
+            better &= scores >= least
+        lines, columns = np.nonzero(better)
+        if not lines.size:
+            return
+        old_lines = np.repeat(np.arange(len(scores)), DEPTH)
+        all_lines = np.concatenate([old_lines, lines])
+        all_scores = np.concatenate([kept_scores.ravel(), scores[lines, columns]])
+        all_rows = np.concatenate([kept_rows.ravel(), columns + first_row])
+        order = np.lexsort((all_rows, -all_scores, all_lines))
+        counts = np.bincount(all_lines)
+        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        best = order[place < DEPTH]
+        self.scores[here] = all_scores[best].reshape(-1, DEPTH)
+        self.rows[here] = all_rows[best].reshape(-1, DEPTH)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors scaled to length 1, as float32; a vector of zeros stays one."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+def cosines(queries: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """Return the products of two sets of unit vectors.
+
+    Both are filled up to full tiles, so that a text has the same score in any place: products over
+    fewer rows may be rounded otherwise, and equal texts would not be ties.
+    """
+    return (_tiled(queries) @ _tiled(texts).T)[: len(queries), : len(texts)]
+
+
+def _tiled(vectors: np.ndarray) -> np.ndarray:
+    return np.pad(vectors, ((0, -len(vectors) % _TILE), (0, 0)))
