@@ -171,10 +171,9 @@ def test_no_evaluation_is_a_refusal_that_says_how_to_make_one(
 
     client.set_registered_model_alias("fnet", "champion", "1")
     assert main(require(2, "ndcg@10>=champion")) == 1
-    assert (
-        "no ndcg@10 of models:/fnet/1 on dev.parquet (4e9bbdc8) is logged, only nothing: "
-        "fnet evaluate models:/fnet/1 --data dev.parquet"
-    ).split("(")[0] in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "no ndcg@10 of models:/fnet/1 on dev.parquet (" in told
+    assert "only nothing: fnet evaluate models:/fnet/1 --data dev.parquet" in told
     assert champion(client) == 1
 
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fnet_evaluate.evaluation import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another name of a column, such as anchor=question",
     )
     parser.add_argument("--baselines", action="store_true", help="evaluate BM25 and TF-IDF, too")
+    parser.add_argument(
+        "--no-tracking", action="store_true", help="log nothing on the registered versions"
+    )
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
 
@@ -54,8 +64,21 @@ def run(args: argparse.Namespace) -> int:
         map=dict(args.map),
         baselines=args.baselines,
     )
-    print(as_json(found) if args.json else as_table(found))
+    print(as_json(found) if args.json else as_table(found), flush=True)
+    if not args.no_tracking:
+        _log(found, args.data[0])
     return 0
+
+
+def _log(evaluations: Sequence[Evaluation], data: str) -> None:
+    """Log on registered versions, once the figures are out: a server that is away costs none."""
+    from fnet_evaluate.registry.logged import log_evaluation
+
+    source = data if "://" in data else os.path.abspath(data)
+    for evaluation in evaluations:
+        run_id = log_evaluation(evaluation, source=source)
+        if run_id is not None:
+            print(f"logged on {evaluation.model}: run {run_id}", file=sys.stderr)
 
 
 def _one_or_many(paths: list[str]) -> str | list[str]:

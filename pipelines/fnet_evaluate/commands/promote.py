@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict
+from typing import Any
 
 from fnet_evaluate.registry.decision import Decision
 from fnet_mlflow.commands.table import format_table
@@ -15,11 +17,10 @@ REFUSED = 1
 _EPILOG = """\
 requirements:
   "ndcg@10>=0.42"      the figure is at least 0.42; its interval is shown, and decides nothing
-  "ndcg@10>=champion"  the version is not shown to be worse than the champion. Both were evaluated
-                       on the same data, item by item; refused only if the 95 % interval of the
-                       difference lies below zero. Few items make a wide interval, which lets
-                       much through: require a number beside it, so that many small losses do
-                       not add up.
+  "ndcg@10>=champion"  the version is not shown to be worse than the champion: refused only if the
+                       interval of their difference, item by item on the same data, lies below
+                       zero, as `fnet evaluate` prints it. Few items make a wide interval, which
+                       lets much through, and small losses add up: require a number beside it.
   "ndcg@10>champion"   the version is shown to be better: the interval lies above zero
   <= and < ask the same of figures that should be low, as "cut_share<=0.05". Any alias of the
   model can be compared with. While no version has the alias that is to be given, there is nothing
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where the version does not have the alias."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from fnet_evaluate.registry.promotion import promote, roll_back
 
     if args.rollback:
@@ -73,10 +75,18 @@ def run(args: argparse.Namespace) -> int:
             args.model, alias=args.alias, require=args.require, data=args.data, force=args.force
         )
     if args.json:
-        print(json.dumps(asdict(decision), indent=1))
+        print(json.dumps(_plain(decision), indent=1, allow_nan=False))
     else:
         _print(decision)
     return 0 if decision.stands else REFUSED
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    checks = [
+        asdict(check) | {"figure": check.figure and check.figure.plain()}
+        for check in decision.checks
+    ]
+    return asdict(decision) | {"checks": checks}
 
 
 def _check_alone(args: argparse.Namespace) -> None:

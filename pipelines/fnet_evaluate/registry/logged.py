@@ -7,7 +7,6 @@ import json
 import tempfile
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +34,7 @@ ITEMS = "items.parquet"
 FIGURES = "evaluation.json"
 
 
-def log_evaluation(evaluation: Evaluation) -> str | None:
+def log_evaluation(evaluation: Evaluation, *, source: str | None = None) -> str | None:
     """Log an evaluation on its registered version, or logged model.
 
     A run of its own holds the data as an input, the figures as metrics, with `@` written `_at_`,
@@ -44,6 +43,7 @@ def log_evaluation(evaluation: Evaluation) -> str | None:
 
     Args:
         evaluation: What `fnet_evaluate.evaluate` gave.
+        source: Where the data lies, a path or URI.
 
     Returns:
         The run's id; None where there is no registered version or logged model to log on.
@@ -58,17 +58,20 @@ def log_evaluation(evaluation: Evaluation) -> str | None:
     name, nested = f"evaluate {evaluation.model}", mlflow.active_run() is not None
     # MLflow prints where the run is, where a command's figures alone may stand.
     with redirect_stdout(io.StringIO()), mlflow.start_run(run_name=name, nested=nested) as run:
-        log_in_run(evaluation, run.info.run_id, stored.model_id)
+        log_in_run(evaluation, run.info.run_id, stored.model_id, source=source)
     return run.info.run_id
 
 
-def log_in_run(evaluation: Evaluation, run_id: str, model_id: str | None) -> dict[str, str]:
+def log_in_run(
+    evaluation: Evaluation, run_id: str, model_id: str | None, *, source: str | None = None
+) -> dict[str, str]:
     """Log an evaluation in a run, and on the versions it is of.
 
     Args:
         evaluation: What was measured.
         run_id: An open run.
         model_id: The logged model that was measured, if any.
+        source: Where the data lies, a path or URI.
 
     Returns:
         The artifacts by what they hold: their paths in the run.
@@ -80,9 +83,11 @@ def log_in_run(evaluation: Evaluation, run_id: str, model_id: str | None) -> dic
     model = _known(client, model_id)
     if model is not None:
         client.log_inputs(run_id, models=[LoggedModelInput(model_id=model)])
-    mlflow.log_metrics(
-        logged_metrics(evaluation), run_id=run_id, model_id=model, dataset=_dataset(evaluation)
-    )
+    # MLflow's database keeps 36 characters of a digest and 500 of a name.
+    name, digest = evaluation.data[-500:], evaluation.data_digest[:16]
+    dataset = MetaDataset(_source(source), name=name, digest=digest)
+    metrics = logged_metrics(evaluation)
+    mlflow.log_metrics(metrics, run_id=run_id, model_id=model, dataset=dataset)
     artifacts = _log_artifacts(client, evaluation, run_id)
     logged = _to_log(evaluation, run_id)
     for version in _versions(client, ModelUri.parse(evaluation.model), model):
@@ -123,8 +128,8 @@ def read_items(logged: LoggedEvaluation) -> pa.Table:
 def _log_artifacts(client: MlflowClient, evaluation: Evaluation, run_id: str) -> dict[str, str]:
     picture = f"{evaluation.kind}.png"
     fields = ("model", "data", "data_digest", "kind", "count")
-    figures = {name: asdict(figure) for name, figure in evaluation.figures.items()}
-    told = {field: getattr(evaluation, field) for field in fields} | {"figures": figures}
+    told = {field: getattr(evaluation, field) for field in fields}
+    told["figures"] = {name: figure.plain() for name, figure in evaluation.figures.items()}
     client.log_dict(run_id, told, FIGURES)
     with tempfile.TemporaryDirectory() as folder:
         save_picture(evaluation, Path(folder, picture))
@@ -145,19 +150,13 @@ def _to_log(evaluation: Evaluation, run_id: str) -> LoggedEvaluation:
     )
 
 
-def _dataset(evaluation: Evaluation) -> MetaDataset:
-    # MLflow's database keeps 36 characters of a digest and 500 of a name.
-    name, digest = evaluation.data[-500:], evaluation.data_digest[:16]
-    return MetaDataset(_source(evaluation.data), name=name, digest=digest)
-
-
-def _source(data: str) -> DatasetSource:
+def _source(source: str | None) -> DatasetSource:
     with warnings.catch_warnings():
         # MLflow knows its class for local files under two names, and says so.
         warnings.filterwarnings("ignore", message="The specified dataset source")
         try:
-            return resolve_dataset_source(data)
-        except MlflowException:  # a table in memory, or a scheme that MLflow does not know
+            return resolve_dataset_source(source)
+        except MlflowException:  # a table in memory, or of a scheme that MLflow does not know
             return CodeDatasetSource(tags={})
 
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from fnet_evaluate.opening import open_subject
 from fnet_mlflow.registry.evaluations import LoggedEvaluation
-from fnet_registry.errors import ModelError
+from fnet_registry.errors import InputError, ModelError
+from fnet_registry.shown import shown
 
 _SHORTEST_DIGEST = 8
 
@@ -35,13 +37,18 @@ class DataChoice:
         """Read what a user wrote: a file is read, for its rows may have changed since.
 
         Raises:
-            InputError: The file is not data of a kind that can be evaluated.
+            InputError: The file alone is not data that can be evaluated.
         """
-        if not os.path.exists(text):
+        if "://" not in text and not os.path.exists(text):
             return cls(name=text)
-        from fnet_evaluate.data.reading import data_digest
-
-        return cls(name=text, digest=data_digest(text))
+        try:
+            subject = open_subject(text, corpus=None, renamed={})
+        except InputError as error:
+            raise InputError(
+                "Expected a name or the beginning of a digest, as `fnet evaluate` prints them, or "
+                f"a file that needs no --corpus and no --map. Received: {shown(text)}: {error}"
+            ) from None
+        return cls(name=subject.name, digest=subject.data.digest)
 
     def means(self, logged: LoggedEvaluation) -> bool:
         """Say whether this is the data of an evaluation."""
