@@ -13,7 +13,6 @@ from mlflow import MlflowClient
 from fnet_cli.main import main
 from fnet_evaluate.registry.promotion import promote
 from fnet_mlflow.registry.aliases import move_alias, read_alias
-from fnet_registry.errors import ModelError
 from tests.promotion.conftest import log_ndcg
 
 Versions = Callable[[int], None]
@@ -430,7 +429,9 @@ def test_a_users_mistake_is_one_line_and_status_2(
     assert champion(client) is None
 
 
-def test_items_that_are_gone_are_told(client: MlflowClient, versions: Versions) -> None:
+def test_items_that_are_gone_are_no_ground_to_let_a_version_in(
+    client: MlflowClient, versions: Versions
+) -> None:
     versions(2)
     run_id = log_ndcg(1, 0.5)
     log_ndcg(2, 0.5)
@@ -438,8 +439,10 @@ def test_items_that_are_gone_are_told(client: MlflowClient, versions: Versions) 
     folder = client.get_run(run_id).info.artifact_uri
     assert folder is not None
     Path(folder.removeprefix("file://"), "items.parquet").unlink()
-    with pytest.raises(ModelError, match=f"in the run {run_id}; run `fnet evaluate` again"):
-        promote("models:/fnet/2", require=["ndcg@10>=champion"])
+    [check] = promote("models:/fnet/2", require=["ndcg@10>=champion"]).checks
+    assert not check.met
+    assert f"in the run {run_id}; run `fnet evaluate` again" in check.grounds
+    assert promote("models:/fnet/2", require=["ndcg@10>=champion"], force=True).stands
 
 
 def test_a_tag_that_someone_wrote_over_is_no_evaluation(

@@ -16,7 +16,7 @@ from fnet_mlflow import register_preset
 from fnet_registry import TextEncoder
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.writing import write_checkpoint
-from tests.flavor.mlflow_server import ADMIN, PASSWORD, MlflowServer
+from tests.flavor.mlflow_server import MlflowServer
 
 SUBJECTS = ("a cat", "the old dog", "some rain", "my river", "one king")
 VERBS = ("sleeps", "runs away", "falls on the stone", "sings")
@@ -124,11 +124,10 @@ def test_a_file_that_changed_since_is_other_data(
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowServer]:
-    server = MlflowServer(database=f"sqlite:///{tmp_path}/server.db", folder=tmp_path)
+    database = f"sqlite:///{tmp_path}/server.db"
+    server = MlflowServer(database=database, folder=tmp_path, auth=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN)
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     server.start()
     mlflow.set_tracking_uri(server.uri)
     mlflow.set_experiment("Default")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from mlflow import MlflowClient
 
 from fnet_mlflow.saving.description import TAG_PREFIX
+from fnet_registry.shown import one_line
 
 _TAG = f"{TAG_PREFIX}evaluation."
 
@@ -39,7 +40,7 @@ class LoggedEvaluation:
     def headline(self) -> str:
         """The kind's first figure, for a list: `ndcg@10 0.4312 on dev.parquet`."""
         name, (value, _, _) = next(iter(self.figures.items()))
-        return f"{name} {value:.4f} on {self.data}"
+        return one_line(f"{name} {value:.4f} on {self.data}")
 
 
 def tag_evaluation(

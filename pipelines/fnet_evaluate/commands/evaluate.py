@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fnet_registry.errors import ModelError
+
 if TYPE_CHECKING:
     from fnet_evaluate.evaluation import Evaluation
 
@@ -72,11 +74,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _log(evaluations: Sequence[Evaluation], data: str) -> None:
     """Log on registered versions, once the figures are out: a server that is away costs none."""
+    from mlflow.exceptions import MlflowException
+
     from fnet_evaluate.registry.logged import log_evaluation
 
     source = data if "://" in data else os.path.abspath(data)
     for evaluation in evaluations:
-        run_id = log_evaluation(evaluation, source=source)
+        try:
+            run_id = log_evaluation(evaluation, source=source)
+        except MlflowException as error:
+            raise ModelError(
+                f"The figures could not be logged on {evaluation.model}; --no-tracking leaves that "
+                f"out. Received: {error}"
+            ) from None
         if run_id is not None:
             print(f"logged on {evaluation.model}: run {run_id}", file=sys.stderr)
 

@@ -16,7 +16,7 @@ from fnet_evaluate.registry.selection import DataChoice, select
 from fnet_mlflow.registry.aliases import Alias, read_alias
 from fnet_mlflow.registry.evaluations import LoggedEvaluation, read_evaluations
 from fnet_mlflow.registry.uri import ModelUri
-from fnet_registry.errors import ModelError
+from fnet_registry.errors import FNetError, ModelError
 from fnet_registry.shown import shown
 
 
@@ -63,8 +63,7 @@ class Gate:
         """Check each requirement.
 
         Raises:
-            ModelError: A figure was logged of several data sets, there is no such alias, or the
-                items of an evaluation are there no more.
+            ModelError: A figure was logged of several data sets, or there is no such alias.
         """
         numbers = any(requirement.alias is None for requirement in requirements)
         for requirement in requirements:
@@ -102,7 +101,10 @@ def _compare(requirement: Requirement, logged: LoggedEvaluation, other: Version)
     same = [each for each in other.evaluations if each.data_digest == logged.data_digest]
     if not same or requirement.metric not in same[0].figures:
         return _not_logged(requirement, other, DataChoice.of(logged))
-    differences = paired_difference(logged.kind, read_items(logged), read_items(same[0]))
+    try:
+        differences = paired_difference(logged.kind, read_items(logged), read_items(same[0]))
+    except FNetError as error:
+        return Check(requirement=str(requirement), met=False, grounds=str(error))
     figure = differences[requirement.metric]
     return _judged(requirement, requirement.allows(figure), figure, logged, other)
 

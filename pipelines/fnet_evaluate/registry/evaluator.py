@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow.models.evaluation import EvaluationResult, ModelEvaluator
+from mlflow.models.evaluation import ModelEvaluator
 
 
 class FNetEvaluator(ModelEvaluator):
@@ -32,7 +32,7 @@ class FNetEvaluator(ModelEvaluator):
         evaluator_config: dict[str, Any] | None,
         model: Any = None,
         **kwargs: Any,
-    ) -> EvaluationResult | None:
+    ) -> Any:
         """Evaluate a model in an open run.
 
         Args:
@@ -43,6 +43,9 @@ class FNetEvaluator(ModelEvaluator):
             evaluator_config: `corpus` and `map`, as `fnet_evaluate.evaluate` takes them.
             model: The loaded model.
             **kwargs: What MLflow hands on beside these.
+
+        Returns:
+            An `EvaluationResult`; None for a model of another flavor, which MLflow passes over.
 
         Raises:
             InputError: The data is of no kind that can be evaluated.

@@ -10,7 +10,7 @@ from typing import Self
 from fnet_evaluate.opening import open_subject
 from fnet_mlflow.registry.evaluations import LoggedEvaluation
 from fnet_registry.errors import InputError, ModelError
-from fnet_registry.shown import shown
+from fnet_registry.shown import one_line, shown
 
 _SHORTEST_DIGEST = 8
 
@@ -58,7 +58,8 @@ class DataChoice:
         return begins or logged.data == self.name
 
     def __str__(self) -> str:
-        return self.name if self.digest is None else f"{self.name} ({self.digest[:8]})"
+        name = one_line(self.name)
+        return name if self.digest is None else f"{name} ({self.digest[:8]})"
 
 
 def select(
