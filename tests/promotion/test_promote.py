@@ -60,41 +60,11 @@ def test_a_figure_below_the_number_is_refused_with_the_figures_and_status_1(
 
 
 @pytest.mark.parametrize(
-    ("requirement", "met"),
-    [
-        ("ndcg@10>=0.5", True),
-        ("ndcg@10>0.5", False),
-        ("ndcg@10<=0.5", True),
-        ("ndcg@10<0.5", False),
-        (" ndcg@10 >= 5e-1 ", True),
-        ("recall@1>=0.25", True),
-        ("recall@1>=-1", True),
-    ],
-)
-def test_numbers_are_compared_with_the_figure_itself(
-    client: MlflowClient, versions: Versions, requirement: str, met: bool
-) -> None:
-    versions(1)
-    log_ndcg(1, 0.5, spread=0.0)
-    tag, value = next(iter(client.get_model_version("fnet", "1").tags.items()))
-    logged = json.loads(value)
-    logged["figures"] = {"ndcg@10": [0.5, 0.1, 0.9], "recall@1": [0.25, 0.1, 0.9]}
-    client.set_model_version_tag("fnet", "1", tag, json.dumps(logged))
-    assert promote("models:/fnet/1", require=[requirement]).stands is met
-
-
-@pytest.mark.parametrize(
     ("around", "requirement", "met"),
     [
         (0.30, "ndcg@10>=champion", False),  # worse
         (0.498, "ndcg@10>=champion", True),  # a little less, and no more than noise
-        (0.60, "ndcg@10>=champion", True),
         (0.502, "ndcg@10>champion", False),  # a little more, and no more than noise
-        (0.60, "ndcg@10>champion", True),
-        (0.60, "ndcg@10<=champion", False),
-        (0.502, "ndcg@10<=champion", True),
-        (0.30, "ndcg@10<champion", True),
-        (0.498, "ndcg@10<champion", False),
     ],
 )
 def test_a_champion_is_compared_by_the_interval_of_the_paired_difference(
@@ -385,24 +355,13 @@ def _with(environment: dict[str, str]) -> dict[str, str]:
     [
         (["models:/fnet/1"], "Received: no requirement"),
         (["models:/fnet/1", "--require", "ndcg@10"], 'in quotes: "ndcg@10>=0.42"'),
-        (["models:/fnet/1", "--require", "ndcg@10=0.42"], "Received: 'ndcg@10=0.42'"),
-        (["models:/fnet/1", "--require", "ndcg@10>=42%"], "Received: 'ndcg@10>=42%'"),
-        (["models:/fnet/1", "--require", ">=0.42"], "Received: '>=0.42'"),
-        (["models:/fnet/1", "--require", ""], "Received: ''"),
-        (["models:/fnet/1", "--require", "ndcg@10>=nan"], "must be finite"),
-        (["models:/fnet/1", "--require", "ndcg@10>=latest"], "neither 'latest' nor like 'v1'"),
         (["models:/fnet/1", "--require", "ndcg@10>=nobody"], "which has no alias. Received: 'nob"),
-        (["models:/fnet/1", "--require", "x" * 10_000], "A requirement is a figure"),
         (["models:/fnet/1", "--force", "--alias", "latest"], "neither 'latest' nor like 'v1'"),
-        (["models:/fnet/1", "--force", "--alias", "V2"], "Received: 'V2'"),
         (["models:/fnet/1", "--force", "--alias", "a b"], "Received: 'a b'"),
-        (["models:/fnet/1", "--force", "--alias", ""], "Received: ''"),
         (["f_net_base_en", "--force"], "a version in the registry, for example models:/fnet/3"),
-        (["hf://someone/mini", "--force"], "Received: 'hf://someone/mini'"),
         (["models:/m-0123456789abcdef0123456789abcdef", "--force"], "a version in the registry"),
         (["models:/fnet", "--force"], "used by its version, its alias or 'latest'"),
         (["models:/fnet/2", "--force"], "Model Version (name=fnet, version=2) not found"),
-        (["models:/fnet/9", "--force"], "Model Version (name=fnet, version=9) not found"),
         (["models:/fnet@nobody", "--force"], "nobody"),
         (["models:/other/1", "--force"], "name=other"),
         (["models:/fnet", "--rollback"], "'champion' of 'fnet', which names no version"),

@@ -19,7 +19,7 @@ from fnet_registry.presets.writing import write_checkpoint
 from tests.flavor.mlflow_server import MlflowServer
 
 SUBJECTS = ("a cat", "the old dog", "some rain", "my river", "one king")
-VERBS = ("sleeps", "runs away", "falls on the stone", "sings")
+VERBS = ("sleeps", "runs away")
 TEXTS = [f"{subject} {verb} today" for subject in SUBJECTS for verb in VERBS]
 
 
