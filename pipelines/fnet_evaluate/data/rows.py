@@ -124,8 +124,8 @@ def open_rows(
     check_names(renamed, shapes)
     files = find_inputs(data)
     names = column_names(files[0])
-    for name, source in renamed.items():
-        if source not in names and any(name in shape.columns for shape in shapes):
+    for source in renamed.values():
+        if source not in names:
             raise _no_such_column(source, names, files[0])
     shape = next((each for each in shapes if each.sources(names, renamed) is not None), None)
     if shape is None:
