@@ -47,6 +47,8 @@ def test_it_gives_the_figures_of_fnet_evaluate_without_pickles(
     result = run_evaluator(registered, targets="score")
     assert result.metrics["spearman"] == expected.figures["spearman"].value
     assert result.metrics["pearson_low"] == expected.figures["pearson"].low
+    [logged] = read_evaluations(mlflow.MlflowClient().get_model_version("fnet", "1").tags)
+    assert logged.data_digest == expected.data_digest
 
 
 def test_its_artifacts_hold_the_figures_the_items_and_the_picture(

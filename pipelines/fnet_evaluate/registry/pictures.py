@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ from fnet_evaluate.evaluation import Evaluation
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BINS = 10
+_SHARES = 10
+_MOST_BARS = 50
 
 
 def save_picture(evaluation: Evaluation, path: Path) -> None:
@@ -27,12 +29,13 @@ def save_picture(evaluation: Evaluation, path: Path) -> None:
     | retrieval | the share of relevant texts found among the first k, with 95 % intervals |
     | labels | the share of texts given their own label, with 95 % intervals |
     | texts | how often random pairs have which cosine, beside their mean |
+    | any other | each figure, with 95 % intervals |
     """
     from matplotlib.figure import Figure
 
     picture = Figure(figsize=(7, 5), layout="constrained")
     axes = picture.subplots()
-    _DRAWINGS[evaluation.kind](axes, evaluation)
+    _DRAWINGS.get(evaluation.kind, _figures)(axes, evaluation)
     axes.set_title(f"{_short(evaluation.model)} on {_short(evaluation.data)}", fontsize="medium")
     axes.grid(alpha=0.3)
     with warnings.catch_warnings():
@@ -43,7 +46,7 @@ def save_picture(evaluation: Evaluation, path: Path) -> None:
 def _scored_pairs(axes: Axes, evaluation: Evaluation) -> None:
     cosine, score = (evaluation.items[name].to_numpy() for name in ("cosine", "score"))
     axes.scatter(score, cosine, s=8, alpha=0.3, linewidths=0, label="a pair")
-    shares = np.array_split(np.argsort(score, kind="stable"), min(_BINS, len(score)))
+    shares = np.array_split(np.argsort(score, kind="stable"), min(_SHARES, len(score)))
     means = [(score[share].mean(), cosine[share].mean()) for share in shares]
     axes.plot(*np.transpose(means), "o-", color="black", label="mean of a tenth of the pairs")
     axes.set(xlabel="score", ylabel="cosine")
@@ -59,19 +62,21 @@ def _retrieval(axes: Axes, evaluation: Evaluation) -> None:
     axes.legend([f"nDCG@10 {_told(evaluation, 'ndcg@10')}"], loc="lower right")
 
 
-def _labels(axes: Axes, evaluation: Evaluation) -> None:
-    names = [name for name in evaluation.figures if name.endswith("_accuracy")]
+def _figures(axes: Axes, evaluation: Evaluation) -> None:
+    names = list(evaluation.figures)
     places = list(range(len(names)))
     axes.bar(places, [evaluation.figures[name].value for name in names], width=0.5, alpha=0.6)
     _with_intervals(axes, places, names, evaluation, fmt="none")
-    axes.set(ylabel="share of texts given their own label", ylim=(0, 1.02))
+    if evaluation.kind == "labels":
+        axes.set(ylabel="share of texts given their own label", ylim=(0, 1.02))
     told = [f"{name.replace('_', ' ')}\n{_told(evaluation, name)}" for name in names]
     axes.set(xticks=places, xticklabels=told, xlim=(-0.75, len(names) - 0.25))
 
 
 def _texts(axes: Axes, evaluation: Evaluation) -> None:
     cosines = evaluation.items["random_cosine"].to_numpy()
-    axes.hist(cosines[~np.isnan(cosines)], bins=50, alpha=0.6)
+    cosines = cosines[~np.isnan(cosines)]
+    axes.hist(cosines, bins=min(_MOST_BARS, 1 + math.isqrt(len(cosines))), alpha=0.6)
     mean = evaluation.figures["random_cosine"].value
     axes.axvline(mean, color="black", label=f"mean {_told(evaluation, 'random_cosine')}")
     axes.set(xlabel="cosine of two random texts", ylabel="pairs")
@@ -81,7 +86,6 @@ def _texts(axes: Axes, evaluation: Evaluation) -> None:
 _DRAWINGS: Mapping[str, Callable[[Axes, Evaluation], None]] = {
     "scored_pairs": _scored_pairs,
     "retrieval": _retrieval,
-    "labels": _labels,
     "texts": _texts,
 }
 
