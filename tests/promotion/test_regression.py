@@ -1,5 +1,6 @@
 """A deliberate regression is refused: real versions, evaluated, logged and compared."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -61,8 +62,11 @@ def two_versions(preset_folder: Path, regression: Path) -> Callable[[], None]:
 
 
 def refuse_the_regression(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "models:/fnet/1", "models:/fnet/2", "--data", str(pairs)]) == 0
-    assert capsys.readouterr().err.count("logged on models:/fnet/") == 2
+    models = ["models:/fnet/1", "models:/fnet/2"]
+    assert main(["evaluate", *models, "--data", str(pairs), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert [each["model"] for each in json.loads(printed.out)["models"]] == models
+    assert printed.err.count("logged on models:/fnet/") == 2
     gate = ["--require", "spearman>=champion", "--data", str(pairs)]
     assert main(["promote", "models:/fnet/2", *gate]) == 1
     assert "NOT MET  spearman>=champion  spearman -0." in capsys.readouterr().out
@@ -97,6 +101,24 @@ def test_without_tracking_nothing_is_logged(
     two_versions()
     assert main(["evaluate", "models:/fnet/1", "--data", str(pairs), "--no-tracking"]) == 0
     assert "logged" not in capsys.readouterr().err
+    assert main(["promote", "models:/fnet/1", "--require", "spearman>0"]) == 1
+
+
+def test_figures_that_cannot_be_logged_are_printed_all_the_same(
+    registry: Path,
+    two_versions: Callable[[], None],
+    pairs: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    two_versions()
+    Path("a_file").touch()
+    mlflow.create_experiment("full", artifact_location=Path("a_file/x").absolute().as_uri())
+    mlflow.set_experiment("full")
+    capsys.readouterr()
+    assert main(["evaluate", "models:/fnet/1", "--data", str(pairs)]) == 2
+    printed = capsys.readouterr()
+    assert "spearman  models:/fnet/1  0.99" in printed.out
+    assert "--no-tracking leaves that out. Received: " in printed.err.splitlines()[-1]
     assert main(["promote", "models:/fnet/1", "--require", "spearman>0"]) == 1
 
 

@@ -82,7 +82,7 @@ def _log(evaluations: Sequence[Evaluation], data: str) -> None:
     for evaluation in evaluations:
         try:
             run_id = log_evaluation(evaluation, source=source)
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:
             raise ModelError(
                 f"The figures could not be logged on {evaluation.model}; --no-tracking leaves that "
                 f"out. Received: {error}"
