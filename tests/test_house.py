@@ -8,7 +8,13 @@ from pathlib import Path
 import fnet_registry.errors
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("fnet_cli", "fnet_registry", "flavors/fnet_mlflow", "pipelines/fnet_ray")
+PACKAGES = (
+    "fnet_cli",
+    "fnet_registry",
+    "flavors/fnet_mlflow",
+    "pipelines/fnet_ray",
+    "pipelines/fnet_evaluate",
+)
 MODULES = {
     str(path.relative_to(ROOT)): path.read_text()
     for package in PACKAGES

@@ -8,7 +8,6 @@ import mlflow
 import numpy as np
 import pytest
 
-import fnet_evaluate
 import fnet_mlflow
 from fnet_cli.main import main
 from fnet_evaluate import Evaluation, evaluate, paired_difference
@@ -34,11 +33,6 @@ def preset(preset_folder: Path) -> str:
 
 def values(evaluation: Evaluation) -> dict[str, float]:
     return {name: figure.value for name, figure in evaluation.figures.items()}
-
-
-def test_the_public_names() -> None:
-    assert fnet_evaluate.__all__ == ["Evaluation", "Figure", "evaluate", "paired_difference"]
-    assert all(getattr(fnet_evaluate, name) for name in fnet_evaluate.__all__)
 
 
 @pytest.mark.parametrize("kind", KINDS)
