@@ -199,6 +199,20 @@ def test_a_column_beside_the_corpus_is_renamed_as_well(tmp_path: Path) -> None:
     assert opened(data, corpus, **names).data.content.relevant == [{0: 1.0}]
 
 
+def test_a_title_may_be_missing_in_one_file(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "queries.csv", {"query": ["a"], "relevant_ids": ["2"]})
+    first = write_csv(tmp_path / "1.csv", {"id": ["1"], "text": ["x"]})
+    second = write_csv(tmp_path / "2.csv", {"id": ["2"], "text": ["y"], "title": ["1984"]})
+    content = opened(data, [first, second]).data.content
+    assert [block.texts for block in content.corpus.blocks()] == [["x", "1984 y"]]
+
+
+def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path) -> None:
+    texts = pa.array(["a", "b", "a", "b"]).dictionary_encode()
+    pq.write_table(pa.table({"text": texts, "label": texts}), tmp_path / "a.parquet")
+    assert open_rows(tmp_path / "a.parquet").table()["text"].to_pylist() == ["a", "b", "a", "b"]
+
+
 def test_labels_of_numbers_are_labels(tmp_path: Path) -> None:
     table = {**labels(), "label": [place % 3 for place in range(60)]}
     digests = {opened(write(tmp_path / n, table)).data.digest for n, write in WRITERS.items()}

@@ -165,8 +165,9 @@ def _cut(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """Cut batches anew; all but the last are full."""
     if not batches:
         return []
-    whole = pa.Table.from_batches(batches).combine_chunks()
-    [batch] = whole.to_batches() or [batches[0]]
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    whole = pa.concat_tables(tables, promote_options="default")  # not every file has a title
+    [batch] = whole.combine_chunks().to_batches() or [batches[0]]
     starts = range(0, len(batch) + 1, BATCH_ROWS)
     return [batch.slice(start, BATCH_ROWS) for start in starts]
 
