@@ -77,6 +77,16 @@ def test_a_run_holds_the_data_the_figures_the_items_and_a_picture(
     assert pq.read_table(folder / "items.parquet").equals(logged.items)
 
 
+def test_where_the_data_lies_is_told_without_credentials(
+    client: MlflowClient, version: str
+) -> None:
+    run_id = log_evaluation(retrieval(version), source="https://ada:secret@host/dev.parquet")
+    assert run_id is not None
+    [data] = client.get_run(run_id).inputs.dataset_inputs
+    assert "host/dev.parquet" in data.dataset.source
+    assert "secret" not in data.dataset.source
+
+
 def test_the_logged_model_has_the_metrics_of_the_data(
     client: MlflowClient, registered: str
 ) -> None:

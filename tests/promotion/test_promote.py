@@ -6,13 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
 from fnet_cli.main import main
+from fnet_evaluate.registry.logged import read_items
 from fnet_evaluate.registry.promotion import promote
 from fnet_mlflow.registry.aliases import move_alias, read_alias
+from fnet_mlflow.registry.evaluations import read_evaluations
 from tests.promotion.conftest import log_ndcg
 
 Versions = Callable[[int], None]
@@ -402,6 +406,21 @@ def test_items_that_are_gone_are_no_ground_to_let_a_version_in(
     assert not check.met
     assert f"in the run {run_id}; run `fnet evaluate` again" in check.grounds
     assert promote("models:/fnet/2", require=["ndcg@10>=champion"], force=True).stands
+
+
+def test_items_of_another_release_are_no_comparison(
+    client: MlflowClient, versions: Versions
+) -> None:
+    versions(2)
+    log_ndcg(1, 0.5)
+    log_ndcg(2, 0.5)
+    client.set_registered_model_alias("fnet", "champion", "1")
+    [logged] = read_evaluations(client.get_model_version("fnet", "1").tags)
+    with TemporaryDirectory() as folder:
+        pq.write_table(read_items(logged).select([0]), Path(folder, "items.parquet"))
+        client.log_artifacts(logged.run_id, folder)
+    [check] = promote("models:/fnet/2", require=["ndcg@10>=champion"]).checks
+    assert "run `fnet evaluate` on both versions again" in check.grounds
 
 
 def test_a_tag_that_someone_wrote_over_is_no_evaluation(

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from fnet_evaluate.bootstrap import paired_difference
 from fnet_evaluate.evaluation import Figure
+from fnet_evaluate.kinds import KINDS
 from fnet_evaluate.registry.decision import Check
 from fnet_evaluate.registry.logged import read_items
 from fnet_evaluate.registry.requirement import Requirement
@@ -102,11 +103,21 @@ def _compare(requirement: Requirement, logged: LoggedEvaluation, other: Version)
     if not same or requirement.metric not in same[0].figures:
         return _not_logged(requirement, other, DataChoice.of(logged))
     try:
-        differences = paired_difference(logged.kind, read_items(logged), read_items(same[0]))
+        figure = _difference(logged, same[0])[requirement.metric]
     except FNetError as error:
         return Check(requirement=str(requirement), met=False, grounds=str(error))
-    figure = differences[requirement.metric]
     return _judged(requirement, requirement.allows(figure), figure, logged, other)
+
+
+def _difference(logged: LoggedEvaluation, other: LoggedEvaluation) -> dict[str, Figure]:
+    items, others = read_items(logged), read_items(other)
+    if items.column_names != others.column_names or logged.kind not in KINDS:
+        raise ModelError(
+            "Expected evaluations of one release; run `fnet evaluate` on both versions again. "
+            f"Received: {logged.kind} with {shown(items.column_names)} and with "
+            f"{shown(others.column_names)}"
+        )
+    return paired_difference(logged.kind, items, others)
 
 
 def _judged(

@@ -29,6 +29,7 @@ from fnet_mlflow.registry.evaluations import LoggedEvaluation, tag_evaluation
 from fnet_mlflow.registry.lookup import look_up
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_registry.errors import ModelError
+from fnet_registry.redaction import without_secrets
 
 ITEMS = "items.parquet"
 FIGURES = "evaluation.json"
@@ -155,7 +156,7 @@ def _source(source: str | None) -> DatasetSource:
         # MLflow knows its class for local files under two names, and says so.
         warnings.filterwarnings("ignore", message="The specified dataset source")
         try:
-            return resolve_dataset_source(source)
+            return resolve_dataset_source(source and without_secrets(source))
         except MlflowException:  # a table in memory, or of a scheme that MLflow does not know
             return CodeDatasetSource(tags={})
 
