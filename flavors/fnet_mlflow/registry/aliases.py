@@ -1,11 +1,14 @@
 """Aliases that move in the sight of others, and the versions that they named before.
 
-MLflow sets an alias without asking what it was: of two that set it at once, the later one wins.
+MLflow sets an alias without asking what it was: of two that set it at once, the later one wins. So
+the alias is read right before it is set, and again a moment later, when whoever had read the same
+has set it, too.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -17,6 +20,7 @@ from fnet_registry.shown import shown
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _RESERVED = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
+SECONDS_TO_SETTLE = 0.2
 _LONGEST_HISTORY = 500  # a tag of a registered model holds 5,000 characters
 
 
@@ -120,6 +124,7 @@ def _set(client: MlflowClient, alias: Alias, version: int, history: tuple[int, .
         return False
     if version != alias.version:
         client.set_registered_model_alias(alias.model, alias.name, str(version))
+        time.sleep(SECONDS_TO_SETTLE)
     if read_alias(client, alias.model, alias.name).version != version:
         return False
     told = " ".join(map(str, history[-_LONGEST_HISTORY:]))

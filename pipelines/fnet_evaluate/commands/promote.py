@@ -29,10 +29,10 @@ requirements:
 exit status: 0 the version has the alias; 1 refused, or someone else moved the alias meanwhile;
   2 a mistake. The decision, its grounds and who took it are a tag of the version in each case.
 
-The registry cannot set an alias on condition. The alias is read again right before it is set and
-right after; who finds another version there has lost. Two who both read before either sets it, and
-of whom one has finished before the other sets it, are not told apart: both exit with 0, both
-decisions are on their versions, and the alias is where the later one put it.
+The registry cannot set an alias on condition. The alias is read again right before it is set, and
+0.2 seconds after; who finds another version there has lost. One window is left: who needs longer
+than that from reading the alias to setting it may set it after another has won. Then both exit with
+0, both decisions are on their versions, and the alias is where the later one put it.
 """
 
 
