@@ -94,11 +94,11 @@ def test_two_layers_swapped_are_refused(
 
 def test_without_tracking_nothing_is_logged(
     registry: Path,
-    two_versions: Callable[[], None],
+    preset_folder: Path,
     pairs: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    two_versions()
+    register_preset(preset_folder, "fnet")
     assert main(["evaluate", "models:/fnet/1", "--data", str(pairs), "--no-tracking"]) == 0
     assert "logged" not in capsys.readouterr().err
     assert main(["promote", "models:/fnet/1", "--require", "spearman>0"]) == 1
@@ -106,11 +106,11 @@ def test_without_tracking_nothing_is_logged(
 
 def test_figures_that_cannot_be_logged_are_printed_all_the_same(
     registry: Path,
-    two_versions: Callable[[], None],
+    preset_folder: Path,
     pairs: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    two_versions()
+    register_preset(preset_folder, "fnet")
     Path("a_file").touch()
     mlflow.create_experiment("full", artifact_location=Path("a_file/x").absolute().as_uri())
     mlflow.set_experiment("full")
@@ -124,11 +124,11 @@ def test_figures_that_cannot_be_logged_are_printed_all_the_same(
 
 def test_a_file_that_changed_since_is_other_data(
     registry: Path,
-    two_versions: Callable[[], None],
+    preset_folder: Path,
     pairs: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    two_versions()
+    register_preset(preset_folder, "fnet")
     table = pq.read_table(pairs)
     pq.write_table(table, "own.parquet")
     assert main(["evaluate", "models:/fnet/1", "--data", "own.parquet"]) == 0

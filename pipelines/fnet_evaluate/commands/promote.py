@@ -6,11 +6,13 @@ import argparse
 import json
 import os
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fnet_evaluate.registry.decision import Decision
 from fnet_mlflow.commands.table import format_table
 from fnet_registry.errors import ModelError
+
+if TYPE_CHECKING:
+    from fnet_evaluate.registry.decision import Decision
 
 REFUSED = 1
 
