@@ -47,7 +47,7 @@ def judgements(random: np.random.Generator) -> list[dict[int, float]]:
 def test_rankings_are_measured_as_trec_eval_does(seed: int, tied: bool) -> None:
     random = np.random.default_rng(seed)
     scores, relevant = ranking(random, tied=tied), judgements(random)
-    hits = TopHits(len(scores))
+    hits = TopHits([-1] * len(scores))
     hits.add(scores, first_query=0, first_row=0)
     found = figures(hits.rows, relevant)
 

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data",
-        nargs="+",
+        action="append",
         required=True,
         metavar="DATA",
         help="files of Parquet, JSON lines, CSV, TSV or text, told apart by their columns: text_a,"
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--corpus",
-        nargs="+",
+        action="append",
         metavar="CORPUS",
         help="the texts that queries are to find: files with id and text, a BEIR folder, or an"
         " output of fnet embed, whose vectors are used",
@@ -49,17 +49,13 @@ def run(args: argparse.Namespace) -> int:
 
     found = evaluate(
         args.models,
-        _one_or_many(args.data),
-        corpus=args.corpus and _one_or_many(args.corpus),
+        args.data,
+        corpus=args.corpus,
         map=dict(args.map),
         baselines=args.baselines,
     )
     print(as_json(found) if args.json else as_table(found))
     return 0
-
-
-def _one_or_many(paths: list[str]) -> str | list[str]:
-    return paths[0] if len(paths) == 1 else paths
 
 
 def _renaming(text: str) -> tuple[str, str]:
