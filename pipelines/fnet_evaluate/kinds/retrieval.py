@@ -46,13 +46,14 @@ def items(encoder: Encoder, data: Retrieval) -> pa.Table:
     if isinstance(data.corpus, StoredCorpus):
         _check_made_by(encoder, data.corpus)
     queries = unit_rows(encoder.encode(data.queries))
-    hits = TopHits(data.itself)
+    hits, row = TopHits(data.itself), 0
     with tqdm(total=data.size, unit="text", unit_scale=True, disable=None, leave=False) as bar:
         for block in data.corpus.blocks():
             texts = unit_rows(_vectors(encoder, block))
             for start in range(0, len(queries), QUERIES_AT_ONCE):
                 scores = cosines(queries[start : start + QUERIES_AT_ONCE], texts)
-                hits.add(scores, first_query=start, first_row=bar.n)
+                hits.add(scores, first_query=start, first_row=row)
+            row += len(block.ids)
             bar.update(len(block.ids))
     return figures(hits.rows, data.relevant)
 
