@@ -186,6 +186,21 @@ def test_a_beir_folder_is_a_corpus_too(beir: Path, tmp_path: Path) -> None:
     assert with_folder.digest == opened(data, beir / "corpus.jsonl").data.digest
 
 
+def test_a_query_that_is_a_text_of_the_corpus_does_not_find_itself(beir: Path) -> None:
+    query = pairs()["anchor"][0]
+    with (beir / "corpus.jsonl").open("a") as file:
+        for name, text in (("q0", query), ("q2", "another text"), ("copy", query)):
+            file.write(json.dumps({"_id": name, "title": "a title", "text": text}) + "\n")
+    content = opened(beir).data.content
+    assert content.itself == [40] + 19 * [-1]
+    with (beir / "qrels/test.tsv").open("a") as file:
+        file.write("q4\tq0\t1\n")
+    assert opened(beir).data.content.itself == [40] + 19 * [-1]
+    with (beir / "qrels/test.tsv").open("a") as file:
+        file.write("q0\tq0\t1\n")
+    assert opened(beir).data.content.itself == 20 * [-1]
+
+
 def test_judgements_of_no_relevance_leave_a_query_out(beir: Path) -> None:
     with (beir / "qrels/test.tsv").open("a") as file:
         file.write("q1\td1\t0\nq3\td3\t-1\n")
@@ -219,13 +234,14 @@ def test_labels_of_numbers_are_labels(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
-def test_reading_data_needs_no_ray(tmp_path: Path, beir: Path) -> None:
+def test_evaluating_needs_no_ray(tmp_path: Path, beir: Path, preset_folder: Path) -> None:
     data = write_json_lines(tmp_path / "a.jsonl", scored_pairs())
     program = (
         "import sys; sys.modules['ray'] = None\n"
-        "from fnet_evaluate.opening import open_subject\n"
-        f"for path in ({str(data)!r}, {str(beir)!r}):\n"
-        "    print(open_subject(path, corpus=None, renamed={}).data.count)"
+        "from fnet_evaluate import evaluate\n"
+        f"for data in ({str(data)!r}, {str(beir)!r}):\n"
+        f"    [found] = evaluate({str(preset_folder)!r}, data)\n"
+        "    print(found.count)"
     )
     assert run_program(program).split() == ["40", "20"]
 

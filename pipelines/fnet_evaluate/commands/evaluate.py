@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data",
-        nargs="+",
+        action="append",
         required=True,
         metavar="DATA",
         help="files of Parquet, JSON lines, CSV, TSV or text, told apart by their columns: text_a,"
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--corpus",
-        nargs="+",
+        action="append",
         metavar="CORPUS",
         help="the texts that queries are to find: files with id and text, a BEIR folder, or an"
         " output of fnet embed, whose vectors are used",
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
     found = evaluate(
         args.models,
-        _one_or_many(args.data),
-        corpus=args.corpus and _one_or_many(args.corpus),
+        args.data,
+        corpus=args.corpus,
         map=dict(args.map),
         baselines=args.baselines,
     )
@@ -89,10 +89,6 @@ def _log(evaluations: Sequence[Evaluation], data: str) -> None:
             ) from None
         if run_id is not None:
             print(f"logged on {evaluation.model}: run {run_id}", file=sys.stderr)
-
-
-def _one_or_many(paths: list[str]) -> str | list[str]:
-    return paths[0] if len(paths) == 1 else paths
 
 
 def _renaming(text: str) -> tuple[str, str]:

@@ -82,6 +82,7 @@ class Rows:
                 f"Every file must have the columns {self.shape}. Received: {_listed(names)} in "
                 f"{file.path}"
             )
+        _refuse_doubled(names, list(sources.values()), file)
         start = 0
         for batch in _read(file, list(sources.values())):
             yield self._checked(batch, sources, file, start)
@@ -170,6 +171,15 @@ def _cut(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
     [batch] = whole.combine_chunks().to_batches() or [batches[0]]
     starts = range(0, len(batch) + 1, BATCH_ROWS)
     return [batch.slice(start, BATCH_ROWS) for start in starts]
+
+
+def _refuse_doubled(names: Sequence[str], columns: Sequence[str], file: InputFile) -> None:
+    doubled = [column for column in columns if names.count(column) > 1]
+    if doubled:
+        raise InputError(
+            f"Every column to read must be there once. Received: {doubled[0]!r} twice in "
+            f"{file.path}"
+        )
 
 
 def _refuse_rejects(batch: pa.RecordBatch, file: InputFile) -> None:
