@@ -83,30 +83,6 @@ def _verify() -> CommandModule:
     return verify
 
 
-def _embed() -> CommandModule:
-    from fnet_ray.commands import embed
-
-    return embed
-
-
-def _search() -> CommandModule:
-    from fnet_ray.commands import search
-
-    return search
-
-
-def _status() -> CommandModule:
-    from fnet_ray.commands import status
-
-    return status
-
-
-def _evaluate() -> CommandModule:
-    from fnet_evaluate.commands import evaluate
-
-    return evaluate
-
-
 def _tune() -> CommandModule:
     from fnet_tune.commands import tune
 
@@ -117,6 +93,36 @@ def _whiten() -> CommandModule:
     from fnet_tune.commands import whiten
 
     return whiten
+
+
+def _evaluate() -> CommandModule:
+    from fnet_evaluate.commands import evaluate
+
+    return evaluate
+
+
+def _promote() -> CommandModule:
+    from fnet_evaluate.commands import promote
+
+    return promote
+
+
+def _embed() -> CommandModule:
+    from fnet_ray.commands import embed
+
+    return embed
+
+
+def _status() -> CommandModule:
+    from fnet_ray.commands import status
+
+    return status
+
+
+def _search() -> CommandModule:
+    from fnet_ray.commands import search
+
+    return search
 
 
 COMMANDS = {
@@ -130,9 +136,6 @@ COMMANDS = {
     "verify": Command(
         load=_verify, help="recompute a version's probe vectors on this machine", extra="mlflow"
     ),
-    "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
-    "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
-    "search": Command(load=_search, help="find the nearest rows of an output", extra="ray"),
     "tune": Command(
         load=_tune,
         help="tune a model on your own examples, and register it if it is better",
@@ -151,6 +154,15 @@ COMMANDS = {
         extra="evaluate",
         brings="bm25s",
     ),
+    "promote": Command(
+        load=_promote,
+        help="give a version an alias if its figures are good enough",
+        extra="evaluate",
+        brings="bm25s",
+    ),
+    "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
+    "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
+    "search": Command(load=_search, help="find the nearest rows of an output", extra="ray"),
 }
 
 

@@ -1,10 +1,20 @@
-"""The public names of the three packages."""
+"""The public names of the packages."""
 
 from importlib import import_module
 
 import pytest
 
 PUBLIC = {
+    "fnet_evaluate": [
+        "Decision",
+        "Evaluation",
+        "Figure",
+        "evaluate",
+        "log_evaluation",
+        "paired_difference",
+        "promote",
+        "roll_back",
+    ],
     "fnet_registry": [
         "Backbone",
         "Checkpoint",

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 DEPTH = 100
 QUERIES_AT_ONCE = 1024
-_TILE = 64
 
 
 class TopHits:
     """The best `DEPTH` texts for each query; of equal scores, those of the lower rows.
 
     Args:
-        queries: Number of queries.
+        left_out: For each query, the row of a text that it never finds; -1 for none.
     """
 
-    def __init__(self, queries: int) -> None:
-        self.scores = np.full((queries, DEPTH), -np.inf, np.float32)
-        self.rows = np.full((queries, DEPTH), -1)
+    def __init__(self, left_out: Sequence[int]) -> None:
+        self.scores = np.full((len(left_out), DEPTH), -np.inf, np.float32)
+        self.rows = np.full((len(left_out), DEPTH), -1)
+        self._left_out = np.array(left_out)
 
     def add(self, scores: np.ndarray, *, first_query: int, first_row: int) -> None:
         """Take in the scores of further texts, which stand behind all before them.
@@ -30,6 +32,8 @@ class TopHits:
         """
         here = slice(first_query, first_query + len(scores))
         kept_scores, kept_rows = self.scores[here], self.rows[here]
+        columns = self._left_out[here, None] - first_row
+        scores = np.where(columns == np.arange(scores.shape[1]), -np.inf, scores)
         better = scores > kept_scores[:, -1:]
         if scores.shape[1] > DEPTH:
             least = np.partition(scores, -DEPTH, axis=1)[:, -DEPTH, None]
@@ -50,19 +54,16 @@ class TopHits:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors scaled to length 1, as float32; a vector of zeros stays one."""
+    """Return vectors scaled to length 1, as float64; a vector of zeros stays one."""
+    vectors = vectors.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return np.divide(vectors, lengths, out=vectors, where=lengths > 0)
 
 
 def cosines(queries: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """Return the products of two sets of unit vectors.
+    """Return the products of two sets of unit vectors, as float32.
 
-    Both are filled up to full tiles, so that a text has the same score in any place: products over
-    fewer rows may be rounded otherwise, and equal texts would not be ties.
+    They are computed in float64 and rounded, for a product's last digits depend on where in the
+    sets a text stands: equal texts would not be ties.
     """
-    return (_tiled(queries) @ _tiled(texts).T)[: len(queries), : len(texts)]
-
-
-def _tiled(vectors: np.ndarray) -> np.ndarray:
-    return np.pad(vectors, ((0, -len(vectors) % _TILE), (0, 0)))
+    return (queries @ texts.T).astype(np.float32)

@@ -10,8 +10,9 @@ from typing import Protocol
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.aliases import check_alias
 from fnet_mlflow.registry.lookup import look_up
-from fnet_mlflow.registry.register import Registration, check_alias, register_preset
+from fnet_mlflow.registry.register import Registration, register_preset
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import TAG_PREFIX
 from fnet_mlflow.saving.prepare import UnsavedModel
@@ -43,7 +44,8 @@ class Target:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_alias(self.alias)
+        if self.alias is not None:
+            check_alias(self.alias)
         try:
             MlflowClient().get_registered_model(self.name)
         except MlflowException as error:

@@ -122,7 +122,6 @@ def open_corpus(path: Path | Sequence[Path], *, renamed: Mapping[str, str]) -> C
         InputError: There are no such files, or they lack a column.
         OutputError: The output's record is damaged.
     """
-    renamed = {name: source for name, source in renamed.items() if name in STORED.columns}
     if isinstance(path, str | os.PathLike):
         if stored := _open_stored(os.fspath(path), renamed):
             return stored
@@ -167,4 +166,4 @@ def _texts(batch: pa.RecordBatch) -> list[str] | None:
     if "title" not in batch.schema.names:
         return texts
     titles = batch["title"].to_pylist()
-    return [f"{title} {text}".strip() for title, text in zip(titles, texts, strict=True)]
+    return [f"{title or ''} {text}".strip() for title, text in zip(titles, texts, strict=True)]
