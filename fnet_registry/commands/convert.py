@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fnet_registry.encoding.stored import read_encoding, write_encoding
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.presets.tensors import parameter_count
@@ -21,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert one preset."""
     source = fetch(args.preset)
     checkpoint = read_checkpoint(source.path)
+    write_encoding(read_encoding(source.path), args.folder)
     write_checkpoint(checkpoint, args.folder)
     count = parameter_count(checkpoint.config)
     print(f"{args.folder}: {count:,} parameters from {source.handle}, as a KerasHub preset")

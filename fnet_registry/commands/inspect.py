@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fnet_registry.encoding.stored import read_encoding
 from fnet_registry.presets.card import ModelCard, read_card
 from fnet_registry.presets.checkpoint import preset_format, read_checkpoint
 from fnet_registry.presets.documents import read_json
@@ -27,6 +28,7 @@ class Inspection:
     parameters: int
     config: dict[str, Any]
     dtype: str
+    encoding: dict[str, Any] | None
     license: str | None
     model_card: str | None
     sha256: dict[str, str]
@@ -58,6 +60,7 @@ def inspect_preset(preset: str) -> Inspection:
     handle = parse_handle(preset)
     folder = fetch(handle, weights=isinstance(handle, LocalHandle))
     checkpoint = read_checkpoint(folder.path, weights=False)
+    encoding = read_encoding(folder.path)
     card: ModelCard = read_card(folder)
     return Inspection(
         handle=str(folder.handle),
@@ -66,6 +69,7 @@ def inspect_preset(preset: str) -> Inspection:
         parameters=parameter_count(checkpoint.config),
         config=checkpoint.config.to_dict(),
         dtype=checkpoint.dtype,
+        encoding=None if encoding is None else encoding.to_dict(),
         license=card.license,
         model_card=card.text,
         sha256=dict(folder.digests),

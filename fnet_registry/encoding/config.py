@@ -127,6 +127,11 @@ class EncodingConfig:
         """Return the configuration as plain values."""
         return asdict(self)
 
+    def chosen(self) -> dict[str, Any]:
+        """Return what differs from the defaults, which an option added later does not change."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if value != defaults[name]}
+
 
 class EncodingOptions(TypedDict, total=False):
     """What a user may say of an encoding: fields of `EncodingConfig`, which describes them.
@@ -208,13 +213,27 @@ def split_options(options: Mapping[str, Any], *kinds: type) -> list[dict[str, An
     return [{name: given[name] for name in names if name in given} for names in known]
 
 
-def complete_encoding(longest: int, **options: Unpack[EncodingOptions]) -> EncodingConfig:
-    """Complete what a user says of an encoding for a model whose longest input is `longest`.
+def complete_encoding(
+    longest: int, *, stored: EncodingConfig | None = None, **options: Unpack[EncodingOptions]
+) -> EncodingConfig:
+    """Complete what a user says of an encoding.
+
+    Args:
+        longest: The model's longest input, in tokens.
+        stored: What the model's preset carries, which an option replaces. A sequence length and
+            buckets are one choice: either of them replaces the stored buckets.
+        **options: What a user says.
 
     Raises:
         ConfigError: If a value is impossible.
         TypeError: If there is no such option.
     """
     [given] = split_options(options, EncodingOptions)
-    padding = "bucket" if given.get("buckets") else "fixed"
-    return EncodingConfig(**{"sequence_length": longest, "padding": padding, **given})
+    values: dict[str, Any] = {"sequence_length": longest}
+    if stored is not None:
+        values = stored.to_dict()
+    if "sequence_length" in given:
+        values["buckets"] = ()
+    values |= given
+    values["padding"] = "bucket" if values.get("buckets") else "fixed"
+    return EncodingConfig(**values)

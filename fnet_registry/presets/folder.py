@@ -14,11 +14,17 @@ from fnet_registry.errors import PresetError
 from fnet_registry.presets.files import check_file
 from fnet_registry.presets.formats import FORMATS
 from fnet_registry.presets.formats.format import CONFIG_FILE
+from fnet_registry.presets.formats.head import HEAD_FILE
 from fnet_registry.presets.handle import Handle
 
 CARD_FILE = "README.md"
+ENCODING_FILE = "encoding.json"
+"""Ours: how texts become vectors. A model's `data/` folder holds one too."""
 DESCRIPTION_FILES = tuple(
-    sorted({CARD_FILE, CONFIG_FILE, *(name for known in FORMATS for name in known.files)})
+    sorted(
+        {CARD_FILE, CONFIG_FILE, ENCODING_FILE, HEAD_FILE}
+        | {name for known in FORMATS for name in known.files}
+    )
 )
 """Everything but weights that a preset of any format may hold."""
 

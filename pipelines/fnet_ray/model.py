@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnet_registry.encoding.config import EncodingConfig, complete_encoding
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.encoding.stored import preset_encoding
 from fnet_registry.errors import InputError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
@@ -43,7 +44,8 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
 
     Args:
         model: `models:/name/version`, `models:/name@alias`, `runs:/…`, a model folder or any
-            preset handle. A preset is encoded at its full length with mean pooling.
+            preset handle. A preset that carries no encoding is encoded at its full length with
+            mean pooling.
 
     Raises:
         FNetError: No such model, or not one that can be used.
@@ -61,7 +63,7 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
     else:
         preset = fetch(uri)
         uri, checkpoint = str(preset.handle), read_checkpoint(preset.path)
-        encoding = complete_encoding(checkpoint.config.max_sequence_length)
+        encoding = preset_encoding(preset.path, checkpoint.config.max_sequence_length)
         dtype = "float32"
     return PinnedModel(
         uri=uri,

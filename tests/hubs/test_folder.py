@@ -96,8 +96,9 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path):
         b"\xff",
         b"[" * 100_000,
         b'{"format": 99}',
-        b'{"format": 1, "names": 3, "sha256": {}, "checked": []}',
-        b'{"format": 1, "names": ["../x"], "sha256": {}, "checked": []}',
+        b'{"format": 1, "names": [], "sha256": {}, "checked": []}',  # knew no encoding
+        b'{"format": 2, "names": 3, "sha256": {}, "checked": []}',
+        b'{"format": 2, "names": ["../x"], "sha256": {}, "checked": []}',
     ],
 )
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path, content: bytes):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,7 @@ def content_digest(
     description = {
         "config": checkpoint.config.to_dict(),
         "dtype": checkpoint.dtype,
-        "encoding": _set_values(encoding),
+        "encoding": encoding.chosen(),
         "settings": {name: value for name, value in settings.items() if value is not None},
         "tokenizer": hashlib.sha256(checkpoint.tokenizer_proto or b"").hexdigest(),
     }
@@ -42,9 +41,3 @@ def content_digest(
         digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _set_values(encoding: EncodingConfig) -> dict[str, Any]:
-    """Return what differs from the defaults, so that an option added later changes no digest."""
-    defaults = {field.name: field.default for field in fields(encoding)}
-    return {key: value for key, value in encoding.to_dict().items() if value != defaults[key]}

@@ -25,6 +25,7 @@ from fnet_mlflow.saving.prepare import UnsavedModel, prepare_model
 from fnet_mlflow.saving.save import log_model
 from fnet_registry.encoding.config import EncodingOptions
 from fnet_registry.errors import ModelError
+from fnet_registry.presets.formats.head import HEAD_FILE
 
 _logger = logging.getLogger(__name__)
 
@@ -82,8 +83,8 @@ def register_preset(
         alias: An alias to set on the version, for example `"champion"`.
         tags: Tags to set on the version.
         reference: Whether to write the pinned handle of a preset on a hub instead of storing its
-            weights. Such a version has the default encoding and settings, and loads where this
-            project is installed and the hub, or its cache, can be reached.
+            weights. Such a version has its preset's encoding and the default settings, and loads
+            where this project is installed and the hub, or its cache, can be reached.
         force: Whether to make another version of content that is registered already.
         **encoding: `EncodingOptions`, for a handle or a backbone, such as `pooling="cls"`.
 
@@ -180,10 +181,16 @@ def _check_reference(model: UnsavedModel, chosen: Sequence[Any]) -> None:
             "Only a preset on a hub can be referred to, for example hf://owner/name. Received: "
             f"{model.provenance.handle if model.provenance else 'a model of this process'}"
         )
+    if HEAD_FILE in model.provenance.digests:
+        raise ModelError(
+            "A preset with a head must be registered with its weights, so without --reference. "
+            f"Received: {model.provenance.handle}"
+        )
     if any(value is not None for value in chosen):
         raise ModelError(
-            "A reference has the default encoding and settings; register without --reference to "
-            f"choose others. Received: {', '.join(str(v) for v in chosen if v is not None)}"
+            "A reference has its preset's default encoding and settings; register it without "
+            "--reference to choose others. "
+            f"Received: {', '.join(str(v) for v in chosen if v is not None)}"
         )
 
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from fnet_mlflow.content.probe import Probe, write_probe
-from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE
+from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE, needed_format
 from fnet_registry import __version__
 from fnet_registry.encoding.config import EncodingConfig
+from fnet_registry.encoding.stored import ENCODING_KEY
 from fnet_registry.errors import ConfigError, DamagedFileError, FormatError
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.documents import read_json
-from fnet_registry.presets.folder import PresetFolder, digest_files
+from fnet_registry.presets.folder import ENCODING_FILE, PresetFolder, digest_files
 from fnet_registry.presets.writing import write_checkpoint, write_json
 
 DATA_FOLDER = "data"
-ENCODING_FILE = "encoding.json"
 
 
 def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, probe: Probe):
@@ -33,23 +33,28 @@ def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, p
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
-    _write_record(folder, encoding, digest_files(folder, names))
+    digests = digest_files(folder, names)
+    _write_record(folder, encoding, digests, format_version=needed_format(checkpoint))
 
 
 def link_data(folder: Path, preset: PresetFolder, encoding: EncodingConfig) -> None:
     """Make a data folder of links to a preset's own files, in whatever format they are."""
-    for name in preset.files:
+    names = [name for name in preset.files if name != ENCODING_FILE]  # the record says it anew
+    for name in names:
         link = folder / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(preset.file(name).resolve())
-    _write_record(folder, encoding, preset.digests)
+    digests = {name: preset.digests[name] for name in names}
+    _write_record(folder, encoding, digests, format_version=FORMAT_VERSION)
 
 
-def _write_record(folder: Path, encoding: EncodingConfig, digests: Mapping[str, str]) -> None:
+def _write_record(
+    folder: Path, encoding: EncodingConfig, digests: Mapping[str, str], *, format_version: int
+) -> None:
     record = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version,
         "code_version": __version__,
-        "encoding": encoding.to_dict(),
+        ENCODING_KEY: encoding.to_dict(),
         "sha256": dict(digests),
     }
     write_json(record, folder / ENCODING_FILE)
@@ -74,7 +79,7 @@ def read_record(folder: Path) -> tuple[EncodingConfig, Mapping[str, str]]:
     try:
         stored = read_json(path)
         _check_format(_value(stored, "format_version", int), _value(stored, "code_version", str))
-        encoding = EncodingConfig.from_dict(_value(stored, "encoding", dict))
+        encoding = EncodingConfig.from_dict(_value(stored, ENCODING_KEY, dict))
         return encoding, _value(stored, "sha256", dict)
     except ConfigError as error:
         raise FormatError(f"`{path}` must be as fnet_mlflow wrote it. {error}") from None

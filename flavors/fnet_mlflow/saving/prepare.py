@@ -16,9 +16,9 @@ from fnet_mlflow.saving.provenance import Provenance, read_provenance
 from fnet_registry.encoding.config import (
     EncodingConfig,
     EncodingOptions,
-    complete_encoding,
     split_options,
 )
+from fnet_registry.encoding.stored import preset_encoding
 from fnet_registry.errors import ModelError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
@@ -137,6 +137,6 @@ def prepare_preset(
     checkpoint = read_checkpoint(folder.path, weights=weights)
     return UnsavedModel(
         checkpoint=checkpoint,
-        encoding=complete_encoding(checkpoint.config.max_sequence_length, **encoding),
+        encoding=preset_encoding(folder.path, checkpoint.config.max_sequence_length, **encoding),
         provenance=read_provenance(folder),
     )

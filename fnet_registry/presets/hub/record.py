@@ -13,7 +13,7 @@ from fnet_registry.presets.whole_file import write_file
 
 # Raise it when an older release could misread the file. A record of another format counts as none,
 # so the files are checked against the hub again.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
