@@ -182,5 +182,14 @@ def test_the_help_is_light() -> None:
     assert run_program(program).splitlines()[-1] == "set()"
 
 
+def test_baselines_do_not_start_jax() -> None:
+    program = (
+        "import sys; from fnet_evaluate.baselines import bm25_scores\n"
+        "[scores] = bm25_scores(['a word'], ['a word', 'b'])\n"
+        "print(scores[0] > scores[1], 'jax' in sys.modules)"
+    )
+    assert run_program(program) == "True False"
+
+
 def test_every_kind_was_evaluated() -> None:
     assert KINDS.keys() == ALL_KINDS.keys()
