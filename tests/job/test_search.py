@@ -13,7 +13,6 @@ import pytest
 import fnet_mlflow
 import fnet_ray
 from fnet_cli.main import main
-from fnet_ray.nearest.hits import Hits
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, OutputError
 
@@ -181,24 +180,3 @@ class TestCommand:
     def test_queries_in_two_ways(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["search", str(output)]) == 2
         assert "A search needs either queries" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("step", [1, 7, 350, 1000])
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_hits_do_not_depend_on_the_blocks(step: int, dtype: str) -> None:
-    """With a third of the rows equal to others, one without a direction, and more ties than k."""
-    random_numbers = np.random.default_rng(0)
-    vectors = random_numbers.normal(size=(1000, 24)).astype(dtype).astype("float32")
-    vectors[300:600] = vectors[:300]
-    vectors[700:760] = vectors[3]
-    vectors[50] = 0
-    queries = np.vstack([vectors[3], random_numbers.normal(size=(5, 24))]).astype("float32")
-    hits = Hits(queries, 10)
-    for start in range(0, len(vectors), step):
-        hits.add(vectors[start : start + step], np.arange(start, min(start + step, 1000)))
-    exact, asked = (each.astype("f8") for each in (vectors, queries))
-    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-    exact = np.divide(exact, lengths, out=exact, where=lengths > 0)
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    scores = np.stack([(exact * each).sum(1) for each in asked])
-    np.testing.assert_array_equal(hits.rows, np.argsort(-scores, kind="stable")[:, :10])

@@ -19,9 +19,10 @@ from fnet_evaluate.data.retrieval import Retrieval, retrieval_of_pairs
 from fnet_evaluate.data.rows import Rows
 from fnet_evaluate.data.shapes import PAIRS, QUERIES
 from fnet_evaluate.kinds.kind import Data, Encoder, Kind, means
-from fnet_evaluate.search import DEPTH, QUERIES_AT_ONCE, TopHits, cosines, unit_rows
+from fnet_ray.nearest.hits import NearestRows, TopHits
 from fnet_registry.errors import InputError
 
+DEPTH = 100
 RECALLS = (1, 10, 100)
 NDCG = 10
 
@@ -45,17 +46,14 @@ def items(encoder: Encoder, data: Retrieval) -> pa.Table:
     """Return each query's figures."""
     if isinstance(data.corpus, StoredCorpus):
         _check_made_by(encoder, data.corpus)
-    queries = unit_rows(encoder.encode(data.queries))
-    hits, row = TopHits(data.itself), 0
+    nearest, row = NearestRows(encoder.encode(data.queries), DEPTH, left_out=data.itself), 0
     with tqdm(total=data.size, unit="text", unit_scale=True, disable=None, leave=False) as bar:
         for block in data.corpus.blocks():
-            texts = unit_rows(_vectors(encoder, block))
-            for start in range(0, len(queries), QUERIES_AT_ONCE):
-                scores = cosines(queries[start : start + QUERIES_AT_ONCE], texts)
-                hits.add(scores, first_query=start, first_row=row)
-            row += len(block.ids)
+            following = row + len(block.ids)
+            nearest.add(_vectors(encoder, block), np.arange(row, following))
+            row = following
             bar.update(len(block.ids))
-    return figures(hits.rows, data.relevant)
+    return figures(nearest.hits.rows, data.relevant)
 
 
 def bm25_items(data: Retrieval) -> pa.Table:
@@ -118,11 +116,12 @@ def _texts(block: Block) -> list[str]:
 
 def _lexical(scores: Iterable[Any], data: Retrieval) -> pa.Table:
     """Rank by each query's scores of all texts; a text that shares no word is not found."""
-    hits = TopHits(data.itself)
+    hits = TopHits(len(data.queries), DEPTH, left_out=data.itself)
     for query, line in enumerate(scores):
-        found = np.asarray(line.toarray() if hasattr(line, "toarray") else line).reshape(1, -1)
-        ranked = np.where(found > 0, found, -np.inf).astype(np.float32)
-        hits.add(ranked, first_query=query, first_row=0)
+        found = np.asarray(line.toarray() if hasattr(line, "toarray") else line).ravel()
+        found = found.astype(np.float32)  # so that equal texts are ties
+        rows = np.flatnonzero(found > 0)
+        hits.keep(np.full(len(rows), query), rows, found[rows])
     return figures(hits.rows, data.relevant)
 
 

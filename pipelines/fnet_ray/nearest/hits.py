@@ -2,46 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-# Products in float32 are a first choice, for their last digits depend on where a row stands. They
-# are this near to the exact ones; whatever may be among the best is computed anew.
-_MARGIN = 1e-5
+_SCORES_AT_ONCE = 1 << 24
 _PAIRS_AT_ONCE = 8192
 
 
-class Hits:
-    """The `k` rows of the highest cosine for each query; of equal ones, those of the lower rows.
+class TopHits:
+    """The `k` rows of the highest score for each query; of equal scores, the lower rows.
+
+    Args:
+        queries: How many queries there are.
+        k: How many rows to find for each.
+        left_out: For each query, a row that it never finds; -1 for none.
+    """
+
+    def __init__(self, queries: int, k: int, *, left_out: Sequence[int] | None = None) -> None:
+        self.scores = np.full((queries, k), -np.inf)
+        self.rows = np.full((queries, k), -1)
+        self._left_out = np.full(queries, -1) if left_out is None else np.array(left_out)
+        self._k = k
+
+    def keep(self, query: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> None:
+        """Take in further rows of some queries.
+
+        Args:
+            query: The query of each pair, of shape `(pairs,)`.
+            rows: The row of each.
+            scores: The score of each.
+        """
+        allowed = rows != self._left_out[query]
+        touched, line = np.unique(query[allowed], return_inverse=True)
+        lines = np.concatenate([np.repeat(np.arange(len(touched)), self._k), line])
+        all_scores = np.concatenate([self.scores[touched].ravel(), scores[allowed]])
+        all_rows = np.concatenate([self.rows[touched].ravel(), rows[allowed]])
+        order = np.lexsort((all_rows, -all_scores, lines))
+        counts = np.bincount(lines)
+        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        best = order[place < self._k]
+        self.scores[touched] = all_scores[best].reshape(-1, self._k)
+        self.rows[touched] = all_rows[best].reshape(-1, self._k)
+
+
+class NearestRows:
+    """The `k` rows of the highest cosine for each query, found block by block.
 
     Args:
         queries: Float32 array of shape `(queries, dim)`.
-        k: How many rows to find.
+        k: How many rows to find for each.
+        left_out: For each query, a row that it never finds; -1 for none.
     """
 
-    def __init__(self, queries: np.ndarray, k: int) -> None:
+    def __init__(
+        self, queries: np.ndarray, k: int, *, left_out: Sequence[int] | None = None
+    ) -> None:
+        self.hits = TopHits(len(queries), k, left_out=left_out)
+        self._left_out = np.full(len(queries), -1) if left_out is None else np.array(left_out)
+        self._k = k
         self._exact = _unit(queries.astype(np.float64))
         self._quick = self._exact.astype(np.float32)
-        self._k = k
-        self.scores = np.full((len(queries), k), -np.inf)
-        self.rows = np.full((len(queries), k), -1)
+        # Products in float32 are a first choice, for their last digits depend on where a row
+        # stands. They err by less than this; what may be among the best is computed anew.
+        self._margin = queries.shape[1] * np.finfo(np.float32).eps
 
     def add(self, vectors: np.ndarray, rows: np.ndarray) -> None:
         """Take in further rows, which stand behind all before them.
 
         Args:
-            vectors: Float32 array of shape `(rows, dim)`; of zeros where a row has no direction.
+            vectors: Float array of shape `(rows, dim)`; a vector of zeros is like nothing.
             rows: Their numbers, rising.
         """
+        vectors = vectors.astype(np.float32, copy=False)
         lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
-        quick = self._quick @ vectors.T
+        step = max(1, _SCORES_AT_ONCE // max(1, len(rows)))
+        for start in range(0, len(self._quick), step):
+            here = slice(start, start + step)
+            query, column = self._candidates(here, vectors, lengths, rows)
+            if len(query):
+                scores = self._cosines(query, vectors, column)
+                self.hits.keep(query, rows[column], scores)
+
+    def _candidates(
+        self, here: slice, vectors: np.ndarray, lengths: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        quick = self._quick[here] @ vectors.T
         np.divide(quick, lengths, out=quick, where=lengths > 0)
-        least = self.scores[:, -1]
+        line, column = np.nonzero(self._left_out[here, None] == rows)
+        quick[line, column] = -np.inf
+        least = self.hits.scores[here, -1]
         if quick.shape[1] > self._k:
             kth = np.partition(quick, -self._k, axis=1)[:, -self._k]
-            least = np.maximum(least, kth)
-        query, column = np.nonzero(quick >= (least - _MARGIN)[:, None])
-        if len(query):
-            self._keep(query, rows[column], self._cosines(query, vectors, column))
+            least = np.maximum(least, kth - self._margin)
+        line, column = np.nonzero(quick >= (least - self._margin)[:, None])
+        return line + here.start, column
 
     def _cosines(self, query: np.ndarray, vectors: np.ndarray, column: np.ndarray) -> np.ndarray:
         parts = []
@@ -51,20 +106,8 @@ class Hits:
             parts.append((self._exact[query[here]] * exact).sum(1))
         return np.concatenate(parts)
 
-    def _keep(self, query: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> None:
-        touched, line = np.unique(query, return_inverse=True)
-        old = np.repeat(np.arange(len(touched)), self._k)
-        lines = np.concatenate([old, line])
-        all_scores = np.concatenate([self.scores[touched].ravel(), scores])
-        all_rows = np.concatenate([self.rows[touched].ravel(), rows])
-        order = np.lexsort((all_rows, -all_scores, lines))
-        counts = np.bincount(lines)
-        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-        best = order[place < self._k]
-        self.scores[touched] = all_scores[best].reshape(-1, self._k)
-        self.rows[touched] = all_rows[best].reshape(-1, self._k)
-
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale vectors to length 1, in place; a vector of zeros stays one."""
     lengths = np.sqrt((vectors * vectors).sum(1, keepdims=True))
     return np.divide(vectors, lengths, out=vectors, where=lengths > 0)

@@ -12,14 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from fnet_ray.model import PinnedModel, resolve_model
-from fnet_ray.nearest.hits import Hits
-from fnet_ray.nearest.stored import Block, StoredRows, open_rows
+from fnet_ray.nearest.hits import NearestRows, TopHits
+from fnet_ray.nearest.stored import StoredRows, open_rows
 from fnet_ray.nearest.where import parse_condition
 from fnet_ray.output.manifest import Manifest
 from fnet_registry.errors import InputError
 from fnet_registry.shown import shown
-
-_SCORES_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +81,13 @@ def search(
     stored, columns = open_rows(os.fspath(output), show)
     condition = None if where is None else parse_condition(where)
     pinned = _same_model(stored.manifest, stored.manifest.model if model is None else model)
-    hits = Hits(_encode(pinned, stored.manifest, texts), k)
+    nearest = NearestRows(_encode(pinned, stored.manifest, texts), k)
     started = time.perf_counter()
-    step = max(1, _SCORES_AT_ONCE // len(texts))
     for block in stored.blocks(condition):
-        _add(hits, block, step)
+        if len(block.rows):
+            nearest.add(block.vectors, block.rows)
     return Search(
-        hits=_table(hits, stored, columns),
+        hits=_table(nearest.hits, stored, columns),
         queries=len(texts),
         rows=stored.starts[-1],
         seconds=time.perf_counter() - started,
@@ -114,13 +112,7 @@ def _encode(model: PinnedModel, manifest: Manifest, texts: Sequence[str]) -> np.
     return TextEncoder.from_checkpoint(model.checkpoint, model.encoding, dtype=dtype).encode(texts)
 
 
-def _add(hits: Hits, block: Block, step: int) -> None:
-    for start in range(0, len(block.rows), step):
-        here = slice(start, start + step)
-        hits.add(block.vectors[here].astype(np.float32, copy=False), block.rows[here])
-
-
-def _table(hits: Hits, stored: StoredRows, columns: Sequence[str]) -> pa.Table:
+def _table(hits: TopHits, stored: StoredRows, columns: Sequence[str]) -> pa.Table:
     query, place = np.nonzero(hits.rows >= 0)
     table = pa.table(
         {"query": query, "rank": place + 1, "score": hits.scores[query, place]},
