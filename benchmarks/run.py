@@ -26,6 +26,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "Cost": ["scaling.py"],
         "The two forms of the mixing": ["mixing.py"],
         "The embedding job": ["job.py"],
+        "Search": ["search.py"],
     }
 
 
