@@ -84,9 +84,9 @@ class Job:
         subject = self.held_out.open()
         metric = METRICS[subject.kind.name]
         training = self._training(options, subject)
-        parameters = {**training.recipe.to_dict(), **self.encoding.to_dict()}
+        recipe = {f"recipe.{name}": value for name, value in training.recipe.to_dict().items()}
         with (
-            tracked(self.folder, target.name, {**parameters, "model": self.parent.uri}),
+            tracked(self.folder, target.name, {"model": self.parent.uri, **recipe}),
             torch.random.fork_rng(),
         ):
             self._log_data()

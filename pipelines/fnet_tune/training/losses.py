@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -29,9 +29,11 @@ class Examples:
 
     def to(self, device: torch.device) -> Examples:
         """Return them on a device."""
-        there = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: None if t is None else t.to(device) for name, t in there.items()}
-        return Examples(**moved)
+        return Examples(
+            place=self.place.to(device),
+            text=self.text.to(device),
+            target=None if self.target is None else self.target.to(device),
+        )
 
 
 def in_batch_negatives(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:

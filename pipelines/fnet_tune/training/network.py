@@ -51,7 +51,7 @@ class Network:
             for name, values in checkpoint.arrays.items()
         }
         self._checkpoint = checkpoint
-        self._pooling = pooling
+        self._pooling: Pooling = pooling
         self._dtype = dtype or product_dtype(torch.bfloat16, self.device)
 
     def vectors(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
