@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("fnet_cli", "fnet_registry", "fnet_mlflow", "fnet_ray")
+PACKAGES = ("fnet_cli", "fnet_registry", "fnet_mlflow", "fnet_ray", "fnet_evaluate")
 
 
 @pytest.fixture(scope="module")

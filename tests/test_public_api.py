@@ -1,10 +1,11 @@
-"""The public names of the three packages."""
+"""The public names of the packages."""
 
 from importlib import import_module
 
 import pytest
 
 PUBLIC = {
+    "fnet_evaluate": ["Evaluation", "Figure", "evaluate", "paired_difference"],
     "fnet_registry": [
         "Backbone",
         "Checkpoint",

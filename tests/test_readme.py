@@ -34,6 +34,9 @@ def test_the_readme_runs_as_it_stands(preset_folder: Path, tmp_path: Path) -> No
     (tmp_path / "corpus").mkdir()
     texts = pa.table({"id": range(40), "text": [f"item {number}" for number in range(40)]})
     pq.write_table(texts, tmp_path / "corpus" / "news.parquet")
+    (tmp_path / "sts.csv").write_text(
+        "text_a,text_b,score\n" + "".join(f"item {n},item {n % 3},{n % 3}\n" for n in range(9))
+    )
     environment = {
         **os.environ,
         "KAGGLEHUB_CACHE": str(tmp_path / "kaggle"),

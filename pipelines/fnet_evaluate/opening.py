@@ -48,23 +48,30 @@ def open_subject(
     Raises:
         InputError: It cannot be used.
     """
-    check_names(renamed, [*SHAPES, CORPUS])
     if judgements := judgement_file(data):
         folder = judgements.parent.parent
         texts = open_corpus(folder if corpus is None else corpus, renamed=renamed)
         found = as_data(retrieval_of_beir(judgements, texts))
         split = f"/{judgements.stem}" if judgements.stem != "test" else ""
         return Subject(name=f"{folder.resolve().name}{split}", kind=RETRIEVAL, data=found)
+    if corpus is not None:
+        return _with_corpus(data, corpus, renamed)
     rows = open_rows(data, renamed=renamed)
-    if corpus is None:
-        kind = next(kind for kind in KINDS.values() if rows.shape in kind.shapes)
-        return Subject(name=rows.name, kind=kind, data=kind.read(rows))
+    kind = next(kind for kind in KINDS.values() if rows.shape in kind.shapes)
+    return Subject(name=rows.name, kind=kind, data=kind.read(rows))
+
+
+def _with_corpus(
+    data: Path | Sequence[Path], corpus: Path | Sequence[Path], renamed: Mapping[str, str]
+) -> Subject:
+    check_names(renamed, [QUERIES, CORPUS])
+    rows = open_rows(data, renamed=QUERIES.of_its_columns(renamed), shapes=[QUERIES, *SHAPES])
     if rows.shape != QUERIES:
         raise InputError(
             f"A corpus goes with queries and their relevant ids ({QUERIES}) or a BEIR folder. "
-            f"Received: --corpus with {rows.shape} in {rows.name}"
+            f"Received: {rows.shape} in {rows.name}, and a corpus"
         )
-    texts = open_corpus(corpus, renamed=renamed)
+    texts = open_corpus(corpus, renamed=CORPUS.of_its_columns(renamed))
     return Subject(name=rows.name, kind=RETRIEVAL, data=as_data(retrieval_of_queries(rows, texts)))
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 DEPTH = 100
 QUERIES_AT_ONCE = 1024
-_TILE = 64
 
 
 class TopHits:
@@ -50,19 +49,16 @@ class TopHits:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors scaled to length 1, as float32; a vector of zeros stays one."""
+    """Return vectors scaled to length 1, as float64; a vector of zeros stays one."""
+    vectors = vectors.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return np.divide(vectors, lengths, out=vectors, where=lengths > 0)
 
 
 def cosines(queries: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """Return the products of two sets of unit vectors.
+    """Return the products of two sets of unit vectors, as float32.
 
-    Both are filled up to full tiles, so that a text has the same score in any place: products over
-    fewer rows may be rounded otherwise, and equal texts would not be ties.
+    They are computed in float64 and rounded, for a product's last digits depend on where in the
+    sets a text stands: equal texts would not be ties.
     """
-    return (_tiled(queries) @ _tiled(texts).T)[: len(queries), : len(texts)]
-
-
-def _tiled(vectors: np.ndarray) -> np.ndarray:
-    return np.pad(vectors, ((0, -len(vectors) % _TILE), (0, 0)))
+    return (queries @ texts.T).astype(np.float32)

@@ -160,6 +160,19 @@ def test_the_order_of_rows_and_the_format_of_files_leave_the_held_out_share(
     assert seen[0][0] == 10
 
 
+def test_lines_that_are_no_rows_are_counted_and_named(tune: Tune, tmp_path: Path) -> None:
+    rows = [json.dumps(dict(zip(("anchor", "positive"), pair(n), strict=True))) for n in range(100)]
+    rows[2:2] = ["", "{", '{"anchor": 3, "positive": "x"}', '{"positive": "x"}']
+    (tmp_path / "p.jsonl").write_text("\n".join(rows))
+    bad = tune(tmp_path / "p.jsonl", epochs=1).bad
+    assert bad.named == [f"p.jsonl, row {row}: no usable anchor" for row in (4, 5, 6)]
+    lines = ["anchor,positive", *(",".join(pair(n)) for n in range(100))]
+    lines[3] = "too,many,values"
+    (tmp_path / "p.csv").write_text("\n".join(lines))
+    bad = tune(tmp_path / "p.csv", epochs=1).bad
+    assert bad.named == ["p.csv, row 3: no usable anchor"]
+
+
 def test_bad_rows_are_counted_and_named(tune: Tune, tmp_path: Path) -> None:
     anchors, positives = map(list, zip(*(pair(number) for number in range(100)), strict=True))
     anchors[3], positives[5], positives[98] = None, "  ", None

@@ -122,7 +122,6 @@ def open_corpus(path: Path | Sequence[Path], *, renamed: Mapping[str, str]) -> C
         InputError: There are no such files, or they lack a column.
         OutputError: The output's record is damaged.
     """
-    renamed = {name: source for name, source in renamed.items() if name in STORED.columns}
     if isinstance(path, str | os.PathLike):
         if stored := _open_stored(os.fspath(path), renamed):
             return stored

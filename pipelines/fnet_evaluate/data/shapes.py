@@ -24,7 +24,7 @@ class Shape:
 
     Args:
         name: What it is called.
-        columns: A column's own name → what reads it. The first of them holds texts or ids.
+        columns: A column's own name → what reads it. The first of them holds texts.
         optional: Those that may be missing.
     """
 
@@ -41,13 +41,19 @@ class Shape:
         """
         there, found = set(names), {}
         for name in self.columns:
-            known = [renamed[name]] if name in renamed else [name, *OTHER_NAMES.get(name, ())]
+            own = _names_of(name)
+            known = [renamed[each] for each in own if each in renamed] or own
             source = next((each for each in known if each in there), None)
             if source is not None:
                 found[name] = source
             elif name not in self.optional:
                 return None
         return found
+
+    def of_its_columns(self, renamed: Mapping[str, str]) -> dict[str, str]:
+        """Return what the user says of this shape's columns."""
+        own = {each for name in self.columns for each in _names_of(name)}
+        return {name: source for name, source in renamed.items() if name in own}
 
     def __str__(self) -> str:
         return ", ".join(name for name in self.columns if name not in self.optional)
@@ -59,6 +65,11 @@ OTHER_NAMES = {
     "query": ("anchor",),
     "id": ("_id",),
 }
+
+
+def _names_of(column: str) -> list[str]:
+    return [column, *OTHER_NAMES.get(column, ())]
+
 
 SCORED_PAIRS = Shape(
     name="scored_pairs", columns={"text_a": texts, "text_b": texts, "score": numbers}
@@ -73,14 +84,14 @@ SHAPES = (SCORED_PAIRS, PAIRS, QUERIES, LABELS, TEXTS)
 
 CORPUS = Shape(
     name="corpus",
-    columns={"id": ids, "text": texts, "title": optional_texts},
+    columns={"text": texts, "id": ids, "title": optional_texts},
     optional=frozenset({"title"}),
 )
 """Texts to be found."""
 
 STORED = Shape(
     name="stored",
-    columns={"id": ids, "text": texts, "title": optional_texts, "embedding": vectors},
+    columns={"text": texts, "id": ids, "title": optional_texts, "embedding": vectors},
     optional=frozenset({"text", "title"}),
 )
 """Texts to be found, as `fnet embed` writes them."""
@@ -97,7 +108,7 @@ def check_names(renamed: Mapping[str, str], shapes: Iterable[Shape]) -> None:
     """
     known = list(dict.fromkeys(name for shape in shapes for name in shape.columns))
     for name in renamed:
-        if name not in known:
+        if not any(shape.of_its_columns({name: name}) for shape in shapes):
             raise InputError(
                 f"Columns are renamed as {', '.join(known)}, for example --map anchor=question. "
                 f"Received: {shown(name)}"
