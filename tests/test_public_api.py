@@ -6,6 +6,7 @@ import pytest
 
 PUBLIC = {
     "fnet_evaluate": ["Evaluation", "Figure", "evaluate", "paired_difference"],
+    "fnet_tune": ["Tuning", "tune"],
     "fnet_registry": [
         "Backbone",
         "Checkpoint",
