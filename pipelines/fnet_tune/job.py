@@ -81,7 +81,7 @@ class Job:
         """Train, compare with the parent, and register the best state if it is better."""
         import torch
 
-        subject = self.held_out.open()
+        subject = self.held_out.open_to_choose()
         metric = METRICS[subject.kind.name]
         training = self._training(options, subject)
         recipe = {f"recipe.{name}": value for name, value in training.recipe.to_dict().items()}
