@@ -144,6 +144,7 @@ class Job:
         )
         return Training(
             network=Network(self.parent.checkpoint, self.encoding.pooling),
+            parent=Network(self.parent.checkpoint, self.encoding.pooling, dropout=0.0),
             batches=Batches(
                 examples=examples,
                 sampler=sampler,

