@@ -83,6 +83,30 @@ def _verify() -> CommandModule:
     return verify
 
 
+def _tune() -> CommandModule:
+    from fnet_tune.commands import tune
+
+    return tune
+
+
+def _whiten() -> CommandModule:
+    from fnet_tune.commands import whiten
+
+    return whiten
+
+
+def _evaluate() -> CommandModule:
+    from fnet_evaluate.commands import evaluate
+
+    return evaluate
+
+
+def _promote() -> CommandModule:
+    from fnet_evaluate.commands import promote
+
+    return promote
+
+
 def _embed() -> CommandModule:
     from fnet_ray.commands import embed
 
@@ -95,16 +119,10 @@ def _status() -> CommandModule:
     return status
 
 
-def _evaluate() -> CommandModule:
-    from fnet_evaluate.commands import evaluate
+def _search() -> CommandModule:
+    from fnet_ray.commands import search
 
-    return evaluate
-
-
-def _tune() -> CommandModule:
-    from fnet_tune.commands import tune
-
-    return tune
+    return search
 
 
 COMMANDS = {
@@ -118,13 +136,17 @@ COMMANDS = {
     "verify": Command(
         load=_verify, help="recompute a version's probe vectors on this machine", extra="mlflow"
     ),
-    "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
-    "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
     "tune": Command(
         load=_tune,
         help="tune a model on your own examples, and register it if it is better",
         extra="tune",
         brings="mlflow",
+    ),
+    "whiten": Command(
+        load=_whiten,
+        help="spread a version's vectors by a corpus, without labels",
+        extra="tune",
+        brings="ray",
     ),
     "evaluate": Command(
         load=_evaluate,
@@ -132,6 +154,15 @@ COMMANDS = {
         extra="evaluate",
         brings="bm25s",
     ),
+    "promote": Command(
+        load=_promote,
+        help="give a version an alias if its figures are good enough",
+        extra="evaluate",
+        brings="bm25s",
+    ),
+    "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
+    "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
+    "search": Command(load=_search, help="find the nearest rows of an output", extra="ray"),
 }
 
 

@@ -87,14 +87,15 @@ CHECKERS = {
 def test_type_checkers_see_the_installed_types(checker: str, python: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import fnet_mlflow, fnet_ray, fnet_registry\n"
+        "import fnet_evaluate, fnet_mlflow, fnet_ray, fnet_registry\n"
         "reveal_type(fnet_registry.TextEncoder.from_preset('f_net_base_en').dim)\n"
         "reveal_type(fnet_mlflow.register_preset('f_net_base_en', 'fnet').version)\n"
         "reveal_type(fnet_ray.read_status('out').rows)\n"
+        "reveal_type(fnet_evaluate.evaluate('f_net_base_en', 'data.csv')[0].count)\n"
     )
     options = [option.format(python=python) for option in CHECKERS[checker]]
     command = [str(Path(sys.executable).parent / checker), *options, str(program)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     revealed = [line for line in result.stdout.splitlines() if "int" in line and "program" in line]
-    assert len(revealed) == 3, result.stdout + result.stderr
+    assert len(revealed) == 4, result.stdout + result.stderr
     assert result.returncode == 0, result.stdout

@@ -5,7 +5,16 @@ from importlib import import_module
 import pytest
 
 PUBLIC = {
-    "fnet_evaluate": ["Evaluation", "Figure", "evaluate", "paired_difference"],
+    "fnet_evaluate": [
+        "Decision",
+        "Evaluation",
+        "Figure",
+        "evaluate",
+        "log_evaluation",
+        "paired_difference",
+        "promote",
+        "roll_back",
+    ],
     "fnet_tune": ["Tuning", "tune"],
     "fnet_registry": [
         "Backbone",

@@ -34,6 +34,11 @@ def test_the_readme_runs_as_it_stands(preset_folder: Path, tmp_path: Path) -> No
     (tmp_path / "corpus").mkdir()
     texts = pa.table({"id": range(40), "text": [f"item {number}" for number in range(40)]})
     pq.write_table(texts, tmp_path / "corpus" / "news.parquet")
+    pairs = {
+        "anchor": [f"query {n}" for n in range(9)],
+        "positive": [f"item {n}" for n in range(9)],
+    }
+    pq.write_table(pa.table(pairs), tmp_path / "dev.parquet")
     (tmp_path / "sts.csv").write_text(
         "text_a,text_b,score\n" + "".join(f"item {n},item {n % 3},{n % 3}\n" for n in range(9))
     )

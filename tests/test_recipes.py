@@ -15,7 +15,7 @@ from fnet_registry.presets.checkpoint import read_checkpoint
 ROOT = Path(__file__).parents[1]
 TOYS = Path(__file__).with_name("recipes")
 ENCODING, PRESETS = "fnet_registry/encoding", "fnet_registry/presets"
-CORPUS = "pipelines/fnet_ray/corpus"
+CORPUS, EVALUATE = "pipelines/fnet_ray/corpus", "pipelines/fnet_evaluate"
 
 
 class Copy:
@@ -148,6 +148,32 @@ def test_a_hub(copy: Copy, preset_folder: Path) -> None:
         program, TOY_HUB=str(copy.folder / "hub"), TOY_CACHE=str(copy.folder / "cache")
     )
     assert printed.splitlines() == ["toy://someone/mini@1", "(1, 32)"]
+
+
+def test_a_kind_of_data(copy: Copy, preset_folder: Path) -> None:
+    copy.add(f"{EVALUATE}/kinds/numbered.py", "toy_kind.py")
+    copy.change(
+        f"{EVALUATE}/kinds/__init__.py",
+        (
+            "import LABELS\n",
+            "import LABELS\nfrom fnet_evaluate.kinds.numbered import NUMBERED_KIND\n",
+        ),
+        ("(SCORED_PAIRS, RETRIEVAL, ", "(NUMBERED_KIND, SCORED_PAIRS, RETRIEVAL, "),
+    )
+    copy.change(
+        f"{EVALUATE}/data/shapes.py",
+        (
+            "\nSHAPES = (",
+            '\nNUMBERED = Shape(name="numbered", columns={"text": texts, "number": numbers})\n'
+            "SHAPES = (NUMBERED, ",
+        ),
+    )
+    (copy.folder / "data.csv").write_text("text,number\na,0\nb,1000000\n")
+    program = (
+        "from fnet_cli.main import main\n"
+        f"main(['evaluate', {str(preset_folder)!r}, '--data', 'data.csv'])"
+    )
+    assert copy.run(program).splitlines()[-1].split()[0] == "longer"
 
 
 @pytest.mark.xdist_group("ray")

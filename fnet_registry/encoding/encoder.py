@@ -22,16 +22,18 @@ from fnet_registry.encoding.config import (
     complete_encoding,
     split_options,
 )
+from fnet_registry.encoding.fitting import check_fits, tokenizer_of
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import POOLINGS
 from fnet_registry.encoding.stored import preset_encoding, write_encoding
 from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
-from fnet_registry.errors import ConfigError, TextError, TokenizerError
+from fnet_registry.errors import ConfigError, TextError
 from fnet_registry.inputs import check_length
-from fnet_registry.presets.checkpoint import VOCABULARY_NAMES, Checkpoint, read_checkpoint
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
+from fnet_registry.presets.tensors import HEAD
 from fnet_registry.presets.writing import write_checkpoint
 from fnet_registry.shown import shown
 
@@ -128,27 +130,12 @@ class TextEncoder:
         batch_size: int = DEFAULT_BATCH_SIZE,
         num_threads: int | None = None,
     ) -> None:
-        longest = checkpoint.config.max_sequence_length
-        if config.sequence_length > longest:
-            raise ConfigError(
-                f"`sequence_length` must be at most {longest}, the model's maximum."
-                f" Received: {config.sequence_length}"
-            )
-        if config.pooling == "pooled" and not checkpoint.config.pooler:
-            raise ConfigError(
-                "`pooling` must be 'mean' or 'cls' for a model without a pooler. Received: 'pooled'"
-            )
-        if checkpoint.tokenizer_proto is None:
-            raise TokenizerError(
-                "A text encoder needs a preset with a SentencePiece model,"
-                f" {VOCABULARY_NAMES}. Received: none"
-            )
+        check_fits(checkpoint, config)
         if num_threads is not None:
             torch.set_num_threads(_positive("num_threads", num_threads))
         self.checkpoint = checkpoint
         self.config = config
-        self.tokenizer = FNetTokenizer(checkpoint.tokenizer_proto)
-        _check_vocabulary(self.tokenizer, checkpoint)
+        self.tokenizer = tokenizer_of(checkpoint)
         self.batch_size = _positive("batch_size", batch_size)
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: ComputeDtype = dtype
@@ -174,7 +161,7 @@ class TextEncoder:
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self.checkpoint.config.hidden_dim
+        return self.checkpoint.dim
 
     def encode(
         self,
@@ -258,18 +245,39 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode_batch(self, tokens: Tokens, normalize: bool | None) -> np.ndarray:
+        vectors = self._engine.head_outputs(self._pool_batch(tokens))
+        if self.config.normalize if normalize is None else normalize:
+            vectors = F.normalize(vectors, dim=-1)
+        return vectors.cpu().numpy()
+
+    @torch.inference_mode()
+    def amplification(self, texts: Sequence[str]) -> np.ndarray:
+        """Return by how much the head may enlarge a relative error of each text's vector.
+
+        Returns:
+            Float32 array of shape `(texts,)`, of at least 1; 1 where there is no head.
+        """
+        kernel = self.checkpoint.arrays.get(f"{HEAD}.kernel")
+        if kernel is None:
+            return np.ones(len(texts), np.float32)
+        pooled = self._pool_batch(self.tokenize(texts))
+        given = self._engine.head_outputs(pooled).norm(dim=-1)
+        gain = float(np.linalg.norm(kernel, 2)) * pooled.norm(dim=-1) / given
+        return gain.clamp(min=1).cpu().numpy()
+
+    def _pool_batch(self, tokens: Tokens) -> torch.Tensor:
+        """Return pooled vectors `(texts, hidden)`, before the head, on the encoder's device."""
         ids = torch.from_numpy(
             tokens.padded(self.config.sequence_length, self.tokenizer.pad_token_id)
         )
         pool = POOLINGS[self.config.pooling]
         padded_lengths = self.config.padded_lengths(tokens.lengths)
-        vectors = torch.empty(len(tokens), self.dim, device=self.device)
+        hidden = self.checkpoint.config.hidden_dim
+        vectors = torch.empty(len(tokens), hidden, device=self.device)
         for length in np.unique(padded_lengths).tolist():
             rows = np.flatnonzero(padded_lengths == length)
             vectors[rows] = pool(self._engine, ids[rows, :length], tokens.lengths[rows].tolist())
-        if self.config.normalize if normalize is None else normalize:
-            vectors = F.normalize(vectors, dim=-1)
-        return vectors.cpu().numpy()
+        return vectors
 
 
 def _positive(name: str, value: int) -> int:
@@ -278,11 +286,3 @@ def _positive(name: str, value: int) -> int:
             f"`{name}` must be a positive integer, for example 32. Received: {shown(value)}"
         )
     return value
-
-
-def _check_vocabulary(tokenizer: FNetTokenizer, checkpoint: Checkpoint) -> None:
-    if tokenizer.vocabulary_size() > checkpoint.config.vocabulary_size:
-        raise TokenizerError(
-            f"The vocabulary must have at most {checkpoint.config.vocabulary_size} pieces, the rows"
-            f" of the embedding table. Received: {tokenizer.vocabulary_size()}"
-        )

@@ -18,10 +18,11 @@ from fnet_registry.engine.mixing import (
     choose_half_transform,
     transforms_alike,
 )
-from fnet_registry.engine.products import FULL_SPEED_ROWS
+from fnet_registry.engine.products import FULL_SPEED_ROWS, Activation
 from fnet_registry.errors import ConfigError
 from fnet_registry.inputs import check_tokens
 from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_registry.presets.tensors import HEAD
 
 ComputeDtype = Literal["float32", "bfloat16"]
 LAYER_NORM_EPSILON = 1e-12
@@ -101,6 +102,8 @@ class Engine:
 
     def _make_dense(self, checkpoint: Checkpoint, part: str, quantised: bool) -> Dense:
         kernel, bias = checkpoint.arrays[f"{part}.kernel"], checkpoint.arrays[f"{part}.bias"]
+        if part == HEAD:  # small, and it may enlarge errors of rounding
+            return FloatDense(kernel, bias, device=self.device, dtype=torch.float32)
         if quantised:
             return Int8Dense(kernel, bias)
         return FloatDense(kernel, bias, device=self.device, dtype=self._dtype)
@@ -180,10 +183,26 @@ class Engine:
         """
         if not self.config.pooler:
             raise ConfigError("Pooled outputs need a model with a pooler. Received: one without")
-        pooler = self._dense["pooler"]
-        together = self.device.type != "cpu" or pooler.keeps_rows("tanh")
-        rows = [first] if together else first.split(1)
-        return torch.cat([pooler(row, "tanh") for row in rows]).float()
+        return self._each_alike(self._dense["pooler"], first, "tanh")
+
+    @torch.inference_mode()
+    def head_outputs(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return the head over pooled vectors, `(batch, hidden)` to `(batch, dim)`.
+
+        Where the model has no head, these are the vectors themselves.
+        """
+        return self._each_alike(self._dense[HEAD], vectors) if HEAD in self._dense else vectors
+
+    def _each_alike(
+        self, dense: Dense, vectors: torch.Tensor, activation: Activation = "none"
+    ) -> torch.Tensor:
+        """Apply a layer so that each vector's result has the bits that it has alone."""
+        if self.device.type != "cpu":
+            filler = -len(vectors) % _GPU_BATCH
+            rows = F.pad(vectors, (0, 0, 0, filler)).split(_GPU_BATCH)
+        else:
+            rows = [vectors] if dense.keeps_rows(activation) else vectors.split(1)
+        return torch.cat([dense(row, activation) for row in rows])[: len(vectors)].float()
 
     def _before_last(
         self, token_ids: torch.Tensor, segment_ids: torch.Tensor | None = None

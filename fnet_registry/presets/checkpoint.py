@@ -16,8 +16,9 @@ from fnet_registry.presets.files import read_file
 from fnet_registry.presets.folder import check_files
 from fnet_registry.presets.formats import FORMATS
 from fnet_registry.presets.formats.format import CONFIG_FILE, PresetFormat
+from fnet_registry.presets.formats.head import read_head
 from fnet_registry.presets.formats.stored import read_tensors
-from fnet_registry.presets.tensors import parameter_count
+from fnet_registry.presets.tensors import HEAD, parameter_count
 
 _VOCABULARY_FILES = tuple(known.vocabulary for known in FORMATS)
 VOCABULARY_NAMES = " or ".join(f"`{name}`" for name in _VOCABULARY_FILES)
@@ -33,8 +34,9 @@ class Checkpoint:
     Args:
         config: The backbone's sizes.
         arrays: Canonical name to array, with the names and shapes of
-            `presets.tensors.tensor_shapes(config)`, in float32, float16 or bfloat16. They may be
-            mapped from the preset's own file. Empty where the weights were not asked for.
+            `presets.tensors.tensor_shapes(config)`, in float32, float16 or bfloat16, and those of
+            the head where there is one. They may be mapped from the preset's own file. Empty where
+            the weights were not asked for.
         tokenizer_proto: The serialised SentencePiece model, or None where the folder has none.
         dtype: Name of the dtype policy that the preset was saved under.
     """
@@ -43,6 +45,12 @@ class Checkpoint:
     arrays: Mapping[str, np.ndarray]
     tokenizer_proto: bytes | None
     dtype: str
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector: the head's outputs, or the model's width."""
+        bias = self.arrays.get(f"{HEAD}.bias")
+        return self.config.hidden_dim if bias is None else len(bias)
 
 
 def preset_format(folder: Path | str) -> PresetFormat:
@@ -92,6 +100,7 @@ def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: An
         if not saved.pooler or "pooler.kernel" not in layout:
             config = _without_pooler(config, asked_for=overrides.get("pooler"))
         arrays = read_tensors(config, stored, layout, held=held)
+        arrays |= read_head(folder, config.hidden_dim)
     return Checkpoint(
         config=config, arrays=arrays, tokenizer_proto=_read_vocabulary(folder), dtype=dtype
     )

@@ -14,6 +14,7 @@ from fnet_registry.errors import PresetError
 from fnet_registry.presets.files import check_file
 from fnet_registry.presets.formats import FORMATS
 from fnet_registry.presets.formats.format import CONFIG_FILE
+from fnet_registry.presets.formats.head import HEAD_FILE
 from fnet_registry.presets.handle import Handle
 
 CARD_FILE = "README.md"
@@ -21,7 +22,7 @@ ENCODING_FILE = "encoding.json"
 """Ours: how texts become vectors. A model's `data/` folder holds one too."""
 DESCRIPTION_FILES = tuple(
     sorted(
-        {CARD_FILE, CONFIG_FILE, ENCODING_FILE}
+        {CARD_FILE, CONFIG_FILE, ENCODING_FILE, HEAD_FILE}
         | {name for known in FORMATS for name in known.files}
     )
 )

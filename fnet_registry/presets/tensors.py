@@ -9,6 +9,9 @@ from math import prod
 
 from fnet_registry.presets.config import FNetConfig
 
+HEAD = "head"
+"""The dense layer, where a model has it, from a pooled vector to the one that is given."""
+
 
 def tensor_shapes(config: FNetConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor, in the order of the forward pass."""

@@ -15,6 +15,7 @@ from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.formats import kerashub
 from fnet_registry.presets.formats.format import CONFIG_FILE
+from fnet_registry.presets.formats.head import write_head
 from fnet_registry.presets.tensors import parameter_count
 from fnet_registry.presets.whole_file import write_file
 
@@ -34,6 +35,7 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path | str) -> None:
     """
     folder = Path(folder)
     write_weights(checkpoint, folder)
+    write_head(checkpoint.arrays, folder)
     write_json(_metadata(checkpoint.config), folder / kerashub.METADATA_FILE)
     if checkpoint.tokenizer_proto is not None:
         write_tokenizer(checkpoint.tokenizer_proto, folder)

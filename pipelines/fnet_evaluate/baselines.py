@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -43,9 +44,7 @@ def bm25_scores(queries: Sequence[str], texts: Sequence[str]) -> Iterator[np.nda
     Raises:
         InputError: The texts have no words.
     """
-    import bm25s
-
-    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets its own to DEBUG
+    bm25s = _import_bm25s()
 
     def words(given: Sequence[str]) -> Any:
         return bm25s.tokenize(
@@ -59,3 +58,21 @@ def bm25_scores(queries: Sequence[str], texts: Sequence[str]) -> Iterator[np.nda
     index.index(tokens, show_progress=False)
     for query in words(queries):
         yield index.get_scores(query) if query else np.zeros(len(texts))
+
+
+def _import_bm25s() -> Any:
+    """Import bm25s quietly, and without JAX.
+
+    Where JAX is installed it would start it, with its threads and its hold on a GPU's memory, for
+    a ranking that is not asked of it.
+    """
+    hidden = "jax" not in sys.modules
+    if hidden:
+        sys.modules["jax"] = None  # pyright: ignore[reportArgumentType]
+    try:
+        import bm25s
+    finally:
+        if hidden:
+            del sys.modules["jax"]
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets its own to DEBUG
+    return bm25s

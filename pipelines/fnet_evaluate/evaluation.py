@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
@@ -21,6 +22,10 @@ class Figure:
     value: float
     low: float
     high: float
+
+    def plain(self) -> dict[str, float | None]:
+        """Return the figure as JSON has it: what is not defined is None."""
+        return {end: None if math.isnan(value) else value for end, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

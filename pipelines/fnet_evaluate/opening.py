@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fnet_evaluate.data.beir import judgement_file
 from fnet_evaluate.data.corpus import open_corpus
@@ -20,6 +20,8 @@ from fnet_registry.errors import InputError
 
 if TYPE_CHECKING:
     from fnet_registry import TextEncoder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ def open_subject(
     Raises:
         InputError: It cannot be used.
     """
+    data, corpus = _single(data), _single(corpus)
     if judgements := judgement_file(data):
         folder = judgements.parent.parent
         texts = open_corpus(folder if corpus is None else corpus, renamed=renamed)
@@ -59,6 +62,11 @@ def open_subject(
     rows = open_rows(data, renamed=renamed)
     kind = next(kind for kind in KINDS.values() if rows.shape in kind.shapes)
     return Subject(name=rows.name, kind=kind, data=kind.read(rows))
+
+
+def _single(paths: T) -> T | Path:
+    """Return one path for a list of one, for only a path may be a BEIR folder or an output."""
+    return paths[0] if isinstance(paths, list | tuple) and len(paths) == 1 else paths
 
 
 def _with_corpus(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 DEPTH = 100
@@ -12,12 +14,13 @@ class TopHits:
     """The best `DEPTH` texts for each query; of equal scores, those of the lower rows.
 
     Args:
-        queries: Number of queries.
+        left_out: For each query, the row of a text that it never finds; -1 for none.
     """
 
-    def __init__(self, queries: int) -> None:
-        self.scores = np.full((queries, DEPTH), -np.inf, np.float32)
-        self.rows = np.full((queries, DEPTH), -1)
+    def __init__(self, left_out: Sequence[int]) -> None:
+        self.scores = np.full((len(left_out), DEPTH), -np.inf, np.float32)
+        self.rows = np.full((len(left_out), DEPTH), -1)
+        self._left_out = np.array(left_out)
 
     def add(self, scores: np.ndarray, *, first_query: int, first_row: int) -> None:
         """Take in the scores of further texts, which stand behind all before them.
@@ -29,6 +32,8 @@ class TopHits:
         """
         here = slice(first_query, first_query + len(scores))
         kept_scores, kept_rows = self.scores[here], self.rows[here]
+        columns = self._left_out[here, None] - first_row
+        scores = np.where(columns == np.arange(scores.shape[1]), -np.inf, scores)
         better = scores > kept_scores[:, -1:]
         if scores.shape[1] > DEPTH:
             least = np.partition(scores, -DEPTH, axis=1)[:, -DEPTH, None]

@@ -12,23 +12,27 @@ from fnet_registry.lazy import lazy_names
 _HOMES = {
     "Preview": "fnet_ray.job_preview",
     "Report": "fnet_ray.progress.report",
+    "Search": "fnet_ray.nearest.searching",
     "Status": "fnet_ray.status",
     "WorkerRequest": "fnet_ray.cluster.pool",
     "embed": "fnet_ray.embedding",
     "encode": "fnet_ray.dataset",
     "preview": "fnet_ray.job_preview",
     "read_status": "fnet_ray.status",
+    "search": "fnet_ray.nearest.searching",
 }
 
 __all__ = [
     "Preview",
     "Report",
+    "Search",
     "Status",
     "WorkerRequest",
     "embed",
     "encode",
     "preview",
     "read_status",
+    "search",
 ]
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from fnet_ray.dataset import encode
     from fnet_ray.embedding import embed
     from fnet_ray.job_preview import Preview, preview
+    from fnet_ray.nearest.searching import Search, search
     from fnet_ray.progress.report import Report
     from fnet_ray.status import Status, read_status
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from fnet_ray.cluster.environment import Environment
 from fnet_ray.cluster.pool import WorkerRequest, choose_pool
 from fnet_ray.cluster.runtime import live_nodes
-from fnet_ray.model import SharedModel, resolve_model, share_model
+from fnet_ray.model import PinnedModel, SharedModel, resolve_model, share_model
 from fnet_ray.stages.encode import as_embeddings
 from fnet_ray.stages.tokens import Windowing, load_tokenizer, make_windows, tokens_of
 from fnet_registry.encoding.config import LongText
@@ -26,7 +26,7 @@ BATCH_ROWS = 1024
 
 def encode(
     dataset: Dataset,
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | PinnedModel,
     *,
     column: str = "text",
     output_column: str = "embedding",
@@ -38,7 +38,7 @@ def encode(
 
     Args:
         dataset: Any dataset with a column of texts.
-        model: As in `embed`; resolved and pinned now.
+        model: As in `embed`, resolved and pinned now; or one that is pinned already.
         column: The column of texts.
         output_column: The column to add, an Arrow tensor of `D` float32: arrays of shape
             `(rows, D)` in batches of numpy, and fixed-size lists in what `write_parquet` writes.
@@ -62,7 +62,8 @@ def encode(
     if not ray.is_initialized():
         ray.init()
     pool = choose_pool(workers or WorkerRequest(), live_nodes())
-    shared = share_model(resolve_model(model), dtype=dtype)
+    pinned = model if isinstance(model, PinnedModel) else resolve_model(model)
+    shared = share_model(pinned, dtype=dtype)
     tokenize = TokenizeTexts(
         column=column,
         output_column=output_column,

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from fnet_registry.lazy import lazy_names
 
-_HOMES = {"Tuning": "fnet_tune.job", "tune": "fnet_tune.tuning"}
+_HOMES = {
+    "Tuning": "fnet_tune.job",
+    "Whitening": "fnet_tune.whitening",
+    "tune": "fnet_tune.tuning",
+    "whiten": "fnet_tune.whitening",
+}
 
-__all__ = ["Tuning", "tune"]
+__all__ = ["Tuning", "Whitening", "tune", "whiten"]
 
 if TYPE_CHECKING:
     from fnet_tune.job import Tuning
     from fnet_tune.tuning import tune
+    from fnet_tune.whitening import Whitening, whiten
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

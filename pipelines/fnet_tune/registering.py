@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.aliases import check_alias
 from fnet_mlflow.registry.lookup import look_up
-from fnet_mlflow.registry.register import Registration, check_alias, register_preset
+from fnet_mlflow.registry.register import Registration, register_preset
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import TAG_PREFIX
 from fnet_mlflow.saving.prepare import UnsavedModel
@@ -42,12 +44,30 @@ class Target:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_alias(self.alias)
+        if self.alias is not None:
+            check_alias(self.alias)
         try:
             MlflowClient().get_registered_model(self.name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
+
+
+class Origin(Protocol):
+    """How a model came to be."""
+
+    @property
+    def parent(self) -> PinnedModel:
+        """What it was made of."""
+        ...
+
+    def tags(self) -> dict[str, str]:
+        """Return the origin as tags of the version."""
+        ...
+
+    def card(self, encoding: EncodingConfig) -> str:
+        """Return it as prose."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +123,7 @@ class Story:
 
 
 def register_tuned(
-    checkpoint: Checkpoint, encoding: EncodingConfig, target: Target, story: Story
+    checkpoint: Checkpoint, encoding: EncodingConfig, target: Target, story: Origin
 ) -> Registration:
     """Register a tuned model, with tags and a card that say how it came to be."""
     provenance = Provenance(

@@ -186,6 +186,21 @@ def test_a_beir_folder_is_a_corpus_too(beir: Path, tmp_path: Path) -> None:
     assert with_folder.digest == opened(data, beir / "corpus.jsonl").data.digest
 
 
+def test_a_query_that_is_a_text_of_the_corpus_does_not_find_itself(beir: Path) -> None:
+    query = pairs()["anchor"][0]
+    with (beir / "corpus.jsonl").open("a") as file:
+        for name, text in (("q0", query), ("q2", "another text"), ("copy", query)):
+            file.write(json.dumps({"_id": name, "title": "a title", "text": text}) + "\n")
+    content = opened(beir).data.content
+    assert content.itself == [40] + 19 * [-1]
+    with (beir / "qrels/test.tsv").open("a") as file:
+        file.write("q4\tq0\t1\n")
+    assert opened(beir).data.content.itself == [40] + 19 * [-1]
+    with (beir / "qrels/test.tsv").open("a") as file:
+        file.write("q0\tq0\t1\n")
+    assert opened(beir).data.content.itself == 20 * [-1]
+
+
 def test_judgements_of_no_relevance_leave_a_query_out(beir: Path) -> None:
     with (beir / "qrels/test.tsv").open("a") as file:
         file.write("q1\td1\t0\nq3\td3\t-1\n")
@@ -199,19 +214,34 @@ def test_a_column_beside_the_corpus_is_renamed_as_well(tmp_path: Path) -> None:
     assert opened(data, corpus, **names).data.content.relevant == [{0: 1.0}]
 
 
+def test_a_title_may_be_missing_in_one_file(tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "queries.csv", {"query": ["a"], "relevant_ids": ["2"]})
+    first = write_csv(tmp_path / "1.csv", {"id": ["1"], "text": ["x"]})
+    second = write_csv(tmp_path / "2.csv", {"id": ["2"], "text": ["y"], "title": ["1984"]})
+    content = opened(data, [first, second]).data.content
+    assert [block.texts for block in content.corpus.blocks()] == [["x", "1984 y"]]
+
+
+def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path) -> None:
+    texts = pa.array(["a", "b", "a", "b"]).dictionary_encode()
+    pq.write_table(pa.table({"text": texts, "label": texts}), tmp_path / "a.parquet")
+    assert open_rows(tmp_path / "a.parquet").table()["text"].to_pylist() == ["a", "b", "a", "b"]
+
+
 def test_labels_of_numbers_are_labels(tmp_path: Path) -> None:
     table = {**labels(), "label": [place % 3 for place in range(60)]}
     digests = {opened(write(tmp_path / n, table)).data.digest for n, write in WRITERS.items()}
     assert len(digests) == 1
 
 
-def test_reading_data_needs_no_ray(tmp_path: Path, beir: Path) -> None:
+def test_evaluating_needs_no_ray(tmp_path: Path, beir: Path, preset_folder: Path) -> None:
     data = write_json_lines(tmp_path / "a.jsonl", scored_pairs())
     program = (
         "import sys; sys.modules['ray'] = None\n"
-        "from fnet_evaluate.opening import open_subject\n"
-        f"for path in ({str(data)!r}, {str(beir)!r}):\n"
-        "    print(open_subject(path, corpus=None, renamed={}).data.count)"
+        "from fnet_evaluate import evaluate\n"
+        f"for data in ({str(data)!r}, {str(beir)!r}):\n"
+        f"    [found] = evaluate({str(preset_folder)!r}, data)\n"
+        "    print(found.count)"
     )
     assert run_program(program).split() == ["40", "20"]
 

@@ -4,11 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pytest
 
-import fnet_mlflow
 from fnet_cli.main import main
 from fnet_evaluate import Evaluation, evaluate, paired_difference
 from fnet_evaluate.kinds import KINDS as ALL_KINDS
@@ -99,9 +97,9 @@ def test_tf_idf_is_the_baseline_of_pairs_and_labels(table, preset: str, tmp_path
 
 
 def test_a_text_that_shares_no_word_is_not_found_by_words(preset: str, tmp_path: Path) -> None:
-    data = write_csv(tmp_path / "a.csv", {"anchor": ["!", "two"], "positive": ["one", "two"]})
-    _, bm25, tf_idf = evaluate(preset, data, baselines=True)
-    assert values(bm25)["map"] == values(tf_idf)["map"] == 0.5
+    table = {"anchor": ["!", "other", "two"], "positive": ["one", "three", "two"]}
+    _, bm25, tf_idf = evaluate(preset, write_csv(tmp_path / "a.csv", table), baselines=True)
+    assert values(bm25)["map"] == values(tf_idf)["map"] == pytest.approx(1 / 3)
 
 
 def test_half_of_the_texts_are_cut(encoder: TextEncoder, tmp_path: Path) -> None:
@@ -129,28 +127,6 @@ def test_texts_that_cannot_be_halved_have_no_alignment(
     [found] = evaluate(encoder, write_csv(tmp_path / "a.csv", {"text": ["a", "b", "c"]}))
     assert np.isnan(found.figures["alignment"].value)
     assert found.figures["random_cosine"].value <= 1
-
-
-@pytest.fixture
-def registry(preset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A registered version, as its alias."""
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    mlflow.set_tracking_uri(uri)
-    fnet_mlflow.register_preset(str(preset_folder), "fnet", alias="champion", sequence_length=16)
-    return "models:/fnet@champion"
-
-
-def test_a_version_is_evaluated_as_it_was_registered(
-    registry: str, preset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    data = write_parquet(tmp_path / "a.parquet", scored_pairs())
-    encoder = TextEncoder.from_preset(preset_folder, sequence_length=16)
-    version, live = evaluate([registry, encoder], data)
-    assert (version.model, live.model) == ("models:/fnet/1", "TextEncoder")
-    assert version.figures == live.figures
 
 
 def test_the_command_prints_figures_and_differences(
@@ -204,6 +180,15 @@ def test_the_help_is_light() -> None:
         "print({'torch', 'mlflow', 'sklearn', 'pyarrow', 'numpy', 'ray'} & sys.modules.keys())"
     )
     assert run_program(program).splitlines()[-1] == "set()"
+
+
+def test_baselines_do_not_start_jax() -> None:
+    program = (
+        "import sys; from fnet_evaluate.baselines import bm25_scores\n"
+        "[scores] = bm25_scores(['a word'], ['a word', 'b'])\n"
+        "print(scores[0] > scores[1], 'jax' in sys.modules)"
+    )
+    assert run_program(program) == "True False"
 
 
 def test_every_kind_was_evaluated() -> None:

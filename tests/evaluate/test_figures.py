@@ -11,6 +11,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fnet_evaluate.data.corpus import ListedCorpus
+from fnet_evaluate.data.retrieval import Retrieval
+from fnet_evaluate.data.rows import BATCH_ROWS
 from fnet_evaluate.kinds import KINDS
 from fnet_evaluate.kinds.retrieval import figures
 from fnet_evaluate.search import DEPTH, TopHits
@@ -47,7 +50,7 @@ def judgements(random: np.random.Generator) -> list[dict[int, float]]:
 def test_rankings_are_measured_as_trec_eval_does(seed: int, tied: bool) -> None:
     random = np.random.default_rng(seed)
     scores, relevant = ranking(random, tied=tied), judgements(random)
-    hits = TopHits(len(scores))
+    hits = TopHits([-1] * len(scores))
     hits.add(scores, first_query=0, first_row=0)
     found = figures(hits.rows, relevant)
 
@@ -76,6 +79,22 @@ def test_rankings_are_measured_as_trec_eval_does(seed: int, tied: bool) -> None:
 def test_a_query_that_finds_nothing_has_zeros_alone() -> None:
     found = figures(np.full((1, DEPTH), -1), [{3: 1.0}])
     assert found.to_pylist() == [dict.fromkeys(TREC_EVAL, 0.0)]
+
+
+def test_texts_are_found_in_any_block_of_the_corpus() -> None:
+    size = 2 * BATCH_ROWS + 100
+    vectors = np.random.default_rng(0).standard_normal((size, 4)).astype(np.float32)
+    rows = np.arange(0, size, 1000)
+    data = Retrieval(
+        queries=[str(row) for row in rows],
+        relevant=[{int(row): 1.0} for row in rows],
+        itself=[-1] * len(rows),
+        corpus=ListedCorpus(texts=[str(row) for row in range(size)]),
+        size=size,
+        digest="",
+    )
+    found = KINDS["retrieval"].items(Given(vectors), data)
+    assert found["recall@1"].to_pylist() == [1.0] * len(rows)
 
 
 @pytest.mark.parametrize("tied", [False, True])

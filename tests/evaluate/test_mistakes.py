@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fnet_cli.main import main
@@ -107,6 +109,9 @@ def test_one_file_of_several_without_a_column(tmp_path: Path, refusal: Callable[
 def test_a_column_that_is_there_twice(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("text,text\na,b\n")
     assert "each column once in its header" in refusal(tmp_path / "a.csv")
+    table = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert "must be there once. Received: 'text' twice in" in refusal(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(

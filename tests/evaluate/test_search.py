@@ -7,7 +7,7 @@ from fnet_evaluate.search import DEPTH, TopHits, cosines, unit_rows
 
 
 def search(scores: np.ndarray, step: int) -> TopHits:
-    hits = TopHits(len(scores))
+    hits = TopHits([-1] * len(scores))
     for start in range(0, scores.shape[1], step):
         hits.add(scores[:, start : start + step], first_query=0, first_row=start)
     return hits
@@ -29,9 +29,17 @@ def test_fewer_texts_than_hits_leave_places_empty() -> None:
     assert hits.rows[0, :4].tolist() == [1, 2, 0, -1]
 
 
+def test_a_query_never_finds_what_is_left_out() -> None:
+    scores = np.array([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0]], np.float32)
+    hits = TopHits([1, -1])
+    hits.add(scores[:, :1], first_query=0, first_row=0)
+    hits.add(scores[:, 1:], first_query=0, first_row=1)
+    assert hits.rows[:, :3].tolist() == [[2, 0, -1], [1, 2, 0]]
+
+
 def test_queries_may_come_in_parts() -> None:
     scores = np.random.default_rng(0).standard_normal((6, 50)).astype(np.float32)
-    hits = TopHits(6)
+    hits = TopHits([-1] * 6)
     hits.add(scores[:4], first_query=0, first_row=0)
     hits.add(scores[4:], first_query=4, first_row=0)
     assert np.array_equal(hits.rows, search(scores, 50).rows)

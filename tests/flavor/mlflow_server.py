@@ -68,11 +68,13 @@ class MlflowServer:
     Attributes:
         database: SQLAlchemy URI of its database.
         folder: Where it keeps artifacts and its log.
+        auth: Whether it asks who calls.
         port: Where it listens.
     """
 
     database: str
     folder: Path
+    auth: bool = True
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
 
@@ -99,7 +101,7 @@ class MlflowServer:
             *("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
             *("--backend-store-uri", self.database),
             *("--artifacts-destination", str(self.artifacts)),
-            *("--app-name", "basic-auth"),
+            *(("--app-name", "basic-auth") if self.auth else ()),
         ]
         environment = os.environ | {
             "MLFLOW_AUTH_CONFIG_PATH": str(auth),

@@ -38,10 +38,10 @@ def test_register_verify_and_list(
     assert main(["models"]) == 0
     header, line = capsys.readouterr().out.splitlines()
     assert header.split() == [
-        *("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "HANDLE")
+        *("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "EVALUATED", "HANDLE")
     ]
     assert line.split() == [
-        *("models:/fnet/1", "champion", "mean/32", "32", "44,992", "0.2", "MB"),
+        *("models:/fnet/1", "champion", "mean/32", "32", "44,992", "0.2", "MB", "-"),
         str(preset_folder),
     ]
 

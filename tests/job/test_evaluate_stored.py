@@ -60,6 +60,22 @@ def test_stored_vectors_give_the_figures_of_their_texts(
     assert found.figures == computed.figures
 
 
+def test_a_version_is_evaluated_without_pickles_under_its_pinned_name(
+    beir: Path, encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    version, live = evaluate(["models:/fnet@champion", encoder], beir)
+    assert (version.model, live.model) == ("models:/fnet/1", "TextEncoder")
+    assert version.figures == live.figures
+
+
+def test_a_version_may_search_what_its_preset_stored(
+    beir: Path, stored: Path, registry: str, preset_folder: Path
+) -> None:
+    version, preset = evaluate([registry, preset_folder], beir, corpus=stored)
+    assert version.figures == preset.figures
+
+
 def test_stored_vectors_are_not_computed_again(
     beir: Path, stored: Path, tmp_path: Path, preset_folder: Path
 ) -> None:

@@ -1,17 +1,21 @@
 """A disk that is full or read-only, and inputs that change under the job."""
 
+import gc
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 import fnet_ray.embedding
 from fnet_cli.main import main
 from fnet_registry.errors import InputError
+from tests.job.conftest import LOGICAL_CPUS
 from tests.job.corpora import write_json_lines, write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -78,6 +82,22 @@ class TestDisks:
         corpus = write_parquet(tmp_path / "corpus.parquet", TEXTS)
         assert self.embed(corpus, disk, preset_folder) == 2
         self.check_one_line(capsys, "Read-only file system")
+
+    def test_a_failed_job_leaves_the_cluster_free(
+        self, disk: Path, tmp_path: Path, preset_folder: Path
+    ) -> None:
+        """Without waiting for Python to collect its garbage, for which the next job would wait."""
+        corpus = write_parquet(tmp_path / "corpus.parquet", TEXTS)
+        gc.disable()
+        try:
+            for _ in range(3):
+                assert self.embed(corpus, disk, preset_folder) == 2
+                deadline = time.monotonic() + 30
+                while ray.available_resources().get("CPU") != LOGICAL_CPUS:
+                    assert time.monotonic() < deadline, "a worker is left"
+                    time.sleep(0.1)
+        finally:
+            gc.enable()
 
     @staticmethod
     def check_one_line(capsys: pytest.CaptureFixture[str], words: str) -> None:

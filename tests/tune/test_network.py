@@ -40,6 +40,23 @@ def test_its_vectors_are_those_of_the_encoder(
         np.testing.assert_allclose(vector, encoder.encode([TEXTS[row]]), atol=2e-5)
 
 
+def test_a_head_is_trained_with_the_rest(checkpoint: Checkpoint) -> None:
+    draw = np.random.default_rng(0)
+    head = {
+        "head.kernel": draw.normal(size=(32, 8)).astype(np.float32),
+        "head.bias": draw.normal(size=8).astype(np.float32),
+    }
+    with_head = replace(checkpoint, arrays={**checkpoint.arrays, **head})
+    encoder = TextEncoder.from_checkpoint(with_head, complete_encoding(64, sequence_length=32))
+    network = network_of(with_head)
+    tokens = encoder.tokenize(TEXTS)
+    ids = torch.from_numpy(tokens.padded(32, encoder.tokenizer.pad_token_id))
+    vectors = network.vectors(ids, tokens.lengths.tolist())
+    np.testing.assert_allclose(vectors.detach(), encoder.encode(TEXTS), atol=1e-4)
+    vectors.sum().backward()
+    assert network.weights["head.kernel"].grad is not None
+
+
 def test_trained_weights_give_the_encoder_the_vectors_that_the_network_has(
     checkpoint: Checkpoint,
 ) -> None:

@@ -7,7 +7,7 @@ import argparse
 from fnet_mlflow.commands.table import format_table
 from fnet_mlflow.registry.catalog import CatalogEntry, list_versions
 
-_HEADER = ("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "HANDLE")
+_HEADER = ("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "EVALUATED", "HANDLE")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,5 +34,6 @@ def _row(entry: CatalogEntry) -> tuple[str, ...]:
         str(entry.embedding_dim),
         f"{entry.parameter_count:,}",
         f"{entry.weights_bytes / 1e6:,.1f} MB{place}",
+        "-" if entry.evaluation is None else entry.evaluation.headline,
         entry.handle or "-",
     )

@@ -10,8 +10,19 @@ from __future__ import annotations
 
 import json
 import pkgutil
+from typing import TYPE_CHECKING
+
+from fnet_registry.presets.tensors import HEAD
+
+if TYPE_CHECKING:
+    from fnet_registry.presets.checkpoint import Checkpoint
 
 _numbers = json.loads(pkgutil.get_data("fnet_mlflow", "format.json") or b"")
 
 FORMAT_VERSION: int = _numbers["format_version"]
 OLDEST_READABLE: int = _numbers["oldest_readable"]
+
+
+def needed_format(checkpoint: Checkpoint) -> int:
+    """Return the oldest format that can hold a model: a head came with format 2."""
+    return 2 if f"{HEAD}.bias" in checkpoint.arrays else 1

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.evaluations import LoggedEvaluation, read_evaluations
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import DIGEST_TAG, TAG_PREFIX
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
@@ -32,6 +33,7 @@ class CatalogEntry:
         parameter_count: Number of parameters.
         weights_bytes: Size of the weights.
         reference: Whether they lie on a hub and the version only refers to them.
+        evaluation: What was evaluated last; None for nothing.
     """
 
     name: str
@@ -43,6 +45,7 @@ class CatalogEntry:
     parameter_count: int
     weights_bytes: int
     reference: bool
+    evaluation: LoggedEvaluation | None
 
     @property
     def model_uri(self) -> str:
@@ -122,6 +125,7 @@ def _entry(model: RegisteredModel, version: ModelVersion) -> CatalogEntry:
         parameter_count=int(tags["parameter_count"]),
         weights_bytes=int(tags["weights_bytes"]),
         reference=str(version.source).startswith(HUB_SCHEMES),
+        evaluation=next(iter(read_evaluations(version.tags)), None),
     )
 
 

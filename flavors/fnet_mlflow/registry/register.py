@@ -17,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from fnet_mlflow.content.probe import probe_to_bytes
 from fnet_mlflow.content.settings import digested_settings, load_settings
+from fnet_mlflow.registry.aliases import check_alias
 from fnet_mlflow.registry.catalog import find_version
 from fnet_mlflow.registry.lookup import source_of
 from fnet_mlflow.registry.uri import ModelUri
@@ -25,12 +26,11 @@ from fnet_mlflow.saving.prepare import UnsavedModel, prepare_model
 from fnet_mlflow.saving.save import log_model
 from fnet_registry.encoding.config import EncodingOptions
 from fnet_registry.errors import ModelError
+from fnet_registry.presets.formats.head import HEAD_FILE
 
 _logger = logging.getLogger(__name__)
 
-_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NOT_IN_LOGGED_NAMES = re.compile("[.%\"']")
-_RESERVED_ALIAS = re.compile(r"latest|v[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,8 @@ def register_preset(
         MlflowException: MLflow rejects the name, or the store does not take the model.
         TypeError: There is no such option.
     """
-    check_alias(alias)
+    if alias is not None:
+        check_alias(alias)
     model = prepare_model(preset, tokenizer=tokenizer, **encoding)
     settings = load_settings(model_config)
     if reference:
@@ -166,24 +167,16 @@ def _ensure_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def check_alias(alias: str | None) -> None:
-    """Refuse an alias that MLflow does not take.
-
-    Raises:
-        ModelError: It is one.
-    """
-    if alias is not None and (not _ALIAS.fullmatch(alias) or _RESERVED_ALIAS.fullmatch(alias)):
-        raise ModelError(
-            "An alias holds letters, digits, '_' and '-' and is neither 'latest' nor like 'v1', "
-            f"for example 'champion'. Received: {alias!r}"
-        )
-
-
 def _check_reference(model: UnsavedModel, chosen: Sequence[Any]) -> None:
     if model.provenance is None or model.provenance.revision is None:
         raise ModelError(
             "Only a preset on a hub can be referred to, for example hf://owner/name. Received: "
             f"{model.provenance.handle if model.provenance else 'a model of this process'}"
+        )
+    if HEAD_FILE in model.provenance.digests:
+        raise ModelError(
+            "A preset with a head must be registered with its weights, so without --reference. "
+            f"Received: {model.provenance.handle}"
         )
     if any(value is not None for value in chosen):
         raise ModelError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fnet_mlflow.content.probe import Probe, write_probe
-from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE
+from fnet_mlflow.content.version import FORMAT_VERSION, OLDEST_READABLE, needed_format
 from fnet_registry import __version__
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.encoding.stored import ENCODING_KEY
@@ -33,7 +33,8 @@ def write_data(folder: Path, checkpoint: Checkpoint, encoding: EncodingConfig, p
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
-    _write_record(folder, encoding, digest_files(folder, names))
+    digests = digest_files(folder, names)
+    _write_record(folder, encoding, digests, format_version=needed_format(checkpoint))
 
 
 def link_data(folder: Path, preset: PresetFolder, encoding: EncodingConfig) -> None:
@@ -43,12 +44,15 @@ def link_data(folder: Path, preset: PresetFolder, encoding: EncodingConfig) -> N
         link = folder / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(preset.file(name).resolve())
-    _write_record(folder, encoding, {name: preset.digests[name] for name in names})
+    digests = {name: preset.digests[name] for name in names}
+    _write_record(folder, encoding, digests, format_version=FORMAT_VERSION)
 
 
-def _write_record(folder: Path, encoding: EncodingConfig, digests: Mapping[str, str]) -> None:
+def _write_record(
+    folder: Path, encoding: EncodingConfig, digests: Mapping[str, str], *, format_version: int
+) -> None:
     record = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version,
         "code_version": __version__,
         ENCODING_KEY: encoding.to_dict(),
         "sha256": dict(digests),

@@ -27,7 +27,7 @@ LONGEST_DESCRIPTION = 5000
 def describe(model: UnsavedModel) -> dict[str, Any]:
     """Return a model's metadata: what a client needs to know, and where the model came from."""
     described: dict[str, Any] = {
-        "embedding_dim": model.checkpoint.config.hidden_dim,
+        "embedding_dim": model.checkpoint.dim,
         **model.encoding.to_dict(),
         "weights_dtype": model.checkpoint.dtype,
         "weights_bytes": sum(array.nbytes for array in model.checkpoint.arrays.values()) or None,
@@ -65,6 +65,6 @@ def model_description(model: UnsavedModel) -> str:
 def _sentence(model: UnsavedModel) -> str:
     config, encoding = model.checkpoint.config, model.encoding
     return (
-        f"FNet text encoder with {config.num_layers} layers and {config.hidden_dim} dimensions; "
+        f"FNet text encoder with {config.num_layers} layers and {model.checkpoint.dim} dimensions; "
         f"{encoding.pooling} pooling over texts padded to {encoding.sequence_length} tokens."
     )

@@ -14,7 +14,7 @@ from mlflow.models.model import MLMODEL_FILE_NAME, ModelInfo
 
 import fnet_mlflow
 from fnet_mlflow.content.settings import load_settings
-from fnet_mlflow.content.version import FORMAT_VERSION
+from fnet_mlflow.content.version import needed_format
 from fnet_mlflow.saving.data_folder import DATA_FOLDER, write_data
 from fnet_mlflow.saving.description import (
     DIGEST_KEY,
@@ -196,7 +196,7 @@ def write_model(
     mlflow_model.add_flavor(
         FLAVOR_NAME,
         data=DATA_FOLDER,
-        format_version=FORMAT_VERSION,
+        format_version=needed_format(model.checkpoint),
         code_version=__version__,
         **{DIGEST_KEY: digest, REFERENCE_KEY: reference},
     )

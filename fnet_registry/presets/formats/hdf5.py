@@ -102,7 +102,7 @@ def _describe_dataset(path: Path, name: str, dataset: h5py.Dataset) -> StoredTen
         raise WeightsError(f"Tensor `{name}` must lie in the file unpacked. Received: a filter")
     dtype = _dtype(dataset)
     offset = dataset.id.get_offset()
-    if offset is not None and dtype.isnative and dataset.size:
+    if offset is not None and dataset.size:
         read = partial(_map, path, dtype, offset, dataset.shape)
     else:
         read = partial(_copy, path, name, dtype)
@@ -124,12 +124,15 @@ def _dtype(dataset: h5py.Dataset) -> np.dtype:
 
 
 def _map(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    return _native(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape))
 
 
 def _copy(path: Path, name: str, dtype: np.dtype) -> np.ndarray:
     with h5py.File(path, "r") as file:
-        values = np.asarray(file[name]).view(dtype)
-    if dtype.isnative:
-        return values
-    return values.byteswap(inplace=True).view(dtype.newbyteorder("="))
+        return _native(np.asarray(file[name]).view(dtype))
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    return (
+        values if values.dtype.isnative else values.byteswap().view(values.dtype.newbyteorder("="))
+    )

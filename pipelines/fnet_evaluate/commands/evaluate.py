@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fnet_registry.errors import ModelError
+
+if TYPE_CHECKING:
+    from fnet_evaluate.evaluation import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data",
-        nargs="+",
+        action="append",
         required=True,
         metavar="DATA",
         help="files of Parquet, JSON lines, CSV, TSV or text, told apart by their columns: text_a,"
@@ -25,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--corpus",
-        nargs="+",
+        action="append",
         metavar="CORPUS",
         help="the texts that queries are to find: files with id and text, a BEIR folder, or an"
         " output of fnet embed, whose vectors are used",
@@ -39,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another name of a column, such as anchor=question",
     )
     parser.add_argument("--baselines", action="store_true", help="evaluate BM25 and TF-IDF, too")
+    parser.add_argument(
+        "--no-tracking", action="store_true", help="log nothing on the registered versions"
+    )
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
 
@@ -49,17 +61,34 @@ def run(args: argparse.Namespace) -> int:
 
     found = evaluate(
         args.models,
-        _one_or_many(args.data),
-        corpus=args.corpus and _one_or_many(args.corpus),
+        args.data,
+        corpus=args.corpus,
         map=dict(args.map),
         baselines=args.baselines,
     )
-    print(as_json(found) if args.json else as_table(found))
+    print(as_json(found) if args.json else as_table(found), flush=True)
+    if not args.no_tracking:
+        _log(found, args.data[0])
     return 0
 
 
-def _one_or_many(paths: list[str]) -> str | list[str]:
-    return paths[0] if len(paths) == 1 else paths
+def _log(evaluations: Sequence[Evaluation], data: str) -> None:
+    """Log on registered versions, once the figures are out: a server that is away costs none."""
+    from mlflow.exceptions import MlflowException
+
+    from fnet_evaluate.registry.logged import log_evaluation
+
+    source = data if "://" in data else os.path.abspath(data)
+    for evaluation in evaluations:
+        try:
+            run_id = log_evaluation(evaluation, source=source)
+        except (MlflowException, OSError) as error:
+            raise ModelError(
+                f"The figures could not be logged on {evaluation.model}; --no-tracking leaves that "
+                f"out. Received: {error}"
+            ) from None
+        if run_id is not None:
+            print(f"logged on {evaluation.model}: run {run_id}", file=sys.stderr)
 
 
 def renaming(text: str) -> tuple[str, str]:

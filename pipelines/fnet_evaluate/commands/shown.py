@@ -68,11 +68,4 @@ def _compared(difference: Figure) -> list[str]:
 
 
 def _plain(figures: Mapping[str, Figure]) -> dict[str, Any]:
-    return {
-        name: {
-            end: None if math.isnan(value) else value
-            for end in ("value", "low", "high")
-            for value in [getattr(figure, end)]
-        }
-        for name, figure in figures.items()
-    }
+    return {name: figure.plain() for name, figure in figures.items()}

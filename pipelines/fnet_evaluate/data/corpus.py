@@ -166,4 +166,4 @@ def _texts(batch: pa.RecordBatch) -> list[str] | None:
     if "title" not in batch.schema.names:
         return texts
     titles = batch["title"].to_pylist()
-    return [f"{title} {text}".strip() for title, text in zip(titles, texts, strict=True)]
+    return [f"{title or ''} {text}".strip() for title, text in zip(titles, texts, strict=True)]

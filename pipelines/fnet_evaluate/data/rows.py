@@ -85,6 +85,7 @@ class Rows:
                 f"Every file must have the columns {self.shape}. Received: {_listed(names)} in "
                 f"{file.path}"
             )
+        _refuse_doubled(names, list(sources.values()), file)
         start = 0
         for batch in _read(file, list(sources.values())):
             yield self._checked(batch, sources, file, start)
@@ -172,10 +173,20 @@ def _cut(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """Cut batches anew; all but the last are full."""
     if not batches:
         return []
-    whole = pa.Table.from_batches(batches).combine_chunks()
-    [batch] = whole.to_batches() or [batches[0]]
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    whole = pa.concat_tables(tables, promote_options="default")  # not every file has a title
+    [batch] = whole.combine_chunks().to_batches() or [batches[0]]
     starts = range(0, len(batch) + 1, BATCH_ROWS)
     return [batch.slice(start, BATCH_ROWS) for start in starts]
+
+
+def _refuse_doubled(names: Sequence[str], columns: Sequence[str], file: InputFile) -> None:
+    doubled = [column for column in columns if names.count(column) > 1]
+    if doubled:
+        raise InputError(
+            f"Every column to read must be there once. Received: {doubled[0]!r} twice in "
+            f"{file.path}"
+        )
 
 
 def _refuse_rejects(batch: pa.RecordBatch, file: InputFile) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
 from fnet_evaluate.baselines import TfIdf, bm25_scores
 from fnet_evaluate.data.corpus import Block, StoredCorpus
@@ -45,13 +46,15 @@ def items(encoder: Encoder, data: Retrieval) -> pa.Table:
     if isinstance(data.corpus, StoredCorpus):
         _check_made_by(encoder, data.corpus)
     queries = unit_rows(encoder.encode(data.queries))
-    hits, row = TopHits(len(queries)), 0
-    for block in data.corpus.blocks():
-        texts = unit_rows(_vectors(encoder, block))
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            scores = cosines(queries[start : start + QUERIES_AT_ONCE], texts)
-            hits.add(scores, first_query=start, first_row=row)
-        row += len(block.ids)
+    hits, row = TopHits(data.itself), 0
+    with tqdm(total=data.size, unit="text", unit_scale=True, disable=None, leave=False) as bar:
+        for block in data.corpus.blocks():
+            texts = unit_rows(_vectors(encoder, block))
+            for start in range(0, len(queries), QUERIES_AT_ONCE):
+                scores = cosines(queries[start : start + QUERIES_AT_ONCE], texts)
+                hits.add(scores, first_query=start, first_row=row)
+            row += len(block.ids)
+            bar.update(len(block.ids))
     return figures(hits.rows, data.relevant)
 
 
@@ -115,9 +118,9 @@ def _texts(block: Block) -> list[str]:
 
 def _lexical(scores: Iterable[Any], data: Retrieval) -> pa.Table:
     """Rank by each query's scores of all texts; a text that shares no word is not found."""
-    hits = TopHits(len(data.queries))
+    hits = TopHits(data.itself)
     for query, line in enumerate(scores):
-        found = np.asarray(line.todense() if hasattr(line, "todense") else line).reshape(1, -1)
+        found = np.asarray(line.toarray() if hasattr(line, "toarray") else line).reshape(1, -1)
         ranked = np.where(found > 0, found, -np.inf).astype(np.float32)
         hits.add(ranked, first_query=query, first_row=0)
     return figures(hits.rows, data.relevant)

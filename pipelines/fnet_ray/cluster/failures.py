@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import traceback
+from collections.abc import Iterator
+from types import FrameType
 
 from fnet_registry.errors import FNetError, JobError
+
+# Whose frames may hold a job's workers: Ray's threads, and the stages' own.
+_HOLDERS = ("ray", "threading", "fnet_ray")
 
 
 def first_line(error: Exception) -> str:
@@ -29,13 +35,25 @@ def own_error(error: Exception) -> Exception:
 
 
 def release_actors(error: BaseException) -> None:
-    """Let go of the workers that an error's frames still name.
+    """Let go of the workers that an error's frames still hold.
 
     An actor lives, and holds its CPUs, as long as anything refers to it. Whoever keeps the error,
-    as a notebook does, would keep the cluster busy, and the next job waiting for ever.
+    as a notebook or a handler of log records does, would keep the cluster busy, and the next job
+    waiting for ever.
     """
-    link: BaseException | None = error
-    while link is not None:
-        traceback.clear_frames(link.__traceback__)
-        link = link.__cause__ or link.__context__
+    for frame in _frames(error, set()):
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS:
+            with contextlib.suppress(RuntimeError):  # it still runs
+                frame.clear()
     gc.collect()
+
+
+def _frames(error: BaseException | None, seen: set[int]) -> Iterator[FrameType]:
+    """Yield the frames behind an error, with the callers that its traceback does not reach."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    for inner, _ in traceback.walk_tb(error.__traceback__):
+        yield from (frame for frame, _ in traceback.walk_stack(inner))
+    yield from _frames(error.__cause__, seen)
+    yield from _frames(error.__context__, seen)

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 # On a machine of few cores, a worker that encodes takes them all. The tasks that read and commit
@@ -16,10 +17,13 @@ SPARE_CPUS = 2
 
 
 @contextlib.contextmanager
-def ray_cluster() -> Iterator[None]:
+def ray_cluster(*users: ModuleType) -> Iterator[None]:
     """Use the Ray of this process, the one that `RAY_ADDRESS` names, or a local one.
 
     A cluster gets this project's code along with the job. A local Ray is stopped at the end.
+
+    Args:
+        *users: The packages above this one that the workers need, too.
     """
     import ray
 
@@ -28,7 +32,7 @@ def ray_cluster() -> Iterator[None]:
         return
     with _own_signals():
         if os.environ.get("RAY_ADDRESS"):
-            ray.init(runtime_env={"py_modules": _own_packages()}, **_quiet())
+            ray.init(runtime_env={"py_modules": [*_own_packages(), *users]}, **_quiet())
         else:
             cpus = (os.cpu_count() or 1) + SPARE_CPUS
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
@@ -52,6 +56,17 @@ def live_nodes() -> list[dict[str, float]]:
     import ray
 
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def quieten_ray() -> None:
+    """Keep Ray's reports of its inner workings off the terminal; its log files have them all."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray.data  # noqa: F401  (it sets its own handlers up when it is imported)
+
+    own = set(logging.getLogger("ray.data").handlers) - set(logging.root.handlers)
+    for handler in own:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.ERROR)
 
 
 def _own_packages() -> list[Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
 import signal
 import sys
 from typing import Any, NoReturn, get_args
@@ -97,9 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     signal.signal(signal.SIGTERM, _stop)
-    _quieten_ray()
+    from fnet_ray.cluster.runtime import quieten_ray
     from fnet_ray.embedding import embed
     from fnet_ray.job_preview import preview
+
+    quieten_ray()
 
     workers = WorkerRequest(
         workers=parse_workers(args.workers) if args.workers else None,
@@ -160,14 +160,3 @@ def _stop(number: int, frame: object) -> NoReturn:
     """End as on a user's interrupt: what is committed stays, the next run goes on."""
     print("fnet: stopped; the same command goes on from here", file=sys.stderr)
     sys.exit(TERMINATED)
-
-
-def _quieten_ray() -> None:
-    """Keep Ray's reports of its inner workings off the terminal; its log files have them all."""
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray.data  # noqa: F401  (it sets its own handlers up when it is imported)
-
-    own = set(logging.getLogger("ray.data").handlers) - set(logging.root.handlers)
-    for handler in own:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.ERROR)

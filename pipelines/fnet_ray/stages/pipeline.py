@@ -57,15 +57,19 @@ class Pipeline:
         context.raise_original_map_exception = True
         with DataContext.current(context):
             try:
-                # With prefetching, as in `iter_rows`, a shard would be heard of one shard late.
-                batches: Iterable[Any] = self._stages(requests, board).iter_batches(
-                    prefetch_batches=0, batch_size=None, batch_format="pyarrow"
-                )
-                for batch in batches:
-                    yield from map(Commit.from_json, batch["commit"].to_pylist())
+                yield from self._commits(requests, board)
             except Exception as error:
                 release_actors(error)
                 raise own_error(error) from None
+
+    def _commits(self, requests: list[dict[str, Any]], board: Any) -> Iterator[Commit]:
+        # In a frame of its own, for it holds the actors: one that has ended can be cleared.
+        # With prefetching, as in `iter_rows`, a shard would be heard of one shard late.
+        batches: Iterable[Any] = self._stages(requests, board).iter_batches(
+            prefetch_batches=0, batch_size=None, batch_format="pyarrow"
+        )
+        for batch in batches:
+            yield from map(Commit.from_json, batch["commit"].to_pylist())
 
     def _stages(self, requests: list[dict[str, Any]], board: Any) -> Any:
         import ray.data

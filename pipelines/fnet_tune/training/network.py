@@ -20,6 +20,7 @@ from fnet_registry.engine.dense import product_dtype
 from fnet_registry.engine.engine import LAYER_NORM_EPSILON
 from fnet_registry.engine.mixing import add_mixing_
 from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_registry.presets.tensors import HEAD
 
 
 class Network:
@@ -57,14 +58,17 @@ class Network:
         self._dtype = dtype or product_dtype(torch.bfloat16, self.device)
 
     def vectors(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-        """Return a vector for each text, `(texts, hidden)`, as an encoder with this pooling does.
+        """Return a vector for each text, `(texts, dim)`, as an encoder with this pooling does.
 
         Args:
             token_ids: Integers of shape `(texts, sequence)`, padded as the encoding says.
             lengths: Tokens of each text that are not padding.
         """
         engine: Any = self  # a pooling asks for no more than the three methods below
-        return POOLINGS[self._pooling](engine, token_ids, lengths)
+        pooled = POOLINGS[self._pooling](engine, token_ids, lengths)
+        if f"{HEAD}.kernel" not in self.weights:
+            return pooled
+        return pooled @ self.weights[f"{HEAD}.kernel"] + self.weights[f"{HEAD}.bias"]
 
     def checkpoint(self) -> Checkpoint:
         """Return the model as it is now; its arrays view the weights."""

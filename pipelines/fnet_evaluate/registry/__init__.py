@@ -1,0 +1,1 @@
+"""Evaluations in MLflow, and which version they let in."""

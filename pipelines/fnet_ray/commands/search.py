@@ -1,0 +1,101 @@
+"""Find the nearest rows of an output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fnet_registry.errors import InputError
+
+if TYPE_CHECKING:
+    from fnet_ray.nearest.searching import Search
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.description = (
+        "Find the rows of an output whose vectors are nearest to a text's, by cosine. Every row is "
+        "compared, with the very model that made the output. Example: fnet search out "
+        "'how to parse a date' -k 5 --where \"lang = 'en'\""
+    )
+    parser.add_argument("output", metavar="OUTPUT", help="the folder that fnet embed wrote to")
+    parser.add_argument("query", nargs="*", metavar="QUERY", help="texts to find the nearest of")
+    parser.add_argument("-k", type=int, default=10, metavar="N", help="rows to find (default: 10)")
+    parser.add_argument(
+        "--show",
+        type=lambda text: [name for name in text.split(",") if name],
+        metavar="A,B,…",
+        help="columns to show (default: the texts)",
+    )
+    parser.add_argument("--where", metavar="SQL", help="search rows alone for which this is true")
+    parser.add_argument("--model", help="another name of the model that made the output")
+    parser.add_argument(
+        "--queries", metavar="FILE", help="take queries from a file's column; needs --to"
+    )
+    parser.add_argument(
+        "--column", default="text", help="the column of queries in FILE (default: text)"
+    )
+    parser.add_argument("--to", metavar="PARQUET", help="write what was found to a Parquet file")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from fnet_ray.nearest.searching import search
+
+    queries = _queries(args)
+    found = search(
+        args.output, queries, k=args.k, show=args.show, where=args.where, model=args.model
+    )
+    if args.to:
+        _write(found, queries, args.to)
+    elif args.json:
+        results = found.results()
+        print(json.dumps(results[0] if len(results) == 1 else {"results": results}, default=str))
+    else:
+        _print(found, queries)
+    print(f"{found.rows:,} rows read in {found.seconds:.1f} s", file=sys.stderr)
+    return 0
+
+
+def _queries(args: argparse.Namespace) -> list[str]:
+    if bool(args.queries) == bool(args.query) or (args.queries and not args.to):
+        raise InputError(
+            "A search needs either queries, such as 'how to parse a date', or --queries FILE with "
+            f"--to PARQUET. Received: {len(args.query)} queries, --queries {args.queries}, "
+            f"--to {args.to}"
+        )
+    if not args.queries:
+        return args.query
+    from fnet_ray.nearest.queries import read_queries
+
+    return read_queries(args.queries, args.column)
+
+
+def _write(found: Search, queries: list[str], path: str) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    texts = pc.take(pa.array(queries), found.hits["query"])
+    pq.write_table(found.hits.add_column(1, "query_text", texts), path)
+    print(f"{found.hits.num_rows:,} neighbours of {found.queries:,} queries: {path}")
+
+
+def _print(found: Search, queries: list[str]) -> None:
+    width = shutil.get_terminal_size().columns
+    for query, hits in zip(queries, found.results(), strict=True):
+        if len(queries) > 1:
+            print(f"{query}\n")
+        for hit in hits:
+            print(_line(hit)[:width])
+        print()
+
+
+def _line(hit: dict[str, Any]) -> str:
+    rank, score = hit.pop("rank"), hit.pop("score")
+    told = "  ".join(" ".join(str(value).split()) for value in hit.values())
+    return f"{rank:>3}  {score:6.3f}  {told}"

@@ -1,0 +1,132 @@
+"""The nearest rows of an output, exactly, with the model that made it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fnet_ray.model import PinnedModel, resolve_model
+from fnet_ray.nearest.hits import Hits
+from fnet_ray.nearest.stored import Block, StoredRows, open_rows
+from fnet_ray.nearest.where import parse_condition
+from fnet_ray.output.manifest import Manifest
+from fnet_registry.errors import InputError
+from fnet_registry.shown import shown
+
+_SCORES_AT_ONCE = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What a search found.
+
+    Args:
+        hits: A row for each hit: `query` (its number), `rank` (from 1), `score` (the cosine), the
+            columns that tell the row, and those that were asked for.
+        queries: How many queries were asked.
+        rows: Rows of the output that were read.
+        seconds: How long that took, from the query's vector on.
+        model: The model's URI.
+    """
+
+    hits: pa.Table
+    queries: int
+    rows: int
+    seconds: float
+    model: str
+
+    def results(self) -> list[list[dict[str, Any]]]:
+        """Return the hits of each query, as plain values."""
+        found: list[list[dict[str, Any]]] = [[] for _ in range(self.queries)]
+        for hit in self.hits.to_pylist():
+            found[hit.pop("query")].append(hit)
+        return found
+
+
+def search(
+    output: str | os.PathLike[str],
+    queries: str | Sequence[str],
+    *,
+    k: int = 10,
+    show: Sequence[str] | None = None,
+    where: str | None = None,
+    model: str | os.PathLike[str] | None = None,
+) -> Search:
+    """Find the rows of an output whose vectors have the highest cosine with a query's.
+
+    Every vector is compared, file by file, in memory that does not grow with the output. Of equal
+    scores, the lower row comes first.
+
+    Args:
+        output: The folder or URL that `embed` wrote to.
+        queries: One text or several.
+        k: How many rows to find for each.
+        show: Columns of the output to show; by default the texts, where it has them.
+        where: An SQL expression on the output's columns, which must be true of a row.
+        model: Another name of the model that the output records, where that one is out of reach.
+
+    Raises:
+        FNetError: The output, the model or a query cannot be used; the message says why.
+        mlflow.MlflowException: The registry knows no such model.
+    """
+    texts = [queries] if isinstance(queries, str) else list(queries)
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InputError(f"`k` must be a positive number of rows, such as 10. Received: {shown(k)}")
+    if not texts:
+        raise InputError("A search must have a query, such as 'a text'. Received: none")
+    stored, columns = open_rows(os.fspath(output), show)
+    condition = None if where is None else parse_condition(where)
+    pinned = _same_model(stored.manifest, stored.manifest.model if model is None else model)
+    hits = Hits(_encode(pinned, stored.manifest, texts), k)
+    started = time.perf_counter()
+    step = max(1, _SCORES_AT_ONCE // len(texts))
+    for block in stored.blocks(condition):
+        _add(hits, block, step)
+    return Search(
+        hits=_table(hits, stored, columns),
+        queries=len(texts),
+        rows=stored.starts[-1],
+        seconds=time.perf_counter() - started,
+        model=pinned.uri,
+    )
+
+
+def _same_model(manifest: Manifest, model: str | os.PathLike[str]) -> PinnedModel:
+    pinned = resolve_model(model)
+    if pinned.digest != manifest.digest:
+        raise InputError(
+            f"The queries' model must be the output's own, {manifest.model} (digest "
+            f"{manifest.digest[:12]}). Received: {pinned.uri} (digest {pinned.digest[:12]})"
+        )
+    return pinned
+
+
+def _encode(model: PinnedModel, manifest: Manifest, texts: Sequence[str]) -> np.ndarray:
+    from fnet_registry import TextEncoder
+
+    dtype: Any = manifest.parameters.dtype or model.compute_dtype
+    return TextEncoder.from_checkpoint(model.checkpoint, model.encoding, dtype=dtype).encode(texts)
+
+
+def _add(hits: Hits, block: Block, step: int) -> None:
+    for start in range(0, len(block.rows), step):
+        here = slice(start, start + step)
+        hits.add(block.vectors[here].astype(np.float32, copy=False), block.rows[here])
+
+
+def _table(hits: Hits, stored: StoredRows, columns: Sequence[str]) -> pa.Table:
+    query, place = np.nonzero(hits.rows >= 0)
+    table = pa.table(
+        {"query": query, "rank": place + 1, "score": hits.scores[query, place]},
+    )
+    names = [*stored.places, *columns]
+    found = stored.columns(hits.rows[query, place], names)
+    for name in found.column_names:
+        table = table.append_column(name, found[name])
+    return table

@@ -1,0 +1,56 @@
+"""A condition on rows, in SQL, which DuckDB evaluates with no way to anything but the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from fnet_ray.cluster.failures import first_line
+from fnet_registry.errors import InputError
+from fnet_registry.shown import shown
+
+Condition = Callable[[pa.Table], np.ndarray]
+"""Takes rows, gives a truth value for each."""
+
+_SETTINGS = ("enable_external_access = false", "threads = 1", "lock_configuration = true")
+
+
+def parse_condition(where: str) -> Condition:
+    """Make a condition of an SQL expression, such as `lang = 'en' AND year > 2020`.
+
+    Raises:
+        InputError: DuckDB is not installed.
+    """
+    try:
+        import duckdb
+    except ModuleNotFoundError:
+        raise InputError(
+            'A condition needs DuckDB: pip install "fnet-registry[search]". '
+            f"Received: {shown(where)}"
+        ) from None
+
+    def condition(rows: pa.Table) -> np.ndarray:
+        with duckdb.connect(":memory:") as connection:
+            for setting in _SETTINGS:
+                connection.execute(f"SET {setting}")
+            connection.register("rows", rows)
+            try:
+                result = connection.execute(f"SELECT ({where}) FROM rows").fetchnumpy()
+            except duckdb.Error as error:
+                raise _refused(where, rows, first_line(error)) from None
+        [kept, *_] = result.values()
+        if kept.dtype != bool or len(kept) != len(rows):
+            raise _refused(where, rows, f"{len(kept):,} values of {kept.dtype}")
+        return np.ma.filled(kept, False)
+
+    return condition
+
+
+def _refused(where: str, rows: pa.Table, why: str) -> InputError:
+    names = ", ".join(rows.column_names)
+    return InputError(
+        f"A condition must be one SQL expression that is true or false for a row, on {names}; for "
+        f"example source_row < 100. Received: {shown(where)} ({why})"
+    )

@@ -1,0 +1,54 @@
+"""Whiten a version by a corpus, without labels."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    parser.description = (
+        "Register a version with a head that makes its vectors vary alike in all directions, by "
+        "mean and covariance over a corpus. It takes minutes and no labels, and helps search and "
+        "similarity with vectors that were never trained for it. Classification can suffer. "
+        "Example: fnet whiten models:/fnet/1 corpus/*.parquet --name fnet --dims 256"
+    )
+    parser.add_argument("model", metavar="MODEL", help="any preset handle, or models:/NAME/VERSION")
+    parser.add_argument(
+        "corpus", nargs="+", metavar="CORPUS", help="files, folders and globs, as fnet embed's"
+    )
+    parser.add_argument("--name", required=True, help="the registered model of the new version")
+    parser.add_argument("--column", default="text", help="the column of texts (default: text)")
+    parser.add_argument(
+        "--dims",
+        type=int,
+        metavar="K",
+        help="the directions to keep, the widest first (default: all that vary)",
+    )
+    parser.add_argument("--alias", help="an alias to set on the version, for example challenger")
+    parser.add_argument(
+        "--tag", dest="tags", action="append", metavar="KEY=VALUE", help="a tag; may be repeated"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from fnet_mlflow.commands.register import read_tags
+    from fnet_ray.cluster.runtime import quieten_ray
+    from fnet_tune.whitening import whiten
+
+    quieten_ray()
+    made = whiten(
+        args.model,
+        args.corpus,
+        name=args.name,
+        column=args.column,
+        dims=args.dims,
+        alias=args.alias,
+        tags=read_tags(args.tags or []),
+    )
+    left_out = f"; {made.left_out:,} rows without a text were left out" if made.left_out else ""
+    done = "registered" if made.registration.created else "holds this already"
+    print(f"{made.texts:,} texts, vectors of {made.dims:,} values{left_out}")
+    print(f"{made.registration.model_uri} {done}")
+    return 0

@@ -1,0 +1,204 @@
+"""The nearest rows of an output, against numpy."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fnet_mlflow
+import fnet_ray
+from fnet_cli.main import main
+from fnet_ray.nearest.hits import Hits
+from fnet_registry import TextEncoder
+from fnet_registry.errors import InputError, OutputError
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+
+WORDS = ["river", "mountain", "cloud", "engine", "table", "paper", "window", "garden", "stone"]
+ROWS = 700
+QUERIES = ["a river in the mountains", "paper on the table", "cloud"]
+
+
+def text(number: int) -> str:
+    draw = random.Random(number % 500)  # the last ones are there twice
+    return " ".join(draw.choices(WORDS, k=draw.randint(1, 9)))
+
+
+@pytest.fixture(scope="module")
+def output(
+    ray_session: None, preset_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Rows of two files, in several shards, of which one text has no vector."""
+    folder = tmp_path_factory.mktemp("searched")
+    rows = [{"text": text(n), "number": n, "lang": "en" if n % 3 else "de"} for n in range(ROWS)]
+    rows[5]["text"] = None
+    pq.write_table(pa.Table.from_pylist(rows[:400]), folder / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows[400:]), folder / "b.parquet")
+    files = [folder / "a.parquet", folder / "b.parquet"]
+    fnet_ray.embed(preset_folder, files, folder / "out", tracking=False)
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def stored(output: Path) -> pa.Table:
+    files = sorted((output / "embeddings").glob("*.parquet"))
+    assert len(files) > 1
+    return pa.concat_tables(pq.read_table(file) for file in files)
+
+
+def nearest(stored: pa.Table, vectors: np.ndarray, k: int) -> list[list[int]]:
+    """Rows by falling cosine, ties by row, all in float64."""
+    held = np.stack(stored["embedding"].to_pylist()).astype("f8")
+    held /= np.linalg.norm(held, axis=1, keepdims=True)
+    found = []
+    for vector in vectors.astype("f8"):
+        scores = (held * (vector / np.linalg.norm(vector))).sum(1)
+        found.append(np.argsort(-scores, kind="stable")[:k].tolist())
+    return found
+
+
+@pytest.mark.parametrize("k", [1, 10, 699, 2000])
+def test_the_rows_are_numpys_in_the_same_order(
+    output: Path, stored: pa.Table, encoder: TextEncoder, k: int
+) -> None:
+    found = fnet_ray.search(output, QUERIES, k=k, show=["number"])
+    numbers = stored["number"].to_pylist()
+    expected = [
+        [numbers[row] for row in rows] for rows in nearest(stored, encoder.encode(QUERIES), k)
+    ]
+    assert [[hit["number"] for hit in hits] for hits in found.results()] == expected
+    assert (found.rows, found.queries) == (ROWS - 1, 3)
+
+
+def test_a_hit_says_which_row_it_is_and_how_near(output: Path, encoder: TextEncoder) -> None:
+    [[first, *_]] = fnet_ray.search(output, text(42)).results()
+    assert (first["rank"], first["text"], first["source_row"]) == (1, text(42), 42)
+    assert first["source_file"].endswith("a.parquet")
+    assert first["score"] == pytest.approx(1)
+    assert list(first) == ["rank", "score", "source_file", "source_row", "text"]
+
+
+def test_a_condition_leaves_rows_out(output: Path, stored: pa.Table, encoder: TextEncoder) -> None:
+    where = "lang = 'de' AND number BETWEEN 100 AND 500"
+    found = fnet_ray.search(output, QUERIES, k=20, show=["number"], where=where)
+    mask = [r["lang"] == "de" and 100 <= r["number"] <= 500 for r in stored.to_pylist()]
+    kept = stored.filter(pa.array(mask))
+    numbers = kept["number"].to_pylist()
+    rows = nearest(kept, encoder.encode(QUERIES), 20)
+    expected = [[numbers[row] for row in each] for each in rows]
+    assert [[hit["number"] for hit in hits] for hits in found.results()] == expected
+    assert fnet_ray.search(output, "x", where="number < 0").results() == [[]]
+
+
+@pytest.mark.parametrize(
+    ("where", "received"),
+    [
+        ("nothing = 1", r"Referenced column"),
+        ("number", r"values of int64"),
+        ("true; DROP TABLE rows", r"syntax error"),
+        ("true) FROM rows UNION ALL SELECT (true", r"510 values of bool"),
+        ("number IN (SELECT 1 FROM read_csv('/etc/passwd'))", r"disabled|Permission"),
+        ("", r"values of object"),
+    ],
+)
+def test_what_is_no_condition(output: Path, where: str, received: str) -> None:
+    with pytest.raises(InputError, match=rf"one SQL expression .*Received: .*{received}"):
+        fnet_ray.search(output, "x", where=where)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"k": 0}, r"`k` must be a positive number .* Received: 0"),
+        ({"show": ["title"]}, r"among text, number, lang, .* Received: 'title'"),
+        ({"queries": []}, r"must have a query"),
+        ({"queries": [None]}, r"Row 0 must be a text"),
+    ],
+)
+def test_mistakes(output: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fnet_ray.search(output, **{"queries": "x", **options})
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"Expected the output of fnet embed"):
+        fnet_ray.search(tmp_path, "x")
+
+
+def test_another_name_of_the_same_model_alone(
+    output: Path, preset_folder: Path, tmp_path: Path
+) -> None:
+    fnet_mlflow.save_model(preset_folder, tmp_path / "same")
+    fnet_mlflow.save_model(preset_folder, tmp_path / "other", pooling="cls")
+    same = fnet_ray.search(output, "cloud", model=tmp_path / "same")
+    assert same.hits == fnet_ray.search(output, "cloud").hits
+    with pytest.raises(InputError, match=r"must be the output's own, .* Received: .*other"):
+        fnet_ray.search(output, "cloud", model=tmp_path / "other")
+
+
+class TestCommand:
+    """`fnet search`."""
+
+    def test_one_query_as_json(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["search", str(output), "cloud", "-k", "2", "--json"]) == 0
+        captured = capsys.readouterr()
+        hits = json.loads(captured.out)
+        assert [hit["rank"] for hit in hits] == [1, 2]
+        assert "699 rows read in " in captured.err
+
+    def test_several_queries_as_json(
+        self, output: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["search", str(output), *QUERIES, "--json", "--show", "lang"]) == 0
+        results = json.loads(capsys.readouterr().out)["results"]
+        assert [len(hits) for hits in results] == [10, 10, 10]
+        assert {hit["lang"] for hits in results for hit in hits} == {"en", "de"}
+
+    def test_a_line_for_each_hit(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["search", str(output), text(42), "-k", "1", "--show", "text,number"]) == 0
+        line = capsys.readouterr().out.splitlines()[0]
+        assert line.split()[:2] == ["1", "1.000"]
+
+    @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+    def test_a_file_of_queries(self, output: Path, tmp_path: Path, kind: str) -> None:
+        file = tmp_path / f"queries.{kind}"
+        if kind == "parquet":
+            pq.write_table(pa.table({"q": QUERIES}), file)
+        else:
+            file.write_text("".join(json.dumps({"q": each}) + "\n" for each in QUERIES))
+        target = tmp_path / "found.parquet"
+        command = ["search", str(output), "--queries", str(file), "--column", "q"]
+        assert main([*command, "--to", str(target), "-k", "3"]) == 0
+        found = pq.read_table(target)
+        assert found["query_text"].to_pylist() == [query for query in QUERIES for _ in range(3)]
+        assert found["rank"].to_pylist() == [1, 2, 3] * 3
+
+    def test_queries_in_two_ways(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["search", str(output)]) == 2
+        assert "A search needs either queries" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", [1, 7, 350, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_hits_do_not_depend_on_the_blocks(step: int, dtype: str) -> None:
+    """With a third of the rows equal to others, one without a direction, and more ties than k."""
+    random_numbers = np.random.default_rng(0)
+    vectors = random_numbers.normal(size=(1000, 24)).astype(dtype).astype("float32")
+    vectors[300:600] = vectors[:300]
+    vectors[700:760] = vectors[3]
+    vectors[50] = 0
+    queries = np.vstack([vectors[3], random_numbers.normal(size=(5, 24))]).astype("float32")
+    hits = Hits(queries, 10)
+    for start in range(0, len(vectors), step):
+        hits.add(vectors[start : start + step], np.arange(start, min(start + step, 1000)))
+    exact, asked = (each.astype("f8") for each in (vectors, queries))
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    exact = np.divide(exact, lengths, out=exact, where=lengths > 0)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    scores = np.stack([(exact * each).sum(1) for each in asked])
+    np.testing.assert_array_equal(hits.rows, np.argsort(-scores, kind="stable")[:, :10])
