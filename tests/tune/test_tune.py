@@ -21,11 +21,6 @@ def versions(name: str = "fnet") -> list[str]:
     return [each.version for each in mlflow.MlflowClient().search_model_versions(f"name='{name}'")]
 
 
-def test_the_public_names() -> None:
-    assert fnet_tune.__all__ == ["Tuning", "tune"]
-    assert all(getattr(fnet_tune, name).__name__ == name for name in fnet_tune.__all__)
-
-
 def test_pairs_make_a_version_that_finds_more(tune: Tune, pairs_file: Path, registry: Path) -> None:
     losses = []
     tuning = tune(pairs_file, alias="tuned", on_progress=lambda now: losses.append(now.loss))
