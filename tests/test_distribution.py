@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("fnet_cli", "fnet_registry", "fnet_mlflow", "fnet_ray", "fnet_evaluate")
+PACKAGES = ("fnet_cli", "fnet_registry", "fnet_mlflow", "fnet_ray", "fnet_evaluate", "fnet_tune")
 
 
 @pytest.fixture(scope="module")

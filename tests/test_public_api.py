@@ -15,6 +15,7 @@ PUBLIC = {
         "promote",
         "roll_back",
     ],
+    "fnet_tune": ["Tuning", "Whitening", "tune", "whiten"],
     "fnet_registry": [
         "Backbone",
         "Checkpoint",

@@ -81,12 +81,12 @@ class Job:
         """Train, compare with the parent, and register the best state if it is better."""
         import torch
 
-        subject = self.held_out.open()
+        subject = self.held_out.open_to_choose()
         metric = METRICS[subject.kind.name]
         training = self._training(options, subject)
-        parameters = {**training.recipe.to_dict(), **self.encoding.to_dict()}
+        recipe = {f"recipe.{name}": value for name, value in training.recipe.to_dict().items()}
         with (
-            tracked(self.folder, target.name, {**parameters, "model": self.parent.uri}),
+            tracked(self.folder, target.name, {"model": self.parent.uri, **recipe}),
             torch.random.fork_rng(),
         ):
             self._log_data()
@@ -144,6 +144,7 @@ class Job:
         )
         return Training(
             network=Network(self.parent.checkpoint, self.encoding.pooling),
+            parent=Network(self.parent.checkpoint, self.encoding.pooling, dropout=0.0),
             batches=Batches(
                 examples=examples,
                 sampler=sampler,

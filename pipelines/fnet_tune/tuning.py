@@ -16,7 +16,7 @@ from fnet_tune.data.survey import survey
 from fnet_tune.job import Job, Tuning, open_encoder
 from fnet_tune.recipe import RecipeOptions, check_recipe
 from fnet_tune.registering import Target
-from fnet_tune.workspace import discard, workspace
+from fnet_tune.workspace import workspace
 
 if TYPE_CHECKING:
     from fnet_tune.training.loop import Progress
@@ -87,8 +87,11 @@ def tune(
         "encoding": encoding.to_dict(),
         "recipe": asked,
         "data": found.digest,
-        "held_out": given and given.open().data.digest,
+        "held_out": given and given.open_to_choose().data.digest,
     }
+    also = None if also_evaluate is None else Judge(data=also_evaluate, renamed=map)
+    if also is not None:
+        also.open()  # to say what is wrong with it before hours of work
     with workspace(identity) as folder:
         on_start(folder)
         job = Job(
@@ -97,9 +100,7 @@ def tune(
             source=source,
             found=found,
             held_out=given or write_held_out(source, found, folder),
-            also=None if also_evaluate is None else Judge(data=also_evaluate, renamed=map),
+            also=also,
             folder=folder,
         )
-        tuning = job.run(asked, target, on_progress)
-        discard(folder)
-    return tuning
+        return job.run(asked, target, on_progress)

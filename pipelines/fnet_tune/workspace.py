@@ -13,30 +13,35 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fnet_registry.errors import TuningError
-
-FORMAT = 1
-"""Raise it when a folder of an earlier release would not lead to the same result."""
+from fnet_registry import __version__
+from fnet_registry.errors import FNetError, TuningError
 
 
 @contextmanager
 def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
     """Hold the folder of a tuning, which no other process then takes.
 
+    It is removed when the work is done, or cannot go on; it stays where the work is interrupted.
+
     Args:
-        identity: All that the result depends on.
+        identity: All that the result depends on; the release of this code is added.
 
     Raises:
         TuningError: Another process is at work in it.
     """
-    text = json.dumps({"format": FORMAT, **identity}, sort_keys=True)
+    text = json.dumps({"version": __version__, **identity}, sort_keys=True)
     folder = _home() / hashlib.sha256(text.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{folder}.lock", timeout=0)
     try:
         with lock:
             _remove_unfinished(folder)
-            yield folder
+            try:
+                yield folder
+            except FNetError:
+                shutil.rmtree(folder)
+                raise
+            shutil.rmtree(folder)
     except Timeout:
         raise TuningError(
             f"One process may work on a tuning. Received: another one is at work in {folder}"
@@ -44,11 +49,6 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
     finally:
         if not folder.exists():
             Path(lock.lock_file).unlink(missing_ok=True)
-
-
-def discard(folder: Path) -> None:
-    """Remove the folder of a tuning that is over."""
-    shutil.rmtree(folder)
 
 
 def _remove_unfinished(folder: Path) -> None:

@@ -33,11 +33,14 @@ class Rows:
         files: The files.
         shape: What each row holds.
         renamed: A column's own name → its name in the files, as the user says.
+        forgiving: Whether a row that cannot be read stays, with nulls in it. Rows then carry their
+            numbers too, from 0 in each file, in the column `ROW`.
     """
 
     files: Sequence[InputFile]
     shape: Shape
     renamed: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    forgiving: bool = False
 
     @property
     def name(self) -> str:
@@ -91,8 +94,12 @@ class Rows:
     def _checked(
         self, batch: pa.RecordBatch, sources: Mapping[str, str], file: InputFile, start: int
     ) -> pa.RecordBatch:
-        _refuse_rejects(batch, file)
         columns = {}
+        if self.forgiving:
+            numbered = ROW in batch.schema.names
+            columns[ROW] = batch[ROW] if numbered else pa.array(range(start, start + len(batch)))
+        else:
+            _refuse_rejects(batch, file)
         for name, source in sources.items():
             try:
                 column = self.shape.columns[name](pa.chunked_array([batch[source]]))

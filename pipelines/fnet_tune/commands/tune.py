@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say_where(folder: Path) -> None:
-    print(f"fnet: how far it is, until it is over: {folder}", file=sys.stderr, flush=True)
+    print(f"fnet: working in {folder}", file=sys.stderr, flush=True)
 
 
 def _told(tuning: Tuning, name: str) -> str:

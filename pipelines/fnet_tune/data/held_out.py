@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -65,12 +66,20 @@ class Judge:
     renamed: Mapping[str, str]
 
     def open(self) -> Subject:
+        """Open the data.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        return open_subject(self.data, corpus=None, renamed=self.renamed)
+
+    def open_to_choose(self) -> Subject:
         """Open the data to choose a state by.
 
         Raises:
             InputError: It cannot be read, or has no figure to choose a state by.
         """
-        subject = open_subject(self.data, corpus=None, renamed=self.renamed)
+        subject = self.open()
         if subject.kind.name not in METRICS:
             raise InputError(
                 "Held-out examples must be pairs, scored pairs or labels. Received: "
@@ -85,7 +94,8 @@ class Judge:
 
 
 def figure(subject: Subject, encoder: TextEncoder) -> float:
-    """Return the figure of a model that states are chosen by."""
+    """Return the figure of a model that states are chosen by; the lowest where it has none."""
     items = subject.kind.items(encoder, subject.data.content)
     columns = {name: items[name].to_numpy() for name in items.column_names}
-    return float(subject.kind.measure(columns)[METRICS[subject.kind.name]])
+    found = float(subject.kind.measure(columns)[METRICS[subject.kind.name]])
+    return -math.inf if math.isnan(found) else found

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from fnet_evaluate.data.rows import Path, Rows, open_rows
+from fnet_ray.corpus.readers.rows import ROW
 from fnet_tune.tasks import TASKS, Task
 
 MOST_NAMED = 5
@@ -48,24 +49,22 @@ class Source:
         """
         bad = BadRows() if bad is None else bad
         for file in self.rows.files:
-            row = 0
-            for batch in replace(self.rows, files=[file]).batches():
-                yield self._good(batch, bad, os.path.basename(file.path), row)
-                row += len(batch)
+            for batch in replace(self.rows, files=[file], forgiving=True).batches():
+                yield self._good(batch, bad, os.path.basename(file.path))
 
-    def _good(self, batch: pa.RecordBatch, bad: BadRows, file: str, first: int) -> pa.RecordBatch:
-        required = [name for name in batch.schema.names if name not in self.task.shape.optional]
+    def _good(self, batch: pa.RecordBatch, bad: BadRows, file: str) -> pa.RecordBatch:
+        columns, optional = self.task.shape.columns, self.task.shape.optional
+        required = [name for name in columns if name not in optional]
         missing = {name: np.asarray(batch[name].is_null(), bool) for name in required}
         wrong = np.logical_or.reduce(list(missing.values()))
         for row in np.flatnonzero(wrong)[: MOST_NAMED - len(bad.named)].tolist():
             name = next(name for name in required if missing[name][row])
-            bad.named.append(f"{file}, row {first + row + 1}: no usable {name}")
+            bad.named.append(f"{file}, row {batch[ROW][row].as_py() + 1}: no usable {name}")
         bad.count += int(wrong.sum())
-        columns = {
-            name: batch[name] if name in batch.schema.names else pa.nulls(len(batch), pa.string())
-            for name in self.task.shape.columns
-        }
-        return pa.RecordBatch.from_pydict(columns).filter(pa.array(~wrong))
+        there = {name: batch[name] for name in columns if name in batch.schema.names}
+        absent = {name: pa.nulls(len(batch), pa.string()) for name in columns if name not in there}
+        whole = pa.RecordBatch.from_pydict({**there, **absent}).select(list(columns))
+        return whole.filter(pa.array(~wrong))
 
 
 def open_source(data: Path | Sequence[Path], renamed: Mapping[str, str]) -> Source:

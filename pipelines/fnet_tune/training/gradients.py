@@ -43,9 +43,7 @@ def backward(
         computed = torch.cat([_vectors(network, *part) for part in parts])
     if not at_once:
         computed.requires_grad_()
-    order = np.argsort(np.concatenate([part.rows for part in batch.parts]))
-    vectors = computed[torch.from_numpy(order).to(network.device)]
-    loss = loss_of(vectors, batch.examples.to(network.device))
+    loss = loss_of(computed[_in_order(batch, network)], batch.examples.to(network.device))
     loss.backward()
     if not at_once:
         assert computed.grad is not None
@@ -55,11 +53,24 @@ def backward(
     return loss.item()
 
 
+@torch.no_grad()
+def vectors_of(network: Network, batch: Batch) -> torch.Tensor:
+    """Return the vectors of a batch's texts, `(texts, hidden)`, by a network without dropout."""
+    parts = [network.vectors(part.token_ids, part.lengths) for part in batch.parts]
+    return torch.cat(parts)[_in_order(batch, network)]
+
+
 def fits(batch: Batch, config: FNetConfig) -> bool:
     """Return whether the activations of all parts may be kept at once."""
     positions = sum(part.token_ids.numel() for part in batch.parts)
     values = config.num_layers * (6 * config.hidden_dim + 2 * config.intermediate_dim)
     return 4 * positions * values <= MOST_ACTIVATIONS
+
+
+def _in_order(batch: Batch, network: Network) -> torch.Tensor:
+    """Return where each text of a batch stands among the texts of its parts."""
+    order = np.argsort(np.concatenate([part.rows for part in batch.parts]))
+    return torch.from_numpy(order).to(network.device)
 
 
 def _vectors(network: Network, part: Part, seed: tuple[int, ...]) -> torch.Tensor:

@@ -14,11 +14,21 @@ from fnet_registry.errors import TuningError
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_tune.recipe import Recipe
 from fnet_tune.training.batches import Batches
-from fnet_tune.training.gradients import Loss, backward, fits
+from fnet_tune.training.gradients import Loss, backward, fits, vectors_of
+from fnet_tune.training.losses import Examples, drift
 from fnet_tune.training.network import Network
 from fnet_tune.training.state import State, read_best, read_state, write_best, write_state
 
 SAVE_SECONDS = 60.0
+DRIFT_WEIGHT = 1.0
+"""How much it costs to leave the parent's vectors.
+
+Measured on a model of 2 layers of 96 that was tuned on pairs of docstrings. Tuned further on the
+labels of 2,250 others, nDCG@10 on a third set fell from 0.083 to 0.033 without this, and to 0.073
+with it; nearest-neighbour accuracy came to 0.808 and 0.816. On pairs of another library, nDCG@10
+came to 0.425 and 0.438, and on the first library's fell from 0.638 to 0.463 and 0.498. Even from
+random weights, whose vectors are worth nothing, nDCG@10 after 239 steps was 0.095 and 0.183.
+"""
 _WEIGHT_DECAY = 0.01
 
 
@@ -45,6 +55,7 @@ class Training:
 
     Args:
         network: The network, at first as its parent.
+        parent: The parent, without dropout.
         batches: What each step reads.
         loss: What is made small.
         recipe: How many steps, and how large.
@@ -53,6 +64,7 @@ class Training:
     """
 
     network: Network
+    parent: Network
     batches: Batches
     loss: Loss
     recipe: Recipe
@@ -91,11 +103,16 @@ class Training:
 
     def _take_step(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         batch = self.batches.read(step)
+        before = vectors_of(self.parent, batch)
+
+        def loss_of(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
+            return self.loss(vectors, examples) + DRIFT_WEIGHT * drift(vectors, before)
+
         optimizer.zero_grad()
         loss = backward(
             self.network,
             batch,
-            self.loss,
+            loss_of,
             seed=(self.recipe.seed, step),
             at_once=fits(batch, self.network.config),
         )

@@ -20,6 +20,7 @@ from fnet_registry.engine.dense import product_dtype
 from fnet_registry.engine.engine import LAYER_NORM_EPSILON
 from fnet_registry.engine.mixing import add_mixing_
 from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_registry.presets.tensors import HEAD
 
 
 class Network:
@@ -31,6 +32,7 @@ class Network:
     Args:
         checkpoint: The model; its arrays are copied, to float32.
         pooling: How the outputs become one vector.
+        dropout: The share that is dropped; by default the model's own.
         device: A torch device.
         dtype: What products run in; by default what is fast.
     """
@@ -40,29 +42,33 @@ class Network:
         checkpoint: Checkpoint,
         pooling: Pooling,
         *,
+        dropout: float | None = None,
         device: str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.config = checkpoint.config
-        self.dropout = checkpoint.config.dropout
+        self.dropout = checkpoint.config.dropout if dropout is None else dropout
         self.weights = {
             name: as_tensor(values).to(self.device, torch.float32, copy=True).requires_grad_()
             for name, values in checkpoint.arrays.items()
         }
         self._checkpoint = checkpoint
-        self._pooling = pooling
+        self._pooling: Pooling = pooling
         self._dtype = dtype or product_dtype(torch.bfloat16, self.device)
 
     def vectors(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-        """Return a vector for each text, `(texts, hidden)`, as an encoder with this pooling does.
+        """Return a vector for each text, `(texts, dim)`, as an encoder with this pooling does.
 
         Args:
             token_ids: Integers of shape `(texts, sequence)`, padded as the encoding says.
             lengths: Tokens of each text that are not padding.
         """
         engine: Any = self  # a pooling asks for no more than the three methods below
-        return POOLINGS[self._pooling](engine, token_ids, lengths)
+        pooled = POOLINGS[self._pooling](engine, token_ids, lengths)
+        if f"{HEAD}.kernel" not in self.weights:
+            return pooled
+        return pooled @ self.weights[f"{HEAD}.kernel"] + self.weights[f"{HEAD}.bias"]
 
     def checkpoint(self) -> Checkpoint:
         """Return the model as it is now; its arrays view the weights."""

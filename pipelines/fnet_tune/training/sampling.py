@@ -13,6 +13,8 @@ import numpy as np
 
 from fnet_tune.data.tokens import TokenizedExamples
 
+Integer = np.ndarray | np.uint64
+
 _ROUNDS = 6
 
 
@@ -102,7 +104,7 @@ def _positions(count: int, seed: int, step: int, batch_size: int) -> np.ndarray:
     return permuted(np.arange(place * size, (place + 1) * size), count, key)
 
 
-def permuted(places: np.ndarray, count: int, key: np.uint64) -> np.ndarray:
+def permuted(places: np.ndarray, count: int, key: Integer) -> np.ndarray:
     """Return where places of `range(count)` go in a permutation that is drawn by a key.
 
     A Feistel network permutes the next larger square of a power of two; what falls outside the
@@ -117,7 +119,7 @@ def permuted(places: np.ndarray, count: int, key: np.uint64) -> np.ndarray:
     return found.astype(np.int64)
 
 
-def _feistel(values: np.ndarray, half: np.uint64, key: np.uint64) -> np.ndarray:
+def _feistel(values: np.ndarray, half: np.uint64, key: Integer) -> np.ndarray:
     mask = (np.uint64(1) << half) - np.uint64(1)
     left, right = values >> half, values & mask
     for turn in range(_ROUNDS):
@@ -126,7 +128,7 @@ def _feistel(values: np.ndarray, half: np.uint64, key: np.uint64) -> np.ndarray:
     return (left << half) | right
 
 
-def _mixed(values: np.ndarray | np.uint64) -> np.ndarray:
+def _mixed(values: Integer) -> np.ndarray:
     """Mix the bits of integers (SplitMix64, Steele et al., 2014)."""
     with np.errstate(over="ignore"):
         mixed = np.asarray(values, np.uint64) + np.uint64(0x9E3779B97F4A7C15)

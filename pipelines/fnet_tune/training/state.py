@@ -44,7 +44,7 @@ class State:
         return self.stale >= PATIENCE
 
     def evaluated(self, metric: float) -> Self:
-        """Take in the held-out examples' figure; one that is not defined is no improvement."""
+        """Take in the held-out examples' figure."""
         if self.best_metric is None or metric > self.best_metric:
             return replace(self, metric=metric, best_metric=metric, best_step=self.step, stale=0)
         return replace(self, metric=metric, stale=self.stale + 1)
