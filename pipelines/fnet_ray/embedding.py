@@ -41,8 +41,8 @@ def embed(
 ) -> Report:
     """Turn files of texts into Parquet files of embeddings; the same call again goes on.
 
-    Writes Parquet files of embeddings, with the carried columns and `embedding`, a fixed-size list
-    of `D` floats; Parquet files of rejects, the rows that have none, with the reason; and the
+    Writes Parquet files of embeddings, with the carried columns and one of vectors, a fixed-size
+    list of `D` floats; Parquet files of rejects, the rows that have none, with the reason; and the
     record by which an interrupted job goes on: `fnet_ray.output.layout` says where. Each input row
     is in exactly one of the first two. Rows that cannot be embedded never stop the job.
 

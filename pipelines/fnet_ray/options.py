@@ -9,6 +9,9 @@ from typing import Literal, TypedDict
 from fnet_ray.stages.tokens import LongTextHandling, Windowing
 from fnet_registry.errors import JobError
 
+PLACE_COLUMNS = ("source_file", "source_row", "window")
+WINDOW_COLUMNS = ("start", "end")
+
 
 class Options(TypedDict, total=False):
     """What `embed` and `preview` take by name; a resume must name the same.
@@ -21,6 +24,7 @@ class Options(TypedDict, total=False):
         limit: The number of rows to embed, from the first on.
         dtype: Compute dtype, `float32` or `bfloat16`; by default the model's own choice.
         embedding_dtype: What vectors are stored as, by default `float32`.
+        output_column: What the column of vectors is called, by default `embedding`.
         long_text: `truncate` to the model's sequence length (default), `split` into windows, or
             `error` (the row is rejected).
         overlap: Tokens that neighbouring windows share.
@@ -36,6 +40,7 @@ class Options(TypedDict, total=False):
     limit: int | None
     dtype: str | None
     embedding_dtype: Literal["float32", "float16"]
+    output_column: str
     long_text: LongTextHandling
     overlap: int
     windows: Literal["rows", "mean"]
@@ -71,7 +76,7 @@ class Parameters:
     """The options of a job, checked and complete.
 
     Raises:
-        JobError: The limit is not a number of rows.
+        JobError: An option has a value that it cannot have.
     """
 
     column: str = "text"
@@ -80,6 +85,7 @@ class Parameters:
     limit: int | None = None
     dtype: str | None = None
     embedding_dtype: Literal["float32", "float16"] = "float32"
+    output_column: str = "embedding"
     long_text: LongTextHandling = "truncate"
     overlap: int = 0
     windows: Literal["rows", "mean"] = "rows"
@@ -90,11 +96,22 @@ class Parameters:
             raise JobError(f"The limit must be at least 1 row. Received: {self.limit}")
         if self.keep is not None:
             object.__setattr__(self, "keep", tuple(dict.fromkeys(self.keep)))
+        if self.output_column in ("", *PLACE_COLUMNS, *WINDOW_COLUMNS):
+            raise JobError(
+                "The column of vectors must have a name of its own, such as embedding. "
+                f"Received: {self.output_column!r}"
+            )
 
     @property
     def columns(self) -> Columns:
         """The input columns."""
         return Columns(text=self.column, id=self.id_column, keep=self.keep)
+
+    @property
+    def own_columns(self) -> tuple[str, ...]:
+        """The columns that the output may have beside the input's."""
+        windows = WINDOW_COLUMNS if self.window_rows else ()
+        return (*PLACE_COLUMNS, self.output_column, *windows)
 
     @property
     def window_rows(self) -> bool:

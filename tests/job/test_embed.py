@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,26 @@ def test_a_column_to_keep_may_be_named_twice(
 def test_a_limit_takes_the_first_rows(corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
     assert fnet_ray.embed(preset_folder, corpus, tmp_path / "out", limit=4).rows == 4
     assert pq.read_table(tmp_path / "out" / "embeddings")["text"].to_pylist() == TEXTS[:4]
+
+
+def test_vectors_of_another_name_leave_an_inputs_own_as_they_are(
+    tmp_path: Path, preset_folder: Path, encoder: TextEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, output = tmp_path / "corpus.parquet", tmp_path / "out"
+    pq.write_table(pa.table({"text": TEXTS, "embedding": [[0.5]] * len(TEXTS)}), corpus)
+
+    fnet_ray.embed(preset_folder, corpus, output, output_column="a.vector")
+
+    found = pq.read_table(output / "embeddings")
+    assert found.column_names == ["text", "embedding", "source_file", "source_row", "a.vector"]
+    assert found["embedding"].to_pylist() == [[0.5]] * len(TEXTS)
+    np.testing.assert_array_equal(vectors(found, "a.vector"), encoder.encode(TEXTS))
+    assert fnet_ray.read_status(output).output_column == "a.vector"
+    [[hit]] = fnet_ray.search(output, TEXTS[1], k=1, show=["embedding"]).results()
+    assert (hit["source_row"], hit["embedding"], "a.vector" in hit) == (1, [0.5], False)
+    assert main(["embed", str(preset_folder), str(corpus), str(output)]) == 2
+    said = "begun with output_column='a.vector'.* Received: output_column='embedding'"
+    assert re.search(said, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +280,7 @@ def test_damaged_files_can_be_left_out(
     assert "damaged.parquet" in caplog.text
 
 
-def vectors(table: pa.Table) -> np.ndarray:
+def vectors(table: pa.Table, name: str = "embedding") -> np.ndarray:
     """The embeddings of a table, of shape `(rows, dim)`."""
-    column = table["embedding"].combine_chunks()
+    column = table[name].combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), -1)

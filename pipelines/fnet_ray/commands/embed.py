@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="the input columns to carry along (default: all; '' for none)",
     )
+    rows.add_argument(
+        "--output-column",
+        default="embedding",
+        metavar="NAME",
+        help="what to call the column of vectors (default: embedding)",
+    )
     rows.add_argument("--limit", type=int, metavar="N", help="embed the first N rows only")
     rows.add_argument("--reject-empty", action="store_true", help="reject texts of no characters")
     rows.add_argument(

@@ -28,9 +28,6 @@ from fnet_registry.errors import InputError, OutputError
 
 logger = logging.getLogger(__name__)
 
-OUTPUT_COLUMNS = ("source_file", "source_row", "window", "embedding")
-WINDOW_COLUMNS = ("start", "end")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
@@ -92,12 +89,13 @@ def open_corpus(
             f"At least one input must be readable. Received: {len(files)} damaged files"
         )
     carried = _carried([each for each in footers if each[1].rows] or footers, files, parameters)
-    own = [*OUTPUT_COLUMNS, *(WINDOW_COLUMNS if parameters.window_rows else ())]
+    own = parameters.own_columns
     clash = sorted(set(carried.names) & set(own))
     if clash:
         raise InputError(
-            f"The output has columns of its own ({', '.join(own)}): leave an input "
-            f"column of such a name out with --keep. Received: {clash[0]}"
+            f"The output has columns of its own ({', '.join(own)}): name that of the vectors with "
+            f"--output-column, and leave an input column of such a name out with --keep. "
+            f"Received: {clash[0]}"
         )
     return Corpus(inputs=tuple(inputs), carried=carried)
 

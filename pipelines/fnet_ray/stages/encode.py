@@ -132,7 +132,7 @@ class EncodeShard:
             else:
                 table = rows.take(pa.array(windows.document[kept]))
         return table.append_column(
-            pa.field("embedding", self._type, nullable=False),
+            pa.field(parameters.output_column, self._type, nullable=False),
             as_embeddings(vectors[kept], self._type),
         )
 
