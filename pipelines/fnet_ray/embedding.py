@@ -17,6 +17,7 @@ from fnet_ray.output.commits import remove_uncommitted
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.rejects import RejectLimit
 from fnet_ray.output.stores import open_store
+from fnet_ray.progress.hint import LongTextHint
 from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
@@ -93,7 +94,7 @@ def embed(
                 pool=pool,
                 opened=opened_as(files),
             )
-            listeners = [tracker.log, *([on_progress] if on_progress else [])]
+            listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
             with Reporter(tally, listeners) as reporter:
                 done = frozenset(tally.shards_done)
                 for commit in pipeline.run(done=done, board=reporter.board):
