@@ -50,6 +50,35 @@ def test_plain_text_gives_a_row_for_each_line(tmp_path: Path, preset_folder: Pat
     assert found["source_row"].to_pylist() == [0, 2]
 
 
+def test_a_folder_of_text_files_gives_a_row_for_each_file_where_asked_to(
+    tmp_path: Path,
+    preset_folder: Path,
+    encoder: TextEncoder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "lang=en").mkdir(parents=True)
+    texts = {
+        "a.txt": "one line\n\nanother line\nthe last",
+        "b.txt": "",
+        "lang=en/c.text": "a third",
+    }
+    for name, text in texts.items():
+        (corpus / name).write_text(text)
+
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "lines")
+    assert caplog.text.count("3 plain text files are read as 4 rows") == 1
+    assert caplog.text.count("--whole-files makes each file one text") == 1
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "files", whole_files=True)
+    assert caplog.text.count("--whole-files") == 1
+
+    found = pq.read_table(tmp_path / "files" / "embeddings")
+    assert found["text"].to_pylist() == list(texts.values())
+    assert found["source_row"].to_pylist() == [0, 0, 0]
+    assert found["lang"].to_pylist() == [None, None, "en"]
+    np.testing.assert_array_equal(vectors(found), encoder.encode(found["text"].to_pylist()))
+
+
 def test_without_an_id_column_rows_are_told_by_file_and_row(
     corpus: Path, tmp_path: Path, preset_folder: Path
 ) -> None:

@@ -28,6 +28,9 @@ from fnet_registry.errors import InputError, OutputError
 
 logger = logging.getLogger(__name__)
 
+SMALL_FILE = 1 << 20
+"""The bytes up to which, on average, a text file may be one text."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
@@ -84,6 +87,8 @@ def open_corpus(
             raise damage
         inputs.append(Input(file=file, parquet="", rows=0))
         logger.warning("Going on without a file that cannot be read. %s", damage)
+    if not parameters.whole_files:
+        _hint_at_whole_files(inputs)
     if not footers:
         raise InputError(
             f"At least one input must be readable. Received: {len(files)} damaged files"
@@ -98,6 +103,19 @@ def open_corpus(
             f"Received: {clash[0]}"
         )
     return Corpus(inputs=tuple(inputs), carried=carried)
+
+
+def _hint_at_whole_files(inputs: Sequence[Input]) -> None:
+    """Say it where many small text files may be texts, rather than collections of them."""
+    texts = [each for each in inputs if each.file.format.name == "txt"]
+    rows, size = sum(each.rows for each in texts), sum(each.file.size for each in texts)
+    if len(texts) > 1 and rows > len(texts) and size <= len(texts) * SMALL_FILE:
+        logger.warning(
+            "%s plain text files are read as %s rows, one for each line; --whole-files makes "
+            "each file one text",
+            f"{len(texts):,}",
+            f"{rows:,}",
+        )
 
 
 def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:
