@@ -11,6 +11,7 @@ import pyarrow as pa
 from fnet_ray.cluster.environment import Environment
 from fnet_ray.cluster.pool import WorkerRequest, choose_pool
 from fnet_ray.cluster.runtime import live_nodes
+from fnet_ray.corpus.nested import find_column, take_column
 from fnet_ray.model import PinnedModel, SharedModel, resolve_model, share_model
 from fnet_ray.stages.encode import as_embeddings
 from fnet_ray.stages.tokens import Windowing, load_tokenizer, make_windows, tokens_of
@@ -39,7 +40,7 @@ def encode(
     Args:
         dataset: Any dataset with a column of texts.
         model: As in `embed`, resolved and pinned now; or one that is pinned already.
-        column: The column of texts.
+        column: The column of texts, or a field inside one, as `doc.text`.
         output_column: The column to add, an Arrow tensor of `D` float32: arrays of shape
             `(rows, D)` in batches of numpy, and fixed-size lists in what `write_parquet` writes.
         dtype: Compute dtype, by default the model's own choice.
@@ -97,14 +98,19 @@ class TokenizeTexts:
         """Tokenize a batch's texts.
 
         Raises:
-            InputError: The dataset has the output column already.
+            InputError: The dataset has the output column already, or no column of texts.
         """
         if self.output_column in batch.column_names:
             raise InputError(
                 "The output column must be one that the dataset does not have. "
                 f"Received: {self.output_column!r}"
             )
-        texts = batch[self.column].to_pylist()
+        if not find_column(batch.schema, self.column):
+            raise InputError(
+                f"The dataset must have the column {self.column!r}. "
+                f"Received: {', '.join(batch.column_names)}"
+            )
+        texts = take_column(batch, self.column).to_pylist()
         windows, too_long = make_windows(
             texts, self.windowing, load_tokenizer(self.tokenizer_proto)
         )

@@ -17,6 +17,7 @@ from fnet_ray.output.commits import remove_uncommitted
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.rejects import RejectLimit
 from fnet_ray.output.stores import open_store
+from fnet_ray.progress.hint import LongTextHint
 from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
@@ -41,8 +42,8 @@ def embed(
 ) -> Report:
     """Turn files of texts into Parquet files of embeddings; the same call again goes on.
 
-    Writes Parquet files of embeddings, with the carried columns and `embedding`, a fixed-size list
-    of `D` floats; Parquet files of rejects, the rows that have none, with the reason; and the
+    Writes Parquet files of embeddings, with the carried columns and one of vectors, a fixed-size
+    list of `D` floats; Parquet files of rejects, the rows that have none, with the reason; and the
     record by which an interrupted job goes on: `fnet_ray.output.layout` says where. Each input row
     is in exactly one of the first two. Rows that cannot be embedded never stop the job.
 
@@ -93,7 +94,7 @@ def embed(
                 pool=pool,
                 opened=opened_as(files),
             )
-            listeners = [tracker.log, *([on_progress] if on_progress else [])]
+            listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
             with Reporter(tally, listeners) as reporter:
                 done = frozenset(tally.shards_done)
                 for commit in pipeline.run(done=done, board=reporter.board):

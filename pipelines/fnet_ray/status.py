@@ -21,6 +21,7 @@ class Status:
     Args:
         output: Its folder or URL.
         model: The model's URI, with its version.
+        output_column: The column of vectors.
         state: `running`, `stopped` or `finished`.
         holder: The driver at work, where one is.
         rows: Input rows in all.
@@ -35,6 +36,7 @@ class Status:
 
     output: str
     model: str
+    output_column: str
     state: str
     holder: str | None
     rows: int
@@ -70,6 +72,7 @@ def read_status(output: str | os.PathLike[str], *, check: bool = False) -> Statu
     return Status(
         output=store.url,
         model=manifest.model,
+        output_column=manifest.parameters.output_column,
         state="running" if holder else "finished" if finished else "stopped",
         holder=holder,
         rows=progress.rows,

@@ -84,6 +84,46 @@ def test_a_column_that_is_there_twice_is_refused(doubled: str, keep: list[str] |
         carried_schema([(input_file(0), footer)], Columns(keep=keep))
 
 
+class TestNested:
+    """`doc.text` is the field `text` inside the column `doc`."""
+
+    DOC = pa.struct(
+        [("text", pa.string()), ("id", pa.int64()), ("meta", pa.struct([("a.b", pa.int8())]))]
+    )
+
+    def schema(self, columns: Columns, **more: pa.DataType) -> pa.Schema:
+        schema = pa.schema([("doc", self.DOC), *more.items()])
+        return carried_schema([(input_file(0), Footer(rows=1, schema=schema))], columns)
+
+    def test_what_was_asked_for_is_carried_by_that_name(self) -> None:
+        kept = ["doc.meta.a.b", "doc.text"]
+        found = self.schema(Columns(text="doc.text", id="doc.id", keep=kept))
+        types = [pa.int64(), pa.int8(), pa.string()]
+        assert (found.names, found.types) == (["doc.id", *kept], types)
+        assert self.schema(Columns(text="doc.text")).names == ["doc", "doc.text"]
+
+    def test_a_column_of_that_very_name_wins(self) -> None:
+        found = self.schema(Columns(text="doc.text", keep=["doc.id"]), **{"doc.id": pa.bool_()})
+        assert found.field("doc.id").type == pa.bool_()
+
+    @pytest.mark.parametrize("name", ["doc.body", "doc.text.more", "doc.", ".text", "doc..text"])
+    def test_a_field_that_is_not_there(self, name: str) -> None:
+        with pytest.raises(InputError, match=f"the column '{name}'.* Received: doc in 0.parquet"):
+            self.schema(Columns(text=name))
+        with pytest.raises(InputError, match=f"the column '{name}', which was asked for"):
+            self.schema(Columns(text="doc.text", keep=[name]))
+
+    def test_a_field_that_holds_no_texts(self) -> None:
+        with pytest.raises(InputError, match=r"'doc\.id' must hold texts\. Received: int64"):
+            self.schema(Columns(text="doc.id"))
+
+    def test_a_column_that_is_there_twice_is_refused(self) -> None:
+        schema = pa.schema([("doc", self.DOC), ("doc", self.DOC)])
+        footers = [(input_file(0), Footer(rows=1, schema=schema))]
+        with pytest.raises(InputError, match="Received: 'doc' twice"):
+            carried_schema(footers, Columns(text="doc.text", keep=[]))
+
+
 VALUES = {
     "string_view": pa.array(["a", None, "longer than twelve"], pa.string_view()),
     "binary_view": pa.array([b"a", None, b"longer than twelve"], pa.binary_view()),
@@ -110,11 +150,16 @@ class TestReading:
 
     @pytest.fixture
     def read(self, tmp_path: Path, encoder: TextEncoder) -> Callable[..., pa.Table]:
-        def read(table: pa.Table, schema: pa.Schema, id_column: str | None = None) -> pa.Table:
+        def read(
+            table: pa.Table,
+            schema: pa.Schema,
+            id_column: str | None = None,
+            column: str = "text",
+        ) -> pa.Table:
             path = str(tmp_path / "a.parquet")
             pq.write_table(table, path)
             stage = ReadShard(
-                columns=Columns(id=id_column),
+                columns=Columns(text=column, id=id_column),
                 carried=schema,
                 reject_empty=False,
                 windowing=Windowing(sequence_length=64),
@@ -157,6 +202,22 @@ class TestReading:
         _, tables = unpack(read(pa.table({"text": values, "id": values}), schema, "id"))
         assert tables["rows"]["text"].to_pylist() == ["a", "longer than twelve"]
         assert tables["places"]["id"].to_pylist() == ["a", "longer than twelve"]
+
+    @pytest.mark.parametrize("also", [{}, {"doc.id": [7, 8, 9]}], ids=["nested", "very name"])
+    @pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+    def test_fields_inside_columns(self, read: Callable, kind: pa.DataType, also: dict) -> None:
+        doc = pa.struct([("text", kind), ("id", pa.int64()), ("rest", pa.string())])
+        docs = [{"text": "a", "id": 1}, None, {"text": None, "id": 3}]
+        table = pa.table({"n": [1, 2, 3], "doc": pa.array(docs, doc), **also})
+        names = {"n": pa.int64(), "doc.id": pa.int64(), "doc.text": pa.string()}
+
+        _, tables = unpack(read(table, pa.schema(list(names.items())), "doc.id", "doc.text"))
+
+        ids = also.get("doc.id", [1, None, 3])
+        assert tables["rows"].to_pylist() == [{"n": 1, "doc.id": ids[0], "doc.text": "a"}]
+        rejected = tables["rejected"].to_pylist()
+        assert [row["id"] for row in rejected] == [i if i is None else str(i) for i in ids[1:]]
+        assert [row["reason"] for row in rejected] == ["null", "null"]
 
     def test_views_that_are_not_utf_8_are_rejects(self, read: Callable) -> None:
         texts = pa.array([b"good", b"\xff" * 20], pa.binary_view()).view(pa.string_view())

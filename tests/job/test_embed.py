@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,35 @@ def test_plain_text_gives_a_row_for_each_line(tmp_path: Path, preset_folder: Pat
     assert found["source_row"].to_pylist() == [0, 2]
 
 
+def test_a_folder_of_text_files_gives_a_row_for_each_file_where_asked_to(
+    tmp_path: Path,
+    preset_folder: Path,
+    encoder: TextEncoder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "lang=en").mkdir(parents=True)
+    texts = {
+        "a.txt": "one line\n\nanother line\nthe last",
+        "b.txt": "",
+        "lang=en/c.text": "a third",
+    }
+    for name, text in texts.items():
+        (corpus / name).write_text(text)
+
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "lines")
+    assert caplog.text.count("3 plain text files are read as 4 rows") == 1
+    assert caplog.text.count("--whole-files makes each file one text") == 1
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "files", whole_files=True)
+    assert caplog.text.count("--whole-files") == 1
+
+    found = pq.read_table(tmp_path / "files" / "embeddings")
+    assert found["text"].to_pylist() == list(texts.values())
+    assert found["source_row"].to_pylist() == [0, 0, 0]
+    assert found["lang"].to_pylist() == [None, None, "en"]
+    np.testing.assert_array_equal(vectors(found), encoder.encode(found["text"].to_pylist()))
+
+
 def test_without_an_id_column_rows_are_told_by_file_and_row(
     corpus: Path, tmp_path: Path, preset_folder: Path
 ) -> None:
@@ -90,6 +120,26 @@ def test_a_column_to_keep_may_be_named_twice(
 def test_a_limit_takes_the_first_rows(corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
     assert fnet_ray.embed(preset_folder, corpus, tmp_path / "out", limit=4).rows == 4
     assert pq.read_table(tmp_path / "out" / "embeddings")["text"].to_pylist() == TEXTS[:4]
+
+
+def test_vectors_of_another_name_leave_an_inputs_own_as_they_are(
+    tmp_path: Path, preset_folder: Path, encoder: TextEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, output = tmp_path / "corpus.parquet", tmp_path / "out"
+    pq.write_table(pa.table({"text": TEXTS, "embedding": [[0.5]] * len(TEXTS)}), corpus)
+
+    fnet_ray.embed(preset_folder, corpus, output, output_column="a.vector")
+
+    found = pq.read_table(output / "embeddings")
+    assert found.column_names == ["text", "embedding", "source_file", "source_row", "a.vector"]
+    assert found["embedding"].to_pylist() == [[0.5]] * len(TEXTS)
+    np.testing.assert_array_equal(vectors(found, "a.vector"), encoder.encode(TEXTS))
+    assert fnet_ray.read_status(output).output_column == "a.vector"
+    [[hit]] = fnet_ray.search(output, TEXTS[1], k=1, show=["embedding"]).results()
+    assert (hit["source_row"], hit["embedding"], "a.vector" in hit) == (1, [0.5], False)
+    assert main(["embed", str(preset_folder), str(corpus), str(output)]) == 2
+    said = "begun with output_column='a.vector'.* Received: output_column='embedding'"
+    assert re.search(said, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +309,7 @@ def test_damaged_files_can_be_left_out(
     assert "damaged.parquet" in caplog.text
 
 
-def vectors(table: pa.Table) -> np.ndarray:
+def vectors(table: pa.Table, name: str = "embedding") -> np.ndarray:
     """The embeddings of a table, of shape `(rows, dim)`."""
-    column = table["embedding"].combine_chunks()
+    column = table[name].combine_chunks()
     return column.flatten().to_numpy().reshape(len(column), -1)

@@ -84,6 +84,20 @@ def test_a_column_that_is_there_is_not_written_over(column: str, encoder: TextEn
         tokenize(pa.table({"text": ["a"], "n": [1]}))
 
 
+def test_texts_may_be_a_field_inside_a_column(encoder: TextEncoder) -> None:
+    tokenize = TokenizeTexts(
+        column="doc.text",
+        output_column="embedding",
+        windowing=Windowing(sequence_length=64),
+        tokenizer_proto=encoder.checkpoint.tokenizer_proto or b"",
+    )
+    nested = tokenize(pa.table({"doc": [{"text": text} for text in TEXTS]}))
+    flat = tokenize(pa.table({"doc.text": TEXTS, "doc": [{"text": None}] * len(TEXTS)}))
+    assert nested["__fnet_tokens"] == flat["__fnet_tokens"]
+    with pytest.raises(InputError, match=r"must have the column 'doc\.text'\. Received: text"):
+        tokenize(pa.table({"text": TEXTS}))
+
+
 def test_a_row_that_is_no_text_is_named(preset_folder: Path) -> None:
     import ray.data
     from ray.exceptions import RayTaskError

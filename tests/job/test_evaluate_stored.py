@@ -102,6 +102,15 @@ def test_the_folder_of_the_data_files_is_the_output_too(
     assert first.data_digest == second.data_digest
 
 
+def test_the_column_of_vectors_may_have_any_name(
+    beir: Path, stored: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    corpus, named = beir / "corpus.jsonl", tmp_path / "out"
+    fnet_ray.embed(preset_folder, corpus, named, output_column="vector", tracking=False)
+    [one], [other] = (evaluate(preset_folder, beir, corpus=each) for each in (stored, named))
+    assert one.figures == other.figures
+
+
 def test_baselines_read_the_texts_that_were_carried(
     beir: Path, stored: Path, preset_folder: Path
 ) -> None:

@@ -82,4 +82,7 @@ def test_every_option_of_the_command_reaches_the_plan(
     assert len(set(printed)) == 3
     assert "16.7% of the texts would be cut" in printed[0]
     assert "0.0% of the texts would be cut" in printed[1]
+    write_parquet(corpus, ["a long text " * 100])
+    assert main(command) == 0
+    assert "--long-text split embeds all of each" in capsys.readouterr().out
     assert main([*command, "--overlap", "64"]) == 2

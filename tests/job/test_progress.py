@@ -1,5 +1,6 @@
 """Progress moves while shards are at hand, and never counts a row twice."""
 
+import re
 import time
 from pathlib import Path
 
@@ -25,6 +26,29 @@ def test_a_shard_at_work_counts_until_it_is_committed() -> None:
     tally.add(commit(1, 100))
     progress = tally.snapshot(encoded)
     assert (progress.encoded, progress.done, progress.tokens) == (200, 200, 1400)
+
+
+def test_texts_that_are_cut_are_known_once_their_shard_is_tokenized() -> None:
+    tally = Tally(rows=300, shards=3)
+    assert tally.snapshot().cut_share == 0
+    tokenized = {0: Encoded(0, 0, windows=100, truncated=75)}
+    assert tally.snapshot(tokenized).cut_share == 0.75
+    work = {"device": "cpu", "tokens": 7, "windows": 100, "truncated": 75}
+    tally.add(Commit(shard=0, rows=100, rejects=0, files=(), work=work))
+    assert tally.snapshot(tokenized).cut_share == 0.75
+    assert tally.snapshot(tokenized | {1: Encoded(0, 0, windows=200)}).cut_share == 0.25
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_a_job_that_cuts_most_texts_says_what_keeps_them_whole(
+    tmp_path: Path, preset_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["a long text " * 100] * 600 + ["a short text"] * 300
+    corpus = write_parquet(tmp_path / "corpus.parquet", texts)
+    fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
+    [said] = [r.getMessage() for r in caplog.records if "--long-text split" in r.getMessage()]
+    assert re.match(r"\d+% of the texts are cut", said)
 
 
 def test_rates_leave_out_what_was_done_before_and_the_time_until_work_began() -> None:

@@ -1,5 +1,7 @@
 """Files without types of their own: what is written in them is what the job carries along."""
 
+import argparse
+import gzip
 import io
 import json
 from collections.abc import Callable
@@ -10,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fnet_ray.commands import embed
 from fnet_ray.corpus.conversion import convert
 from fnet_ray.corpus.files import find_inputs
-from fnet_ray.corpus.readers import delimited, json_lines
-from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, Opener, UnreadableFileError
-from fnet_ray.options import Columns
+from fnet_ray.corpus.readers import delimited, json_lines, text_lines
+from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, ROW, Opener, UnreadableFileError
+from fnet_ray.options import Columns, Layout
 from fnet_ray.output.stores import open_store
+from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
 
 
@@ -28,10 +32,20 @@ def read_csv(text: str, *, id_column: str | None = None) -> pa.Table:
     return pa.Table.from_batches(batches, schema)
 
 
-def read_json_lines(*rows: dict[str, Any]) -> pa.Table:
-    data = "".join(json.dumps({"text": "a", **row}) + "\n" for row in rows).encode()
-    schema, batches = json_lines.read(opener(data), Columns())
+def read_laid_out(data: str, **layout: Any) -> pa.Table:
+    columns = Columns(layout=Layout(**layout))
+    schema, batches = delimited.read(opener(data.encode()), columns, delimiter=",")
     return pa.Table.from_batches(batches, schema)
+
+
+def json_rows(*rows: dict[str, Any], columns: Columns) -> pa.Table:
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    schema, batches = json_lines.read(opener(data), columns)
+    return pa.Table.from_batches(batches, schema)
+
+
+def read_json_lines(*rows: dict[str, Any]) -> pa.Table:
+    return json_rows(*({"text": "a", **row} for row in rows), columns=Columns())
 
 
 class TestJsonLines:
@@ -75,6 +89,27 @@ class TestJsonLines:
         assert found["id"].to_pylist() == [7, 8]
         assert found["text"].to_pylist() == [None, "a"]
         assert found[REJECT][0].as_py().startswith("not U")
+
+    def test_a_field_inside_an_object_is_a_column_of_its_own(self) -> None:
+        found = json_rows(
+            {"doc": {"text": "a", "meta": {"id": 1}}, "n": 1},
+            {"doc": None, "n": 2},
+            {"doc": {"text": 3, "meta": "none"}, "n": 3},
+            {"doc.text": "its very name wins", "doc": {"text": "b"}},
+            columns=Columns(text="doc.text", id="doc.meta.id", keep=["doc.meta.none"]),
+        )
+        assert found["doc.text"].to_pylist() == ["a", None, None, "its very name wins"]
+        assert found["doc.meta.id"].to_pylist() == [1, None, None, None]
+        assert found[REJECT].to_pylist() == [
+            None,
+            "no field 'doc.text'",
+            "not a text: 3",
+            None,
+        ]
+
+    def test_a_field_that_is_in_no_object_is_named(self) -> None:
+        with pytest.raises(UnreadableFileError, match=r"no line has the field 'doc\.body'"):
+            json_rows({"doc": {"text": "a"}}, columns=Columns(text="doc.body"))
 
     def test_nothing_but_nulls(self) -> None:
         assert read_json_lines({"field": None})["field"].type == pa.null()
@@ -139,18 +174,85 @@ class TestDelimited:
         assert pa.Table.from_batches(batches, schema)["name"].to_pylist() == [b"\xff"]
 
 
+class TestLayout:
+    """What a table of values does not say of itself, a user says."""
+
+    @pytest.mark.parametrize("delimiter", [";", "|", "\t", " "])
+    def test_another_delimiter(self, delimiter: str) -> None:
+        found = read_laid_out("text,n\na,1\n".replace(",", delimiter), delimiter=delimiter)
+        assert (found["text"].to_pylist(), found["n"].to_pylist()) == (["a"], [1])
+
+    def test_a_table_that_another_delimiter_would_part_says_so(self) -> None:
+        with pytest.raises(UnreadableFileError, match=r"it has \['n;text'\], .* --delimiter"):
+            read_laid_out("n;text\n1;a\n")
+
+    def test_a_table_without_a_header_line(self) -> None:
+        found = read_laid_out('007,a\n8,"b\nb"\n9,too,many\n10,c\n', header=["n", "text"])
+        assert found["text"].to_pylist() == ["a", "b\nb", "c", None]
+        assert found["n"].to_pylist() == ["007", "8", "10", None]
+        assert found[ROW].to_pylist() == [0, 1, 3, 2]
+        assert found[REJECT][3].as_py().startswith("expected 2 values, not 3: 9,too,many")
+
+    @pytest.mark.parametrize("data", ["", "\n\n"])
+    def test_a_table_without_a_header_line_or_rows(self, data: str) -> None:
+        found = read_laid_out(data, header=["n", "text"])
+        assert (found.num_rows, found.column_names[:2]) == (0, ["n", "text"])
+
+    @pytest.mark.parametrize("header", [["text"], ["n", "text", "more"]], ids=len)
+    def test_a_header_of_another_length_is_refused(self, header: list[str]) -> None:
+        with pytest.raises(UnreadableFileError, match=f"expected {len(header)} values .*, not 2"):
+            read_laid_out("1,a\n2,b\n", header=header)
+
+    def test_a_header_without_the_column_of_texts_is_refused(self) -> None:
+        with pytest.raises(UnreadableFileError, match=r"no column 'text'; it has \['n', 'body'\]"):
+            read_laid_out("1,a\n", header=["n", "body"])
+
+    def test_a_tab_may_be_typed(self) -> None:
+        parser = argparse.ArgumentParser()
+        embed.add_arguments(parser)
+        asked = parser.parse_args(["m", "in", "out", "--delimiter", r"\t", "--header", "a,,b"])
+        assert (asked.delimiter, asked.header) == ("\t", ["a", "", "b"])
+
+
+class TestWholeFiles:
+    """A plain text file is one text, as it is written."""
+
+    def read(self, data: bytes) -> list[dict[str, Any]]:
+        schema, batches = text_lines.read(
+            opener(data), Columns(text="body", layout=Layout(whole_files=True))
+        )
+        return pa.Table.from_batches(batches, schema).to_pylist()
+
+    @pytest.mark.parametrize("text", ["", "one line", "two\n\nlines\n", " \r\ncafé\r\n"])
+    def test_a_file_is_a_row(self, text: str) -> None:
+        assert self.read(text.encode()) == [{"body": text, ROW: 0, REJECT: None}]
+
+    def test_bytes_that_are_no_text_are_a_reject(self) -> None:
+        [row] = self.read(b"a\nb\xff")
+        assert (row["body"], row[REJECT]) == (None, "not UTF-8: byte 3 of the file is 0xff")
+
+    def test_a_file_that_is_too_large_is_a_reject_and_is_not_read_on(self) -> None:
+        [row] = self.read(b"a" * (LARGEST_TEXT + 1))
+        assert (row["body"], row[REJECT]) == (None, "larger than 64 MiB")
+
+
+Converted = Callable[..., pa.Table]
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Converted:
+    def converted(name: str, data: bytes, **layout: Any) -> pa.Table:
+        (tmp_path / name).write_bytes(data)
+        [file] = find_inputs(tmp_path / name)
+        store = open_store(tmp_path / "out")
+        columns = Columns(layout=Layout(**layout))
+        return pq.read_table(store.path(convert(file, store, columns)))
+
+    return converted
+
+
 class TestEncodings:
-    """Files are UTF-8, with its mark or without; what else they are is said."""
-
-    @pytest.fixture
-    def converted(self, tmp_path: Path) -> Callable[[str, bytes], pa.Table]:
-        def converted(name: str, data: bytes) -> pa.Table:
-            (tmp_path / name).write_bytes(data)
-            [file] = find_inputs(tmp_path / name)
-            store = open_store(tmp_path / "out")
-            return pq.read_table(store.path(convert(file, store, Columns())))
-
-        return converted
+    """Files are UTF-8, with its mark or without, or what a user says; others are refused."""
 
     TEXTS: ClassVar = {
         "a.csv": "text,n\ncafé,1\n",
@@ -181,6 +283,40 @@ class TestEncodings:
     ) -> None:
         with pytest.raises(InputError, match=rf"expected UTF-8, .* not {said} .*{name}"):
             converted(name, self.TEXTS[name].encode(encoding))
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "cp1252", "utf_8_sig"])
+    @pytest.mark.parametrize("name", TEXTS)
+    def test_another_encoding_may_be_asked_for(
+        self, name: str, encoding: str, converted: Converted
+    ) -> None:
+        found = converted(name, self.TEXTS[name].encode(encoding), encoding=encoding)
+        assert found["text"].to_pylist() == ["café"]
+
+    @pytest.mark.parametrize("bytes_", [b"\x00\xd8", b"\x00\xdc\x00\xd8"], ids=bytes.hex)
+    def test_bytes_that_are_no_text_in_it_are_rejects(
+        self, bytes_: bytes, converted: Converted
+    ) -> None:
+        data = "good\n".encode("utf-16-le") + bytes_ + "\ngood\n".encode("utf-16-le")
+        found = converted("a.txt", data, encoding="utf-16-le")
+        assert found["text"].to_pylist() == ["good", None, "good"]
+
+    def test_texts_of_more_than_a_block_are_whole(self, converted: Converted) -> None:
+        texts = [f"{'çé漢🚀' * 977} {number}" for number in range(9)]
+        data = gzip.compress("\r\n".join(texts).encode("utf-16"))
+        assert converted("a.txt.gz", data, encoding="utf-16")["text"].to_pylist() == texts
+
+    @pytest.mark.parametrize("marked", ["utf-8-sig", "utf-16"])
+    def test_a_mark_of_another_encoding_than_asked_for_is_refused(
+        self, marked: str, converted: Converted
+    ) -> None:
+        with pytest.raises(InputError, match=r"expected cp1252, as --encoding says, not UTF"):
+            converted("a.txt", "café".encode(marked), encoding="cp1252")
+
+    def test_a_file_is_converted_anew_for_another_layout(self, converted: Converted) -> None:
+        data = "café\n".encode("cp1252")
+        for encoding, text in {"cp1252": "café", "cp850": "cafÚ", "utf-8": None}.items():
+            assert converted("a.txt", data, encoding=encoding)["text"].to_pylist() == [text]
+        assert converted("a.txt", b"a\nb", whole_files=True).num_rows == 1
 
     def test_a_header_in_latin_1(self, converted: Callable) -> None:
         with pytest.raises(InputError, match=r"expected UTF-8, .* not LATIN1 .*a\.csv"):

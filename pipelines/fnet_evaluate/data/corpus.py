@@ -138,8 +138,10 @@ def _open_stored(path: str, renamed: Mapping[str, str]) -> StoredCorpus | None:
     if manifest is None:
         return None
     _check_whole(store.url, manifest)
-    own = {"id": manifest.parameters.id_column, "text": manifest.parameters.column}
+    asked = manifest.parameters
+    own = {"id": asked.id_column, "text": asked.column}
     names = {name: column for name, column in own.items() if column in manifest.carried.names}
+    names["embedding"] = asked.output_column
     files = find_inputs(store.path(EMBEDDINGS))
     rows = Rows(files=files, shape=STORED, renamed={**names, **renamed})
     return StoredCorpus(rows=rows, output=store.url, manifest=manifest)

@@ -12,6 +12,7 @@ from fnet_ray.commands.bar import ProgressBar, duration
 from fnet_ray.job_preview import Preview
 from fnet_ray.options import Options
 from fnet_ray.output.layout import EMBEDDINGS, REJECTS
+from fnet_ray.progress.hint import MOST, SPLIT_HINT
 from fnet_ray.progress.report import Report
 from fnet_ray.stages.tokens import LongTextHandling
 
@@ -36,13 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plan", action="store_true", help="only say what would be done; nothing is written"
     )
     rows = parser.add_argument_group("rows")
-    rows.add_argument("--column", default="text", help="the column of texts (default: text)")
+    rows.add_argument(
+        "--column",
+        default="text",
+        help="the column of texts (default: text); doc.text is a field inside the column doc",
+    )
     rows.add_argument("--id-column", help="the column that identifies rows")
     rows.add_argument(
         "--keep",
         type=_names,
         metavar="A,B",
         help="the input columns to carry along (default: all; '' for none)",
+    )
+    rows.add_argument(
+        "--output-column",
+        default="embedding",
+        metavar="NAME",
+        help="what to call the column of vectors (default: embedding)",
     )
     rows.add_argument("--limit", type=int, metavar="N", help="embed the first N rows only")
     rows.add_argument("--reject-empty", action="store_true", help="reject texts of no characters")
@@ -54,6 +65,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     rows.add_argument(
         "--append", action="store_true", help="take new input files into an output that is there"
+    )
+
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--whole-files",
+        action="store_true",
+        help="make each plain text file one text, rather than each of its lines",
+    )
+    files.add_argument(
+        "--encoding",
+        default="utf-8",
+        metavar="NAME",
+        help="the character encoding of all but Parquet, such as utf-16 or cp1252 (default: utf-8)",
+    )
+    files.add_argument(
+        "--delimiter",
+        type=lambda text: text.replace("\\t", "\t"),
+        metavar="C",
+        help="what parts the values of CSV and TSV (default: a comma and a tab)",
+    )
+    files.add_argument(
+        "--header",
+        type=lambda text: text.split(","),
+        metavar="A,B,…",
+        help="the columns of CSV and TSV files that have no header line",
     )
 
     encoding = parser.add_argument_group("encoding")
@@ -129,6 +165,8 @@ def run(args: argparse.Namespace) -> int:
 def _print_preview(found: Preview) -> None:
     print(f"{found.rows:,} rows in {found.files:,} files, {found.shards:,} shards")
     print(f"about {found.tokens:,} tokens; {found.truncated_share:.1%} of the texts would be cut")
+    if found.truncated_share > MOST:
+        print(SPLIT_HINT)
     if found.rejected_share:
         print(f"{found.rejected_share:.1%} of the rows would be rejected")
     if found.seconds is None:

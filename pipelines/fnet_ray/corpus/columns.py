@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from fnet_ray.corpus.arrow_types import can_carry, can_identify, is_text, plain_type
 from fnet_ray.corpus.files import InputFile
+from fnet_ray.corpus.nested import find_column, with_nested
 from fnet_ray.corpus.parquet import Footer
 from fnet_ray.corpus.partitions import partition_values
 from fnet_ray.corpus.readers.rows import REJECT, ROW
@@ -37,9 +38,12 @@ def carried_schema(
     wanted = keep if keep is not None else [columns.id] if columns.id else []
     merged: dict[str, pa.Field] = {}
     for file, footer in footers:
-        schema = _with_partitions(footer.schema, file, partitions)
-        _check_once(file, schema, {columns.text, *(schema.names if keep is None else keep)})
-        _check_texts(file, footer.schema, columns.text)
+        found = with_nested(footer.schema, columns.nested)
+        schema = _with_partitions(found, file, partitions)
+        names = {columns.text, *(schema.names if keep is None else keep)}
+        ways = (find_column(footer.schema, name) for name in names)
+        _check_once(file, footer.schema, {way[0].name for way in ways if way})
+        _check_texts(file, found, columns.text)
         missing = [name for name in wanted if name not in schema.names]
         if missing:
             raise InputError(

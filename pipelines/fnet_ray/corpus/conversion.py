@@ -8,6 +8,8 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,17 +19,21 @@ from fnet_ray.corpus.files import InputFile, check_unchanged, unreadable
 from fnet_ray.corpus.formats import compression
 from fnet_ray.corpus.parquet import Footer, read_footers
 from fnet_ray.corpus.readers.rows import Rows, UnreadableFileError
-from fnet_ray.options import Columns
+from fnet_ray.options import Columns, Layout
 from fnet_ray.output.layout import CONVERTED_FILE
 from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError
 
-_ENCODINGS = {
+UTF_8 = "utf-8"
+_MARKS = {
+    codecs.BOM_UTF8: "UTF-8",
     codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+
+_UNDECODABLE = "fnet_ray.undecodable"
 
 
 def convert(file: InputFile, store: Store, columns: Columns) -> str:
@@ -51,37 +57,45 @@ def convert(file: InputFile, store: Store, columns: Columns) -> str:
 
 def _converted_name(file: InputFile, columns: Columns) -> str:
     """Return where a file is converted to; another version of it has another name."""
-    key = json.dumps([file.path, file.version, file.size, columns.text, columns.id])
+    asked: list[Any] = [file.path, file.version, file.size, columns.text, columns.id]
+    kept = [name for name in columns.nested if name not in (columns.text, columns.id)]
+    if kept or columns.layout != Layout():  # else as earlier releases did
+        asked += [kept, asdict(columns.layout)]
+    key = json.dumps(asked)
     return CONVERTED_FILE.format(key=hashlib.sha256(key.encode()).hexdigest()[:32])
 
 
 def _read(file: InputFile, columns: Columns) -> Rows:
     """Call the reader, whose errors are the file's; those of the store are not."""
     assert file.format.read
-    with _of_the_file(file):
-        schema, batches = file.format.read(lambda: open_lines(file), columns)
+    encoding = columns.layout.encoding
+    with _of_the_file(file, encoding):
+        schema, batches = file.format.read(lambda: open_lines(file, encoding), columns)
 
     def checked() -> Iterator[pa.RecordBatch]:
-        with _of_the_file(file):
+        with _of_the_file(file, encoding):
             yield from batches
 
     return schema, checked()
 
 
 @contextlib.contextmanager
-def _of_the_file(file: InputFile) -> Iterator[None]:
+def _of_the_file(file: InputFile, encoding: str) -> Iterator[None]:
     try:
         yield
     except (FNetError, MemoryError):
         raise
     except UnicodeDecodeError as error:  # of a header: of other lines, the rows are rejects
-        raise unreadable(file, f"{_not_utf_8('LATIN1')} or the like") from error
+        raise unreadable(file, f"{_not_in(encoding, 'LATIN1')} or the like") from error
     except Exception as error:  # the storages' clients have no error in common
         raise unreadable(file, first_line(error)) from None
 
 
-def open_lines(file: InputFile) -> io.BufferedReader:
-    """Open a file that is not Parquet, without its compression and byte-order mark."""
+def open_lines(file: InputFile, encoding: str = UTF_8) -> io.BufferedReader:
+    """Open a file that is not Parquet as UTF-8, without its compression and byte-order mark.
+
+    What is not of the file's encoding is not UTF-8, either.
+    """
     import fsspec
 
     fs, name = fsspec.url_to_fs(file.opened)
@@ -89,24 +103,70 @@ def open_lines(file: InputFile) -> io.BufferedReader:
     codec = compression(file.path)
     data = io.BufferedReader(pa.CompressedInputStream(raw, codec) if codec else raw)
     try:
-        _skip_mark(data)
+        _check_mark(data, encoding)
+        if encoding != UTF_8:
+            recoded: Any = _AsUtf8(data, encoding)
+            data = io.BufferedReader(recoded)
+        _skip_mark(data, encoding)
     except BaseException:
         data.close()
         raise
     return data
 
 
-def _skip_mark(data: io.BufferedReader) -> None:
-    """Skip UTF-8's byte-order mark; refuse a file whose first bytes are not UTF-8."""
+class _AsUtf8(io.RawIOBase):
+    """Reads another encoding as UTF-8; what cannot be decoded becomes a byte that UTF-8 lacks."""
+
+    def __init__(self, data: io.BufferedReader, encoding: str) -> None:
+        codecs.register_error(_UNDECODABLE, _replace_by_no_text)
+        self._data = data
+        self._decoder = codecs.getincrementaldecoder(encoding)(_UNDECODABLE)
+        self._waiting = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        read = b" "
+        while read and not self._waiting:
+            read = self._data.read(io.DEFAULT_BUFFER_SIZE)
+            text = self._decoder.decode(read, final=not read)
+            self._waiting = text.encode(errors="surrogateescape")
+        part, self._waiting = self._waiting[: len(buffer)], self._waiting[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        self._data.close()
+        super().close()
+
+
+def _replace_by_no_text(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "\udcff", error.end
+
+
+def _check_mark(data: io.BufferedReader, encoding: str) -> None:
+    """Refuse a file whose byte-order mark is that of another encoding."""
+    start = data.peek(4)[:4]
+    name = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if name is not None and not encoding.startswith(name.lower()):
+        raise UnreadableFileError(_not_in(encoding, name))
+
+
+def _skip_mark(data: io.BufferedReader, encoding: str) -> None:
+    """Skip UTF-8's byte-order mark; refuse a file whose first characters are no text's."""
     start = data.peek(4)[:4]
     if start.startswith(codecs.BOM_UTF8):
         data.read(len(codecs.BOM_UTF8))
-    name = next((name for mark, name in _ENCODINGS.items() if start.startswith(mark)), None)
-    if name is None and b"\0" in start:
-        name = "UTF-16"
-    if name is not None:
-        raise UnreadableFileError(_not_utf_8(name))
+    elif b"\0" in start:
+        raise UnreadableFileError(_not_in(encoding, "UTF-16"))
 
 
-def _not_utf_8(name: str) -> str:
-    return f"expected UTF-8, as `iconv -f {name} -t UTF-8` writes it, not {name}"
+def _not_in(encoding: str, name: str) -> str:
+    if encoding != UTF_8:
+        return f"expected {encoding}, as --encoding says, not {name}"
+    return (
+        f"expected UTF-8, as `iconv -f {name} -t UTF-8` writes it, or --encoding "
+        f"{name.lower()} of fnet embed, not {name}"
+    )

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.files import check_unchanged
+from fnet_ray.corpus.nested import find_column, take_columns
 from fnet_ray.corpus.parquet import group_rows, open_texts
 from fnet_ray.corpus.readers.rows import REJECT
 from fnet_ray.corpus.shards import RowRange
@@ -77,7 +78,7 @@ class _Group:
                 batches.append(part)
         if missing:
             raise pa.ArrowInvalid(f"{self.rows - missing} rows instead of {self.rows}")
-        return pa.Table.from_batches(batches)
+        return take_columns(pa.Table.from_batches(batches), columns)
 
 
 def _groups(file: pq.ParquetFile, start: int, rows: int) -> Iterator[_Group]:
@@ -96,7 +97,7 @@ def _read_or_lose(group: _Group, columns: list[str], places: Set[str]) -> pa.Tab
     except (pa.ArrowException, OSError) as error:
         _raise_unless_damage(error)
         reason = f"row group {group.number}: {first_line(error)}"
-    types = {name: group.file.schema_arrow.field(name).type for name in columns}
+    types = {name: find_column(group.file.schema_arrow, name)[-1].type for name in columns}
     lost = _lost(group.rows, types, reason)
     for name in places & types.keys():
         with contextlib.suppress(pa.ArrowException, OSError):
@@ -122,7 +123,8 @@ def _lost(rows: int, types: dict[str, pa.DataType], reason: str) -> pa.Table:
 
 
 def _present(file: pq.ParquetFile, wanted: Set[str]) -> list[str]:
-    return [name for name in file.schema_arrow.names if name in wanted]
+    names = dict.fromkeys([*file.schema_arrow.names, *sorted(wanted)])
+    return [name for name in names if name in wanted and find_column(file.schema_arrow, name)]
 
 
 def _check(wanted: RowRange) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_ray.cluster.failures import first_line
+from fnet_ray.corpus.nested import find_column
 
 FOOTER_THREADS = 16
 
@@ -27,7 +28,7 @@ def open_parquet(path: str, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFi
 def open_texts(path: str, column: str) -> pq.ParquetFile:
     """Open a Parquet file so that texts that are not UTF-8 can be read, too."""
     file = open_parquet(path)
-    if not pa.types.is_dictionary(file.schema_arrow.field(column).type):
+    if not pa.types.is_dictionary(find_column(file.schema_arrow, column)[-1].type):
         return file
     file.close()  # Arrow refuses such texts where it widens or narrows a dictionary's indices
     return open_parquet(path, dictionaries=[column])

@@ -28,8 +28,8 @@ from fnet_registry.errors import InputError, OutputError
 
 logger = logging.getLogger(__name__)
 
-OUTPUT_COLUMNS = ("source_file", "source_row", "window", "embedding")
-WINDOW_COLUMNS = ("start", "end")
+SMALL_FILE = 1 << 20
+"""The bytes up to which, on average, a text file may be one text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +87,35 @@ def open_corpus(
             raise damage
         inputs.append(Input(file=file, parquet="", rows=0))
         logger.warning("Going on without a file that cannot be read. %s", damage)
+    if not parameters.whole_files:
+        _hint_at_whole_files(inputs)
     if not footers:
         raise InputError(
             f"At least one input must be readable. Received: {len(files)} damaged files"
         )
     carried = _carried([each for each in footers if each[1].rows] or footers, files, parameters)
-    own = [*OUTPUT_COLUMNS, *(WINDOW_COLUMNS if parameters.window_rows else ())]
+    own = parameters.own_columns
     clash = sorted(set(carried.names) & set(own))
     if clash:
         raise InputError(
-            f"The output has columns of its own ({', '.join(own)}): leave an input "
-            f"column of such a name out with --keep. Received: {clash[0]}"
+            f"The output has columns of its own ({', '.join(own)}): name that of the vectors with "
+            f"--output-column, and leave an input column of such a name out with --keep. "
+            f"Received: {clash[0]}"
         )
     return Corpus(inputs=tuple(inputs), carried=carried)
+
+
+def _hint_at_whole_files(inputs: Sequence[Input]) -> None:
+    """Say it where many small text files may be texts, rather than collections of them."""
+    texts = [each for each in inputs if each.file.format.name == "txt"]
+    rows, size = sum(each.rows for each in texts), sum(each.file.size for each in texts)
+    if len(texts) > 1 and rows > len(texts) and size <= len(texts) * SMALL_FILE:
+        logger.warning(
+            "%s plain text files are read as %s rows, one for each line; --whole-files makes "
+            "each file one text",
+            f"{len(texts):,}",
+            f"{rows:,}",
+        )
 
 
 def check_first(files: Sequence[InputFile], parameters: Parameters) -> None:

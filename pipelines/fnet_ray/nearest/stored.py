@@ -20,8 +20,6 @@ from fnet_ray.output.store import Store
 from fnet_ray.output.stores import open_store
 from fnet_registry.errors import InputError, OutputError
 
-VECTORS = "embedding"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
@@ -53,6 +51,11 @@ class StoredRows:
     starts: list[int] = field(default_factory=lambda: [0])
 
     @property
+    def vectors(self) -> str:
+        """The column of vectors."""
+        return self.manifest.parameters.output_column
+
+    @property
     def places(self) -> list[str]:
         """The columns that say which row of the inputs one is, or which window of it."""
         parameters = self.manifest.parameters
@@ -78,7 +81,7 @@ class StoredRows:
         tables = []
         for number in map(int, np.unique(numbers)):
             with self._open(self.names[number]) as file:
-                table = file.read(columns=list(names))
+                table = file.read(columns=list(names)).select(list(names))
             tables.append(table.take(wanted[numbers == number] - self.starts[number]))
         return pa.concat_tables(tables).take(order) if tables else pa.table({})
 
@@ -87,11 +90,11 @@ class StoredRows:
             count = file.metadata.num_rows
             kept = np.arange(count)
             if condition is not None:
-                others = [each for each in file.schema_arrow.names if each != VECTORS]
+                others = [each for each in file.schema_arrow.names if each != self.vectors]
                 kept = np.flatnonzero(condition(file.read(columns=others)))
             if not len(kept):
                 return count, np.empty((0, 0), np.float32), kept
-            column = file.read(columns=[VECTORS])[VECTORS].combine_chunks()
+            column = file.read(columns=[self.vectors])[self.vectors].combine_chunks()
             vectors = column.flatten().to_numpy().reshape(count, -1)
             return count, vectors[kept] if len(kept) < count else vectors, kept
 
@@ -123,7 +126,7 @@ def open_rows(output: str, show: Sequence[str] | None) -> tuple[StoredRows, list
     if not names:
         raise OutputError(f"An output must have rows to search. Received: none in {store.url}")
     with open_parquet(store.path(names[0])) as file:
-        there = [name for name in file.schema_arrow.names if name != VECTORS]
+        there = [name for name in file.schema_arrow.names if name != rows.vectors]
     text = manifest.parameters.column
     shown = [text] * (text in there) if show is None else list(dict.fromkeys(show))
     missing = [name for name in shown if name not in there]

@@ -22,7 +22,7 @@ from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 OWN_TEXT_FORMAT = 2
 """From here on, a window's row holds its own characters."""
 

@@ -54,17 +54,19 @@ class ShardProgress:
     Args:
         board: The actor.
         shard: The shard's number.
+        windows: How many it has, which is told at once.
+        truncated: How many of them lose tokens.
 
     Raises:
         JobError: Earlier attempts at the shard ended with their processes.
     """
 
-    def __init__(self, board: Any, shard: int) -> None:
+    def __init__(self, board: Any, shard: int, *, windows: int, truncated: int) -> None:
         import ray
         from ray.exceptions import RayError
 
         self._board, self._shard = board, shard
-        self._encoded, self._noted = Encoded(0.0, 0), 0.0
+        self._encoded, self._noted = Encoded(0.0, 0, windows, truncated), 0.0
         with contextlib.suppress(RayError):
             attempts: Any = ray.get(board.begin.remote(shard), timeout=10 * BEAT_SECONDS)
             if attempts > MOST_ATTEMPTS:
@@ -72,10 +74,12 @@ class ShardProgress:
                     "A worker must live to the end of a shard; it may need more memory than there "
                     f"is. Received: shard {shard}, over which {MOST_ATTEMPTS} workers died"
                 )
+        board.note.remote(shard, self._encoded)
 
     def add(self, rows: float, tokens: int) -> None:
         """Count a batch."""
-        self._encoded = Encoded(self._encoded.rows + rows, self._encoded.tokens + tokens)
+        before = self._encoded
+        self._encoded = before._replace(rows=before.rows + rows, tokens=before.tokens + tokens)
         now = time.monotonic()
         if now - self._noted >= BEAT_SECONDS:
             self._noted = now

@@ -13,10 +13,12 @@ from fnet_ray.output.manifest import Manifest
 
 
 class Encoded(NamedTuple):
-    """What is encoded of a shard that is not committed yet."""
+    """What is encoded of a shard that is not committed yet, and how many windows it has in all."""
 
     rows: float
     tokens: int
+    windows: int = 0
+    truncated: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Progress:
         shards_done: Shards that are committed.
         tokens: Tokens encoded, without padding.
         truncated: Windows that lost tokens.
+        cut_share: Windows that lose tokens, of those of all shards that are tokenized.
         rows_per_second: Since the first row was encoded.
         tokens_per_second: Likewise.
         seconds: Since this run's start.
@@ -45,6 +48,7 @@ class Progress:
     shards_done: int
     tokens: int
     truncated: int
+    cut_share: float
     rows_per_second: float
     tokens_per_second: float
     seconds: float
@@ -65,6 +69,7 @@ class Tally:
     rejects: int = 0
     shards_done: set[int] = field(default_factory=set)
     tokens: int = 0
+    windows: int = 0
     truncated: int = 0
     damaged: int = 0
     devices: set[str] = field(default_factory=set)
@@ -89,6 +94,7 @@ class Tally:
         self.shards_done.add(commit.shard)
         self.devices.add(commit.work["device"])
         self.tokens += commit.work["tokens"]
+        self.windows += commit.work.get("windows", 0)
         self.truncated += commit.work["truncated"]
         self.damaged += commit.work.get("damaged", 0)  # earlier runs stopped over damage
 
@@ -101,6 +107,8 @@ class Tally:
         begun = [figures for shard, figures in encoded.items() if shard not in self.shards_done]
         rows = self.done + round(sum(figures.rows for figures in begun))
         tokens = self.tokens + sum(figures.tokens for figures in begun)
+        windows = self.windows + sum(figures.windows for figures in begun)
+        cut = self.truncated + sum(figures.truncated for figures in begun)
         now = time.monotonic()
         if rows == self._rows_before:
             self._standing_since = now
@@ -114,6 +122,7 @@ class Tally:
             shards_done=len(self.shards_done),
             tokens=tokens,
             truncated=self.truncated,
+            cut_share=cut / windows if windows else 0.0,
             rows_per_second=(rows - self._rows_before) / seconds if seconds else 0.0,
             tokens_per_second=(tokens - self._tokens_before) / seconds if seconds else 0.0,
             seconds=now - self.started,

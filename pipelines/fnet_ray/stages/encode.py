@@ -67,7 +67,10 @@ class EncodeShard:
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
         read = tables["places"].num_rows
-        self._progress = ShardProgress(self._board, shard)
+        truncated = int(windows.tokens.truncated.sum())
+        self._progress = ShardProgress(
+            self._board, shard, windows=len(windows.tokens), truncated=truncated
+        )
         self._rows_per_window = read / max(1, len(windows.tokens))
         vectors, failed = self._encode(shard, windows.tokens)
         reasons = {int(windows.document[window]): why for window, why in failed.items()}
@@ -78,7 +81,7 @@ class EncodeShard:
             "windows": len(windows.tokens),
             "tokens": len(windows.tokens.values),
             "damaged": count_damaged(tables["rejected"]),
-            "truncated": int(windows.tokens.truncated.sum()),
+            "truncated": truncated,
             "seconds": time.perf_counter() - started,
             **asdict(self._environment),
         }
@@ -132,7 +135,7 @@ class EncodeShard:
             else:
                 table = rows.take(pa.array(windows.document[kept]))
         return table.append_column(
-            pa.field("embedding", self._type, nullable=False),
+            pa.field(parameters.output_column, self._type, nullable=False),
             as_embeddings(vectors[kept], self._type),
         )
 

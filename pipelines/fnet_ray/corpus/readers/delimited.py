@@ -1,4 +1,4 @@
-"""CSV and TSV with a header line. Column types are those that the whole file allows.
+"""CSV and TSV. Column types are those that the whole file allows.
 
 Nothing that is written is lost to a type: the columns of texts and of ids are text, and so is one
 that holds numbers such as 007, 0x1F or +49, or fractions together with integers of 16 digits or
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,42 +23,78 @@ _CODE = r"^\s*(\+|-?0[0-9xX])"
 _INEXACT_FRACTION = r"^\s*-?[0-9]{16,}\s*$"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dialect:
+    """How a file is written; `header` is None where its first line says the columns' names."""
+
+    delimiter: str
+    header: Sequence[str] | None
+
+
 def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
-    """Read a table; a line with too many or too few values becomes a reject."""
-    types = _column_types(open_file, columns, delimiter)
+    """Read a table; a line with too many or too few values becomes a reject.
+
+    `delimiter` is the one that the file's ending says.
+    """
+    layout = columns.layout
+    dialect = _Dialect(delimiter=layout.delimiter or delimiter, header=layout.header)
+    types = _column_types(open_file, columns, dialect)
     schema = with_marks(pa.schema(list(types.items())))
-    return schema, _batches(open_file, schema, types, delimiter)
+    if dialect.header and _is_empty(open_file):
+        return schema, iter([])
+    return schema, _batches(open_file, schema, types, dialect)
 
 
-def _column_types(open_file: Opener, columns: Columns, delimiter: str) -> dict[str, pa.DataType]:
+def _is_empty(open_file: Opener) -> bool:
+    with open_file() as file:
+        return not file.peek(1)
+
+
+def _names(open_file: Opener, dialect: _Dialect) -> list[str]:
+    """Return the names of the columns, of which a header must have as many as the first line."""
+    if dialect.header and _is_empty(open_file):
+        return list(dialect.header)
+    with open_file() as file:
+        skipped: list[pyarrow.csv.InvalidRow] = []
+        names = _reader(file, {}, dialect, skipped).schema.names
+    wrong = next((row for row in skipped if dialect.header and row.number == 1), None)
+    if wrong:
+        raise UnreadableFileError(
+            f"expected {wrong.expected_columns} values in its first line, for as many names in "
+            f"--header, not {wrong.actual_columns}"
+        )
+    return names
+
+
+def _column_types(open_file: Opener, columns: Columns, dialect: _Dialect) -> dict[str, pa.DataType]:
     """Infer types from the file's beginning; where its rest disagrees, all columns are texts.
 
     The file is read once for that, once more where columns of numbers are to be compared with what
     is written, and once for the rows: Arrow settles a type before it has seen all values.
     """
-    with open_file() as file:
-        names = _reader(file, {}, delimiter, []).schema.names
+    names = _names(open_file, dialect)
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise UnreadableFileError(
             f"expected each column once in its header, not {doubled[0]!r} twice"
         )
     if columns.required and columns.text not in names:
-        raise UnreadableFileError(f"no column {columns.text!r}; it has {names}")
+        other = ", which another --delimiter may part" if len(names) == 1 else ""
+        raise UnreadableFileError(f"no column {columns.text!r}; it has {names}{other}")
     texts = {name: pa.string() for name in names}
     try:
         with open_file() as file:
             known = dict.fromkeys(texts.keys() & {columns.text, columns.id}, pa.string())
-            reader = _reader(file, known, delimiter, [])
+            reader = _reader(file, known, dialect, [])
             for _ in reader:
                 pass
     except pa.ArrowInvalid:
         return texts  # a file that is damaged, rather than mixed, fails again when it is read
     found = {field.name: field.type for field in reader.schema} | known
-    return found | {name: texts[name] for name in _lossy(open_file, found, delimiter)}
+    return found | {name: texts[name] for name in _lossy(open_file, found, dialect)}
 
 
-def _lossy(open_file: Opener, types: dict[str, pa.DataType], delimiter: str) -> set[str]:
+def _lossy(open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect) -> set[str]:
     """Return the columns of numbers that, as numbers, would not be what is written."""
     signs = {pa.int64(): _CODE, pa.float64(): f"{_CODE}|{_INEXACT_FRACTION}"}
     numbers = {name: signs[kind] for name, kind in types.items() if kind in signs}
@@ -66,7 +103,7 @@ def _lossy(open_file: Opener, types: dict[str, pa.DataType], delimiter: str) -> 
         return lossy
     with open_file() as file:
         for batch in _reader(
-            file, dict.fromkeys(numbers, pa.string()), delimiter, [], only=list(numbers)
+            file, dict.fromkeys(numbers, pa.string()), dialect, [], only=list(numbers)
         ):
             for name in numbers.keys() - lossy:
                 pattern = pc.MatchSubstringOptions(numbers[name])
@@ -77,13 +114,13 @@ def _lossy(open_file: Opener, types: dict[str, pa.DataType], delimiter: str) -> 
 
 
 def _batches(
-    open_file: Opener, schema: pa.Schema, types: dict[str, pa.DataType], delimiter: str
+    open_file: Opener, schema: pa.Schema, types: dict[str, pa.DataType], dialect: _Dialect
 ) -> Iterator[pa.RecordBatch]:
     skipped: list[pyarrow.csv.InvalidRow] = []
     number = 0
     with open_file() as file:
-        for batch in _reader(file, types, delimiter, skipped):
-            bad = {_position(row) for row in skipped}
+        for batch in _reader(file, types, dialect, skipped):
+            bad = {_position(row, dialect) for row in skipped}
             free = (n for n in itertools.count(number) if n not in bad)
             numbers = pa.array(itertools.islice(free, batch.num_rows), pa.int64())
             number = numbers[-1].as_py() + 1 if batch.num_rows else number
@@ -93,14 +130,14 @@ def _batches(
                 for values, field in zip(batch.columns, schema, strict=False)
             ]
             yield pa.RecordBatch.from_arrays([*columns, numbers, reasons], schema=schema)
-    rejects = [{ROW: _position(row), REJECT: _why(row)} for row in skipped]
+    rejects = [{ROW: _position(row, dialect), REJECT: _why(row)} for row in skipped]
     yield from pa.Table.from_pylist(rejects, schema=schema).to_batches()
 
 
 def _reader(
     file,
     types: dict[str, pa.DataType],
-    delimiter: str,
+    dialect: _Dialect,
     skipped: list[pyarrow.csv.InvalidRow],
     *,
     only: Sequence[str] = (),
@@ -109,9 +146,11 @@ def _reader(
     types = {n: pa.binary() if pa.types.is_string(kind) else kind for n, kind in types.items()}
     return pyarrow.csv.open_csv(
         file,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=8 << 20),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=8 << 20, column_names=dialect.header
+        ),
         parse_options=pyarrow.csv.ParseOptions(
-            delimiter=delimiter,
+            delimiter=dialect.delimiter,
             newlines_in_values=True,
             invalid_row_handler=functools.partial(_skip, skipped),
         ),
@@ -124,9 +163,9 @@ def _skip(skipped: list[pyarrow.csv.InvalidRow], row: pyarrow.csv.InvalidRow) ->
     return "skip"
 
 
-def _position(row: pyarrow.csv.InvalidRow) -> int:
-    """Return the row's number from 0; Arrow counts from 1 and counts the header."""
-    return row.number - 2
+def _position(row: pyarrow.csv.InvalidRow, dialect: _Dialect) -> int:
+    """Return the row's number from 0; Arrow counts lines from 1, a header line among them."""
+    return row.number - (1 if dialect.header else 2)
 
 
 def _why(row: pyarrow.csv.InvalidRow) -> str:

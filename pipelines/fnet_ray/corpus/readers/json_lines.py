@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
+from fnet_ray.corpus.nested import find_values
 from fnet_ray.corpus.readers.rows import (
     REJECT,
     ROW,
@@ -35,7 +37,7 @@ def read(open_file: Opener, columns: Columns) -> Rows:
     types: dict[str, pa.DataType] = {}
     merged: set[str] = set()
     rows = 0
-    for batch in _parse(open_file):
+    for batch in _parse(open_file, columns.nested):
         rows += len(batch)
         for name in dict.fromkeys(name for _, values, _ in batch for name in values):
             known, found = types.get(name, pa.null()), _type_of(_values(batch, name))
@@ -44,24 +46,25 @@ def read(open_file: Opener, columns: Columns) -> Rows:
                 merged.add(name)
     if rows and columns.required and column not in types:
         raise UnreadableFileError(f"no line has the field {column!r}; it has {sorted(types)}")
-    for batch in _parse(open_file) if merged else ():
+    for batch in _parse(open_file, columns.nested) if merged else ():
         for name in merged:
             if not _holds(types[name], _values(batch, name)):
                 types[name] = pa.string()
     if columns.required or column in types:
         types[column] = pa.string()
     schema = with_marks(pa.schema(list(types.items())))
-    return schema, (_to_batch(batch, schema, column) for batch in _parse(open_file))
+    parsed = _parse(open_file, columns.nested)
+    return schema, (_to_batch(batch, schema, column) for batch in parsed)
 
 
-def _parse(open_file: Opener) -> Iterator[list[_Row]]:
+def _parse(open_file: Opener, nested: Sequence[str]) -> Iterator[list[_Row]]:
     for lines in in_batches(numbered_lines(open_file)):
         if lines[0][0] == 0 and lines[0][1].lstrip().startswith(b"["):
             raise UnreadableFileError("expected one JSON object per line, not one long list")
-        yield [(number, *_parse_line(line)) for number, line in lines]
+        yield [(number, *_parse_line(line, nested)) for number, line in lines]
 
 
-def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
+def _parse_line(line: bytes, nested: Sequence[str]) -> tuple[dict[str, Any], str | None]:
     wrong = None
     try:
         text = line.decode()
@@ -73,6 +76,9 @@ def _parse_line(line: bytes) -> tuple[dict[str, Any], str | None]:
         return {}, wrong or f"not JSON: {error}"
     if not isinstance(values, dict):
         return {}, f"not a JSON object: {_shorten(values)}"
+    for name in nested:
+        for value in [*islice(find_values(values, name), 1)]:
+            values[name] = value
     if wrong is None and b"\\ud" in line.lower() and not _is_unicode(values):
         wrong = "not Unicode: it holds half a surrogate pair"
     if wrong is None:
