@@ -84,7 +84,7 @@ def read_all(stored: StoredRows) -> None:
 def find(stored: StoredRows, queries: np.ndarray) -> np.ndarray:
     nearest = NearestRows(queries, K)
     fresh = StoredRows(store=stored.store, manifest=stored.manifest, names=stored.names)
-    for block in fresh.blocks():
+    for block in fresh.blocks(DIM):
         nearest.add(block.vectors, block.rows)
     return nearest.hits.rows
 

@@ -117,8 +117,8 @@ class EncodingConfig:
         unknown = sorted(values.keys() - {field.name for field in fields(cls)})
         if unknown or "sequence_length" not in values:
             raise ConfigError(
-                "An encoding configuration holds"
-                f" {', '.join(field.name for field in fields(cls))}."
+                "An encoding configuration holds a sequence_length, and maybe"
+                f" {', '.join(field.name for field in fields(cls)[1:])}."
                 f" Received: {', '.join(sorted(values)) or 'nothing'}"
             )
         return cls(**values)

@@ -10,8 +10,9 @@ import numpy as np
 from fnet_registry.errors import InputError
 from fnet_registry.presets.tensors import HEAD
 
-# A direction that varies less than this, of the widest one's variance, holds rounding errors.
-_LEAST_VARIANCE = 1e-6
+# A direction that varies less than this, of the widest one's variance or of the vectors' mean
+# square, holds rounding errors.
+_LEAST_VARIANCE, _LEAST_SHARE = 1e-6, 1e-10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,13 @@ def whitening_head(moments: Moments, dims: int | None = None) -> dict[str, np.nd
     """
     variances, directions = np.linalg.eigh(moments.covariance)
     variances, directions = variances[::-1], directions[:, ::-1]
-    varying = int((variances > _LEAST_VARIANCE * max(variances[0], 0)).sum())
-    if not varying or (dims or 1) > varying:
+    square = np.trace(moments.products) / moments.count
+    varying = int((variances > max(_LEAST_VARIANCE * variances[0], _LEAST_SHARE * square)).sum())
+    if not varying or (dims or 1) > varying or moments.count <= (dims or len(variances)):
         raise InputError(
-            f"The corpus must vary in at least {dims or 1} directions: take more texts, or fewer "
-            f"--dims. Received: {moments.count:,} texts, which vary in {varying}"
+            f"The corpus must have more texts than directions to keep, {dims or len(variances)}, "
+            "and vary in these: take more texts, or fewer --dims. "
+            f"Received: {moments.count:,} texts, which vary in {varying} directions"
         )
     kept = directions[:, : dims or varying]
     kept = kept * np.sign(kept[np.abs(kept).argmax(0), np.arange(kept.shape[1])])

@@ -19,10 +19,11 @@ from fnet_mlflow.saving.prepare import UnsavedModel
 from fnet_mlflow.saving.provenance import Provenance
 from fnet_ray.model import PinnedModel
 from fnet_registry.encoding.config import EncodingConfig
-from fnet_registry.errors import FNetError
+from fnet_registry.errors import FNetError, ModelError
 from fnet_registry.presets.card import read_card
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.shown import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Target:
         tags: Tags to set on it, beside its own.
 
     Raises:
-        ModelError: MLflow takes no such alias.
+        ModelError: MLflow takes no such alias, or a tag has a name of ours.
         MlflowException: It takes no such name.
     """
 
@@ -46,6 +47,12 @@ class Target:
     def __post_init__(self) -> None:
         if self.alias is not None:
             check_alias(self.alias)
+        own = [tag for tag in self.tags if tag.startswith(TAG_PREFIX)]
+        if own:
+            raise ModelError(
+                f"A tag must not begin with {TAG_PREFIX}, as those that say what a version is, for "
+                f"example team=search. Received: {shown(own[0])}"
+            )
         try:
             MlflowClient().get_registered_model(self.name)
         except MlflowException as error:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from fnet_evaluate.data.rows import Rows, open_rows
+from fnet_evaluate.data.rows import Rows, column_names, open_rows
 from fnet_evaluate.data.shapes import Shape
 from fnet_mlflow.saving.description import TAG_PREFIX
 from fnet_ray.cluster.failures import own_error, release_actors
 from fnet_ray.cluster.runtime import ray_cluster
+from fnet_ray.corpus.files import find_inputs
 from fnet_ray.dataset import encode
 from fnet_ray.model import PinnedModel, resolve_model
 from fnet_registry.encoding.config import EncodingConfig
@@ -83,7 +84,7 @@ def whiten(
     parent = resolve_model(model)
     target = Target(name=name, alias=alias, tags=tags)
     _check_dims(dims, parent.checkpoint.dim)
-    rows = open_rows(corpus, renamed={"text": column}, shapes=[_CORPUS])
+    rows = _open_corpus(corpus, column)
     moments, left_out = corpus_moments(parent, rows)
     if not moments.count:
         raise InputError(f"The corpus must hold texts. Received: none in {rows.name}")
@@ -161,6 +162,18 @@ def _moments(row: dict[str, Any]) -> Moments:
     total = np.frombuffer(row["total"])
     products = np.frombuffer(row["products"]).reshape(len(total), -1)
     return Moments(count=row["count"], total=total, products=products)
+
+
+def _open_corpus(corpus: Any, column: str) -> Rows:
+    files = find_inputs(corpus)
+    names = column_names(files[0])
+    if names and column not in names:
+        raise InputError(
+            f"Every file must have the column {column!r}; choose another one with --column. "
+            f"Received: {', '.join(names[:20])} in {files[0].path}"
+        )
+    renamed = {"text": column} if names else {}
+    return open_rows(corpus, renamed=renamed, shapes=[_CORPUS])
 
 
 def _check_dims(dims: int | None, most: int) -> None:

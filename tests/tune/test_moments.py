@@ -42,14 +42,21 @@ def test_the_widest_directions_are_kept(vectors: np.ndarray) -> None:
 def test_directions_that_do_not_vary_are_left_out(vectors: np.ndarray) -> None:
     flat = np.hstack([vectors, vectors[:, :2] * 2 + 1])
     assert whitening_head(Moments.of(flat))["head.kernel"].shape == (8, 6)
-    with pytest.raises(InputError, match=r"at least 7 directions.*which vary in 6"):
+    with pytest.raises(InputError, match=r"directions to keep, 7, .*which vary in 6 directions"):
         whitening_head(Moments.of(flat), 7)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_texts_that_are_all_alike_are_refused(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 3, 50])
+@pytest.mark.parametrize("value", [3, 0.1, 0])
+def test_texts_that_are_all_alike_are_refused(count: int, value: float) -> None:
     with pytest.raises(InputError, match=r"take more texts, .*texts, which vary in 0"):
-        whitening_head(Moments.of(np.full((count, 6), 3, "float32")))
+        whitening_head(Moments.of(np.full((count, 6), value, "float32")), 2)
+
+
+def test_so_are_fewer_texts_than_directions(vectors: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"directions to keep, 6, .* Received: 5 texts"):
+        whitening_head(Moments.of(vectors[:5]))
+    assert whitening_head(Moments.of(vectors[:5]), 2)["head.bias"].shape == (2,)
 
 
 def test_one_head_does_what_two_would(vectors: np.ndarray) -> None:

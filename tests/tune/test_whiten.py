@@ -13,7 +13,7 @@ import pytest
 import fnet_mlflow
 import fnet_tune
 from fnet_cli.main import main
-from fnet_registry.errors import InputError
+from fnet_registry.errors import FNetError, InputError
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -83,14 +83,30 @@ def test_a_whitened_version_can_be_whitened_again(
     [
         ({"dims": 0}, r"between 1 and 32, .* Received: 0"),
         ({"dims": 33}, r"between 1 and 32, .* Received: 33"),
-        ({"column": "body"}, r"Received: 'body', which is none"),
+        ({"column": "body"}, r"the column 'body'; choose another one with --column"),
+        (
+            {"tags": {"fnet.parent": "x"}},
+            r"must not begin with fnet\., .* Received: 'fnet.parent'",
+        ),
     ],
 )
 def test_impossible_options(
     corpus: Path, preset_folder: Path, registry: Path, options: dict, words: str
 ) -> None:
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(FNetError, match=words):
         fnet_tune.whiten(preset_folder, corpus, name="fnet", **options)
+
+
+def test_a_column_that_holds_no_texts(
+    preset_folder: Path, registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"text": list(range(50))}), tmp_path / "numbers.parquet")
+    command = ["whiten", str(preset_folder), str(tmp_path / "numbers.parquet"), "--name", "fnet"]
+    assert main(command) == 2
+    errors = capsys.readouterr().err
+    assert "The column 'text' must hold texts. Received: int64 in" in errors
+    assert errors.rstrip().endswith("numbers.parquet")
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("rows", [[None, ""], ["the same"] * 9])

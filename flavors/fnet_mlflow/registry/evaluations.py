@@ -69,5 +69,5 @@ def _read(value: str) -> LoggedEvaluation | None:
         names = ("data", "data_digest", "kind", "run_id", "logged_at")
         texts = {name: str(fields[name]) for name in names}
         return LoggedEvaluation(**texts, count=int(fields["count"]), figures=figures)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None

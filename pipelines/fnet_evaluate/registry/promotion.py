@@ -56,7 +56,8 @@ def promote(
         MlflowException: There is no such version.
     """
     check_alias(alias)
-    requirements = [Requirement.parse(text) for text in require]
+    asked = [require] if isinstance(require, str) else require
+    requirements = [Requirement.parse(text) for text in asked]
     if not requirements and not force:
         raise ModelError(
             'Expected what the version must reach, for example --require "ndcg@10>=0.42", or '

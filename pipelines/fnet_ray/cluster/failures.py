@@ -13,6 +13,9 @@ from fnet_registry.errors import FNetError, JobError
 # Whose frames may hold a job's workers: Ray's threads, and the stages' own.
 _HOLDERS = ("ray", "threading", "fnet_ray")
 
+# Ray adds lines on retries to a message, which is one line by the time that it is here.
+_ADDED_BY_RAY = r"\nFailed to apply UDF"
+
 
 def first_line(error: Exception) -> str:
     """Return what an error says, without the lines that Arrow and Ray add to it."""
@@ -25,7 +28,7 @@ def own_error(error: Exception) -> Exception:
 
     cause = error.cause if isinstance(error, RayTaskError) else None
     if isinstance(cause, FNetError):
-        return type(cause)(first_line(cause))
+        return type(cause)(first_line(cause).partition(_ADDED_BY_RAY)[0])
     if isinstance(cause, OSError):
         return JobError(
             "The workers must be able to read the inputs and write the output; once they are, the "

@@ -66,7 +66,7 @@ def quieten_ray() -> None:
     own = set(logging.getLogger("ray.data").handlers) - set(logging.root.handlers)
     for handler in own:
         if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.ERROR)
+            handler.setLevel(logging.CRITICAL)  # errors reach the user as they are raised
 
 
 def _own_packages() -> list[Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 from fnet_registry.errors import InputError
+from fnet_registry.shown import one_line
 
 if TYPE_CHECKING:
     from fnet_ray.nearest.searching import Search
@@ -50,11 +52,12 @@ def run(args: argparse.Namespace) -> int:
     found = search(
         args.output, queries, k=args.k, show=args.show, where=args.where, model=args.model
     )
-    if args.to:
+    if args.queries:
         _write(found, queries, args.to)
     elif args.json:
-        results = found.results()
-        print(json.dumps(results[0] if len(results) == 1 else {"results": results}, default=str))
+        results = [[_plain(hit) for hit in hits] for hits in found.results()]
+        told = results[0] if len(results) == 1 else {"results": results}
+        print(json.dumps(told, default=str, allow_nan=False))
     else:
         _print(found, queries)
     print(f"{found.rows:,} rows read in {found.seconds:.1f} s", file=sys.stderr)
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _queries(args: argparse.Namespace) -> list[str]:
-    if bool(args.queries) == bool(args.query) or (args.queries and not args.to):
+    if bool(args.queries) == bool(args.query) or bool(args.queries) != bool(args.to):
         raise InputError(
             "A search needs either queries, such as 'how to parse a date', or --queries FILE with "
             f"--to PARQUET. Received: {len(args.query)} queries, --queries {args.queries}, "
@@ -89,13 +92,22 @@ def _print(found: Search, queries: list[str]) -> None:
     width = shutil.get_terminal_size().columns
     for query, hits in zip(queries, found.results(), strict=True):
         if len(queries) > 1:
-            print(f"{query}\n")
+            print(f"{one_line(query)}\n")
         for hit in hits:
             print(_line(hit)[:width])
         print()
 
 
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: what is no number is null."""
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _line(hit: dict[str, Any]) -> str:
     rank, score = hit.pop("rank"), hit.pop("score")
-    told = "  ".join(" ".join(str(value).split()) for value in hit.values())
+    told = "  ".join(one_line(" ".join(str(value).split())) for value in hit.values())
     return f"{rank:>3}  {score:6.3f}  {told}"

@@ -60,8 +60,11 @@ def find_inputs(
     """
     if isinstance(patterns, str | bytes | os.PathLike):
         patterns = [patterns]
-    if not patterns:
-        raise InputError("Expected at least one input, such as corpus/*.parquet. Received: none")
+    if not patterns or not all(map(os.fsdecode, patterns)):
+        received = "an empty path" if patterns else "none"
+        raise InputError(
+            f"Expected at least one input, such as corpus/*.parquet. Received: {received}"
+        )
     found: dict[str, InputFile] = {}
     for pattern in patterns:
         for file in _expand(os.fsdecode(pattern)):

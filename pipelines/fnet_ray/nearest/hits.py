@@ -71,11 +71,15 @@ class NearestRows:
         """Take in further rows, which stand behind all before them.
 
         Args:
-            vectors: Float array of shape `(rows, dim)`; a vector of zeros is like nothing.
+            vectors: Float array of shape `(rows, dim)`; a vector of zeros is like nothing, and one
+                with a value that is no number is never found.
             rows: Their numbers, rising.
         """
         vectors = vectors.astype(np.float32, copy=False)
-        lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
+        if not np.isfinite(lengths).all():
+            vectors, rows, lengths = _usable(vectors, rows)
         step = max(1, _SCORES_AT_ONCE // max(1, len(rows)))
         for start in range(0, len(self._quick), step):
             here = slice(start, start + step)
@@ -105,6 +109,14 @@ class NearestRows:
             exact = _unit(vectors[column[here]].astype(np.float64))
             parts.append((self._exact[query[here]] * exact).sum(1))
         return np.concatenate(parts)
+
+
+def _usable(vectors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Leave out what is not finite, and scale what is too large for a square in float32."""
+    finite = np.isfinite(vectors).all(1)
+    vectors, rows = vectors[finite], rows[finite]
+    vectors = vectors / np.maximum(np.abs(vectors).max(1, initial=0, keepdims=True), 1)
+    return vectors, rows, np.linalg.norm(vectors, axis=1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ from fnet_ray.output.manifest import Manifest
 from fnet_registry.errors import InputError
 from fnet_registry.shown import shown
 
+_MOST_HITS = 100_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
@@ -74,16 +76,19 @@ def search(
         mlflow.MlflowException: The registry knows no such model.
     """
     texts = [queries] if isinstance(queries, str) else list(queries)
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise InputError(f"`k` must be a positive number of rows, such as 10. Received: {shown(k)}")
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= _MOST_HITS:
+        raise InputError(
+            f"`k` must be a number of rows from 1 to {_MOST_HITS:,}, such as 10. "
+            f"Received: {shown(k)}"
+        )
     if not texts:
         raise InputError("A search must have a query, such as 'a text'. Received: none")
-    stored, columns = open_rows(os.fspath(output), show)
+    stored, columns = open_rows(os.fspath(output), [show] if isinstance(show, str) else show)
     condition = None if where is None else parse_condition(where)
     pinned = _same_model(stored.manifest, stored.manifest.model if model is None else model)
     nearest = NearestRows(_encode(pinned, stored.manifest, texts), k)
     started = time.perf_counter()
-    for block in stored.blocks(condition):
+    for block in stored.blocks(pinned.checkpoint.dim, condition):
         if len(block.rows):
             nearest.add(block.vectors, block.rows)
     return Search(

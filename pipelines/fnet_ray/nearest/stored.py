@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from fnet_ray.corpus.files import reading
 from fnet_ray.corpus.parquet import open_parquet
 from fnet_ray.nearest.where import Condition
-from fnet_ray.output.layout import EMBEDDINGS
+from fnet_ray.output.layout import DATA_FILE_NAME, EMBEDDINGS
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_ray.output.stores import open_store
@@ -62,14 +63,22 @@ class StoredRows:
         own = [parameters.id_column] if parameters.id_column else ["source_file", "source_row"]
         return [*own, *(["window", "start", "end"] if parameters.window_rows else [])]
 
-    def blocks(self, condition: Condition | None = None) -> Iterator[Block]:
-        """Yield the rows, or those that a condition holds for; the next file is read meanwhile."""
-        names = iter(self.names)
+    def blocks(self, dim: int, condition: Condition | None = None) -> Iterator[Block]:
+        """Yield the rows, or those that a condition holds for; the next file is read meanwhile.
+
+        Args:
+            dim: The length of their vectors.
+            condition: What must be true of a row.
+
+        Raises:
+            InputError: A file cannot be read, or holds other vectors.
+        """
+        names, read = iter(self.names), partial(self._read, dim=dim, condition=condition)
         with ThreadPoolExecutor(1) as thread:
-            ahead = [thread.submit(self._read, name, condition) for name in islice(names, 1)]
+            ahead = [thread.submit(read, name) for name in islice(names, 1)]
             while ahead:
                 count, vectors, kept = ahead.pop().result()
-                ahead += [thread.submit(self._read, name, condition) for name in islice(names, 1)]
+                ahead += [thread.submit(read, name) for name in islice(names, 1)]
                 start = self.starts[-1]
                 self.starts.append(start + count)
                 yield Block(vectors=vectors, rows=start + kept)
@@ -85,7 +94,9 @@ class StoredRows:
             tables.append(table.take(wanted[numbers == number] - self.starts[number]))
         return pa.concat_tables(tables).take(order) if tables else pa.table({})
 
-    def _read(self, name: str, condition: Condition | None) -> tuple[int, np.ndarray, np.ndarray]:
+    def _read(
+        self, name: str, *, dim: int, condition: Condition | None
+    ) -> tuple[int, np.ndarray, np.ndarray]:
         with reading(self.store.path(name)), self._open(name) as file:
             count = file.metadata.num_rows
             kept = np.arange(count)
@@ -93,13 +104,28 @@ class StoredRows:
                 others = [each for each in file.schema_arrow.names if each != self.vectors]
                 kept = np.flatnonzero(condition(file.read(columns=others)))
             if not len(kept):
-                return count, np.empty((0, 0), np.float32), kept
-            column = file.read(columns=[self.vectors])[self.vectors].combine_chunks()
-            vectors = column.flatten().to_numpy().reshape(count, -1)
+                return count, np.empty((0, dim), np.float32), kept
+            vectors = _as_array(file.read(columns=[self.vectors]), self.vectors, dim)
             return count, vectors[kept] if len(kept) < count else vectors, kept
 
     def _open(self, name: str) -> pq.ParquetFile:
         return open_parquet(self.store.path(name))
+
+
+def _as_array(table: pa.Table, name: str, dim: int) -> np.ndarray:
+    found = table[name].combine_chunks() if name in table.column_names else pa.array([])
+    kind = found.type
+    if not (
+        pa.types.is_fixed_size_list(kind)
+        and kind.list_size == dim
+        and pa.types.is_floating(kind.value_type)
+        and not found.flatten().null_count
+    ):
+        raise InputError(
+            f"Every file of an output must hold `{name}`, vectors of {dim} numbers. "
+            f"Received: {kind}"
+        )
+    return found.flatten().to_numpy().reshape(len(found), dim)
 
 
 def open_rows(output: str, show: Sequence[str] | None) -> tuple[StoredRows, list[str]]:
@@ -120,12 +146,12 @@ def open_rows(output: str, show: Sequence[str] | None) -> tuple[StoredRows, list
     manifest = Manifest.read(store)
     if manifest is None:
         raise OutputError(f"Expected the output of fnet embed. Received: {store.url}")
-    files = [name for name in store.names(EMBEDDINGS) if name.endswith(".parquet")]
+    files = [name for name in store.names(EMBEDDINGS) if DATA_FILE_NAME.fullmatch(name)]
     names = [f"{EMBEDDINGS}/{name}" for name in files]
     rows = StoredRows(store=store, manifest=manifest, names=names)
     if not names:
         raise OutputError(f"An output must have rows to search. Received: none in {store.url}")
-    with open_parquet(store.path(names[0])) as file:
+    with reading(store.path(names[0])), open_parquet(store.path(names[0])) as file:
         there = [name for name in file.schema_arrow.names if name != rows.vectors]
     text = manifest.parameters.column
     shown = [text] * (text in there) if show is None else list(dict.fromkeys(show))

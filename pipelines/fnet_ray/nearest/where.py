@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,8 @@ from fnet_registry.shown import shown
 Condition = Callable[[pa.Table], np.ndarray]
 """Takes rows, gives a truth value for each."""
 
+_QUOTED = re.compile("'(?:[^']|'')*'" + '|"(?:[^"]|"")*"')
+_MORE_THAN_A_ROW = re.compile(r"\b(select|over)\b|\(\s*from\b", re.IGNORECASE)
 _SETTINGS = ("enable_external_access = false", "threads = 1", "lock_configuration = true")
 
 
@@ -21,8 +24,14 @@ def parse_condition(where: str) -> Condition:
     """Make a condition of an SQL expression, such as `lang = 'en' AND year > 2020`.
 
     Raises:
-        InputError: DuckDB is not installed.
+        InputError: DuckDB is not installed, or more than one row would be looked at: rows come
+            shard by shard.
     """
+    if not where.strip() or _MORE_THAN_A_ROW.search(_QUOTED.sub("", where)):
+        raise InputError(
+            "A condition must say something of one row alone, with no query inside and no window, "
+            f"for example source_row < 100. Received: {shown(where)}"
+        )
     try:
         import duckdb
     except ModuleNotFoundError:
@@ -37,7 +46,7 @@ def parse_condition(where: str) -> Condition:
                 connection.execute(f"SET {setting}")
             connection.register("rows", rows)
             try:
-                result = connection.execute(f"SELECT ({where}) FROM rows").fetchnumpy()
+                result = connection.execute(f"SELECT ({where}\n) FROM rows").fetchnumpy()
             except duckdb.Error as error:
                 raise _refused(where, rows, first_line(error)) from None
         [kept, *_] = result.values()

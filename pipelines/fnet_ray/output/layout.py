@@ -34,6 +34,7 @@ LEASE = f"{LEASES}/{{number:08d}}.json"
 LOCK = f"{RUN}/.lock-{{host}}"
 
 # Other files in the folders of commits and leases are left alone.
+DATA_FILE_NAME = re.compile(r"shard-\d{8,}\.parquet")
 COMMIT_NAME, LEASE_NAME = re.compile(r"shard-(\d{8,})\.json"), re.compile(r"(\d+)\.json")
 
 

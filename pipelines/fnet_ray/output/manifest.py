@@ -121,6 +121,9 @@ class Manifest:
                 f"The run folder must be of format {FORMAT_VERSION} or older (a newer "
                 f"fnet-registry reads it). Received: {values['format_version']} in {store.url}"
             )
+        for name in ("model", "digest"):
+            if not isinstance(values[name], str):
+                raise TypeError(name)
         schema = base64.b64decode(values["arrow_schema"])
         kept = ("model", "digest", "encoding", "tracking_run", "format_version")
         return cls(
