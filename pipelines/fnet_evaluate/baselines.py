@@ -66,13 +66,13 @@ def _import_bm25s() -> Any:
     Where JAX is installed it would start it, with its threads and its hold on a GPU's memory, for
     a ranking that is not asked of it.
     """
-    hidden = "jax" not in sys.modules
-    if hidden:
-        sys.modules["jax"] = None  # pyright: ignore[reportArgumentType]
+    loaded = sys.modules.get("jax")
+    sys.modules["jax"] = None  # pyright: ignore[reportArgumentType]
     try:
         import bm25s
     finally:
-        if hidden:
-            del sys.modules["jax"]
+        del sys.modules["jax"]
+        if loaded is not None:
+            sys.modules["jax"] = loaded
     logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets its own to DEBUG
     return bm25s

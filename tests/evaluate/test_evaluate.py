@@ -1,6 +1,8 @@
 """Models side by side: equal figures in every run, in any format, with vectors that were stored."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -182,7 +184,27 @@ def test_the_help_is_light() -> None:
     assert run_program(program).splitlines()[-1] == "set()"
 
 
+def test_a_raw_handle_opens_no_registry(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    data = write_csv(tmp_path / "a.csv", {"text": ["a text", "b"]})
+    command = [Path(sys.executable).with_name("fnet"), "evaluate", preset, "--data", data]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "random_cosine" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 def test_baselines_do_not_start_jax() -> None:
+    """Whether it is loaded already or not."""
+    pytest.importorskip("jax")
+    program = (
+        "import sys, jax; from fnet_evaluate.baselines import bm25_scores\n"
+        "[scores] = bm25_scores(['a word'], ['a word', 'b'])\n"
+        "import bm25s.selection; print(bm25s.selection.JAX_IS_AVAILABLE, sys.modules['jax'] is jax)"
+    )
+    assert run_program(program) == "False True"
     program = (
         "import sys; from fnet_evaluate.baselines import bm25_scores\n"
         "[scores] = bm25_scores(['a word'], ['a word', 'b'])\n"

@@ -17,12 +17,14 @@ def test_the_public_names() -> None:
     assert fnet_ray.__all__ == [
         "Preview",
         "Report",
+        "Search",
         "Status",
         "WorkerRequest",
         "embed",
         "encode",
         "preview",
         "read_status",
+        "search",
     ]
     for name in fnet_ray.__all__:
         assert getattr(fnet_ray, name).__name__ == name

@@ -61,9 +61,9 @@ def look_up(uri: ModelUri) -> StoredModel | None:
         ModelError: As in `pin`.
         MlflowException: There is no such model.
     """
-    uri, client = pin(uri), MlflowClient()
     if uri.name is None and uri.model_id is None:
         return None
+    uri, client = pin(uri), MlflowClient()
     if uri.name is None:
         logged = client.get_logged_model(str(uri.model_id))
         return StoredModel(
