@@ -124,7 +124,11 @@ def _dtype(dataset: h5py.Dataset) -> np.dtype:
 
 
 def _map(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
-    return _native(np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape))
+    if dtype.isnative:
+        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    # Read at once: pages of a mapped file would come one by one.
+    values = np.fromfile(path, dtype=dtype, count=prod(shape), offset=offset)
+    return _native(values.reshape(shape))
 
 
 def _copy(path: Path, name: str, dtype: np.dtype) -> np.ndarray:
@@ -133,6 +137,7 @@ def _copy(path: Path, name: str, dtype: np.dtype) -> np.ndarray:
 
 
 def _native(values: np.ndarray) -> np.ndarray:
-    return (
-        values if values.dtype.isnative else values.byteswap().view(values.dtype.newbyteorder("="))
-    )
+    """Turn the bytes of values, in place, into this machine's order."""
+    if values.dtype.isnative:
+        return values
+    return values.byteswap(inplace=True).view(values.dtype.newbyteorder("="))
