@@ -21,7 +21,9 @@ from machine import description
 
 from fnet_ray.nearest.hits import NearestRows
 from fnet_ray.nearest.stored import StoredRows
+from fnet_ray.options import Parameters
 from fnet_ray.output.layout import DATA_FILE, EMBEDDINGS
+from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.stores import open_store
 from fnet_ray.stages.commit import to_parquet
 
@@ -59,7 +61,15 @@ def write_shards(folder: Path, rows: int) -> StoredRows:
         table = pa.table({"embedding": column})
         names.append(DATA_FILE.format(folder=EMBEDDINGS, shard=number))
         store.write(names[-1], to_parquet(table, table.schema))
-    return StoredRows(store=store, manifest=None, names=names)  # type: ignore[arg-type]
+    manifest = Manifest(
+        model="random",
+        digest="",
+        encoding={},
+        parameters=Parameters(),
+        carried=pa.schema([]),
+        shardings=(),
+    )
+    return StoredRows(store=store, manifest=manifest, names=names)
 
 
 def row(name: str, run: Callable[[np.ndarray], object], queries: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from fnet_registry.shown import shown
 # layers that their names alone fill the memory.
 _LARGEST = 1 << 24
 _MOST_LAYERS = 1024
-_MOST_PARAMETERS = 1 << 30
+_MOST_PARAMETERS = 1 << 29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
