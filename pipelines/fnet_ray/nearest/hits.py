@@ -22,8 +22,8 @@ class TopHits:
     def __init__(self, queries: int, k: int, *, left_out: Sequence[int] | None = None) -> None:
         self.scores = np.full((queries, k), -np.inf)
         self.rows = np.full((queries, k), -1)
-        self._left_out = np.full(queries, -1) if left_out is None else np.array(left_out)
-        self._k = k
+        self.left_out = np.full(queries, -1) if left_out is None else np.array(left_out)
+        self.k = k
 
     def keep(self, query: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> None:
         """Take in further rows of some queries.
@@ -33,17 +33,17 @@ class TopHits:
             rows: The row of each.
             scores: The score of each.
         """
-        allowed = rows != self._left_out[query]
+        allowed = rows != self.left_out[query]
         touched, line = np.unique(query[allowed], return_inverse=True)
-        lines = np.concatenate([np.repeat(np.arange(len(touched)), self._k), line])
+        lines = np.concatenate([np.repeat(np.arange(len(touched)), self.k), line])
         all_scores = np.concatenate([self.scores[touched].ravel(), scores[allowed]])
         all_rows = np.concatenate([self.rows[touched].ravel(), rows[allowed]])
         order = np.lexsort((all_rows, -all_scores, lines))
         counts = np.bincount(lines)
         place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-        best = order[place < self._k]
-        self.scores[touched] = all_scores[best].reshape(-1, self._k)
-        self.rows[touched] = all_rows[best].reshape(-1, self._k)
+        best = order[place < self.k]
+        self.scores[touched] = all_scores[best].reshape(-1, self.k)
+        self.rows[touched] = all_rows[best].reshape(-1, self.k)
 
 
 class NearestRows:
@@ -59,8 +59,6 @@ class NearestRows:
         self, queries: np.ndarray, k: int, *, left_out: Sequence[int] | None = None
     ) -> None:
         self.hits = TopHits(len(queries), k, left_out=left_out)
-        self._left_out = np.full(len(queries), -1) if left_out is None else np.array(left_out)
-        self._k = k
         self._exact = _unit(queries.astype(np.float64))
         self._quick = self._exact.astype(np.float32)
         # Products in float32 are a first choice, for their last digits depend on where a row
@@ -93,11 +91,12 @@ class NearestRows:
     ) -> tuple[np.ndarray, np.ndarray]:
         quick = self._quick[here] @ vectors.T
         np.divide(quick, lengths, out=quick, where=lengths > 0)
-        line, column = np.nonzero(self._left_out[here, None] == rows)
+        line, column = np.nonzero(self.hits.left_out[here, None] == rows)
         quick[line, column] = -np.inf
         least = self.hits.scores[here, -1]
-        if quick.shape[1] > self._k:
-            kth = np.partition(quick, -self._k, axis=1)[:, -self._k]
+        k = self.hits.k
+        if quick.shape[1] > k:
+            kth = np.partition(quick, -k, axis=1)[:, -k]
             least = np.maximum(least, kth - self._margin)
         line, column = np.nonzero(quick >= (least - self._margin)[:, None])
         return line + here.start, column
