@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from tqdm import tqdm
 
@@ -13,9 +14,11 @@ from fnet_ray.progress.tally import Progress
 
 LINE_SECONDS = 10.0
 
+Figures = TypeVar("Figures")
 
-class ProgressBar:
-    """Shows a job's progress on stderr. Call it with each new `Progress`."""
+
+class TerminalProgress(ABC, Generic[Figures]):
+    """Shows figures on stderr. Call it with each new ones."""
 
     def __enter__(self) -> Self:
         """Start showing."""
@@ -23,19 +26,15 @@ class ProgressBar:
         self._printed = time.monotonic()
         return self
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, figures: Figures) -> None:
         """Take new figures."""
         if not sys.stderr.isatty():
-            self._print_line(progress)
+            self._print_line(figures)
             return
         if self._bar is None:
-            self._bar = tqdm(
-                total=progress.rows, initial=progress.encoded, unit="row", unit_scale=True
-            )
-        self._bar.set_postfix_str(
-            f"{progress.tokens_per_second:,.0f} tokens/s, {progress.rejects:,} rejected"
-        )
-        self._bar.update(progress.encoded - self._bar.n)
+            self._bar = self._start(figures)
+        self._bar.set_postfix_str(self._beside(figures))
+        self._bar.update(self._place(figures) - self._bar.n)
 
     def __exit__(
         self,
@@ -44,13 +43,49 @@ class ProgressBar:
         trace: TracebackType | None,
     ) -> None:
         """Stop showing."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop showing."""
         if self._bar is not None:
             self._bar.close()
 
-    def _print_line(self, progress: Progress) -> None:
+    def _print_line(self, figures: Figures) -> None:
         if time.monotonic() - self._printed >= LINE_SECONDS:
             self._printed = time.monotonic()
-            print(f"fnet: {describe(progress)}", file=sys.stderr, flush=True)
+            print(f"fnet: {self._line(figures)}", file=sys.stderr, flush=True)
+
+    @abstractmethod
+    def _start(self, figures: Figures) -> tqdm:
+        """Make the bar."""
+
+    @abstractmethod
+    def _place(self, figures: Figures) -> int:
+        """Return where the bar is to stand."""
+
+    @abstractmethod
+    def _beside(self, figures: Figures) -> str:
+        """Return what stands beside it."""
+
+    @abstractmethod
+    def _line(self, figures: Figures) -> str:
+        """Return all of it as one line."""
+
+
+class ProgressBar(TerminalProgress[Progress]):
+    """Shows how far a job is."""
+
+    def _start(self, figures: Progress) -> tqdm:
+        return tqdm(total=figures.rows, initial=figures.encoded, unit="row", unit_scale=True)
+
+    def _place(self, figures: Progress) -> int:
+        return figures.encoded
+
+    def _beside(self, figures: Progress) -> str:
+        return f"{figures.tokens_per_second:,.0f} tokens/s, {figures.rejects:,} rejected"
+
+    def _line(self, figures: Progress) -> str:
+        return describe(figures)
 
 
 def describe(progress: Progress) -> str:
