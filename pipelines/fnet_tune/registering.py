@@ -69,7 +69,7 @@ class Origin(Protocol):
         ...
 
     def tags(self) -> dict[str, str]:
-        """Return the origin as tags of the version."""
+        """Return what there is to tell beside the parent, as tags without our prefix."""
         ...
 
     def card(self, encoding: EncodingConfig) -> str:
@@ -104,11 +104,9 @@ class Story:
     step: int
 
     def tags(self) -> dict[str, str]:
-        """Return it as tags of the version."""
+        """Return it as tags."""
         metric = self.metric.replace("@", "_at_")
-        told = {
-            "parent": self.parent.uri,
-            "parent_sha256": self.parent.digest,
+        return {
             "tuned_on": self.data,
             "tuned_on_sha256": self.data_digest,
             "seed": str(self.seed),
@@ -116,7 +114,6 @@ class Story:
             f"held_out_{metric}": f"{self.after:.6g}",
             f"held_out_{metric}_of_parent": f"{self.before:.6g}",
         }
-        return {f"{TAG_PREFIX}{name}": value for name, value in told.items()}
 
     def card(self, encoding: EncodingConfig) -> str:
         """Return it as prose."""
@@ -137,11 +134,16 @@ def register_tuned(
         handle=story.parent.uri, license=_license(story.parent), model_card=story.card(encoding)
     )
     dtype = story.parent.compute_dtype
+    told = {
+        "parent": story.parent.uri,
+        "parent_sha256": story.parent.digest,
+        **story.tags(),
+    }
     return register_preset(
         UnsavedModel(checkpoint=checkpoint, encoding=encoding, provenance=provenance),
         target.name,
         alias=target.alias,
-        tags=story.tags() | dict(target.tags),
+        tags={f"{TAG_PREFIX}{name}": value for name, value in told.items()} | dict(target.tags),
         model_config=None if dtype == "float32" else {"dtype": dtype},
     )
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from fnet_evaluate.data.rows import Rows, column_names, open_rows
+from fnet_evaluate.data.rows import Rows, column_names
 from fnet_evaluate.data.shapes import Shape
-from fnet_mlflow.saving.description import TAG_PREFIX
-from fnet_ray.cluster.failures import own_error, release_actors
+from fnet_ray.cluster.failures import quiet_execution
 from fnet_ray.cluster.runtime import ray_cluster
 from fnet_ray.corpus.files import find_inputs
 from fnet_ray.dataset import encode
@@ -109,28 +108,24 @@ def corpus_moments(model: PinnedModel, rows: Rows) -> tuple[Moments, int]:
     Raises:
         FNetError: The corpus cannot be read, or a worker fails.
     """
-    import ray.data
-    from ray.data import DataContext
-
     import fnet_evaluate
     import fnet_tune
 
     model = replace(model, encoding=replace(model.encoding, normalize=False))
+    with ray_cluster(fnet_evaluate, fnet_tune), quiet_execution() as context:
+        context.execution_options.preserve_order = True
+        return _add_up(model, rows)
+
+
+def _add_up(model: PinnedModel, rows: Rows) -> tuple[Moments, int]:
+    import ray.data
+
     total, left_out = Moments.of(np.empty((0, model.checkpoint.dim), np.float32)), 0
-    context = DataContext.get_current().copy()
-    context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    context.raise_original_map_exception = True
-    with ray_cluster(fnet_evaluate, fnet_tune), DataContext.current(context):
-        try:
-            numbers = ray.data.from_items(list(range(len(rows.files))))
-            read = numbers.map_batches(_ReadTexts(rows=rows), batch_size=1)
-            parts = encode(read, model).map_batches(_part, batch_size=_ROWS, batch_format="numpy")
-            for row in parts.iter_rows():
-                total, left_out = total + _moments(row), left_out + row["left_out"]
-        except Exception as error:
-            release_actors(error)
-            raise own_error(error) from None
+    numbers = ray.data.from_items(list(range(len(rows.files))))
+    read = numbers.map_batches(_ReadTexts(rows=rows), batch_size=1)
+    parts = encode(read, model).map_batches(_part, batch_size=_ROWS, batch_format="numpy")
+    for row in parts.iter_rows():
+        total, left_out = total + _moments(row), left_out + row["left_out"]
     return total, left_out
 
 
@@ -167,13 +162,14 @@ def _moments(row: dict[str, Any]) -> Moments:
 def _open_corpus(corpus: Any, column: str) -> Rows:
     files = find_inputs(corpus)
     names = column_names(files[0])
-    if names and column not in names:
+    if not names:
+        raise InputError(f"Data must have rows. Received: none in {files[0].path}")
+    if column not in names:
         raise InputError(
             f"Every file must have the column {column!r}; choose another one with --column. "
             f"Received: {', '.join(names[:20])} in {files[0].path}"
         )
-    renamed = {"text": column} if names else {}
-    return open_rows(corpus, renamed=renamed, shapes=[_CORPUS])
+    return Rows(files=files, shape=_CORPUS, renamed={"text": column})
 
 
 def _check_dims(dims: int | None, most: int) -> None:
@@ -193,14 +189,8 @@ class _Story:
     texts: int
 
     def tags(self) -> dict[str, str]:
-        """Return it as tags of the version."""
-        told = {
-            "parent": self.parent.uri,
-            "parent_sha256": self.parent.digest,
-            "whitened_on": self.corpus,
-            "whitened_texts": str(self.texts),
-        }
-        return {f"{TAG_PREFIX}{name}": value for name, value in told.items()}
+        """Return it as tags."""
+        return {"whitened_on": self.corpus, "whitened_texts": str(self.texts)}
 
     def card(self, encoding: EncodingConfig) -> str:
         """Return it as prose."""

@@ -7,8 +7,12 @@ import gc
 import traceback
 from collections.abc import Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from fnet_registry.errors import FNetError, JobError
+
+if TYPE_CHECKING:
+    from ray.data import DataContext
 
 # Whose frames may hold a job's workers: Ray's threads, and the stages' own.
 _HOLDERS = ("ray", "threading", "fnet_ray")
@@ -37,7 +41,30 @@ def own_error(error: Exception) -> Exception:
     return error
 
 
-def release_actors(error: BaseException) -> None:
+@contextlib.contextmanager
+def quiet_execution() -> Iterator[DataContext]:
+    """Have datasets run without Ray's bars, and fail with the project's own errors.
+
+    What consumes a dataset must be a function called in the block: its frame holds the workers, and
+    only one that has ended can let them go.
+
+    Yields:
+        The datasets' context, to be set up further.
+    """
+    from ray.data import DataContext
+
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True
+    with DataContext.current(context):
+        try:
+            yield context
+        except Exception as error:
+            _release_actors(error)
+            raise own_error(error) from None
+
+
+def _release_actors(error: BaseException) -> None:
     """Let go of the workers that an error's frames still hold.
 
     An actor lives, and holds its CPUs, as long as anything refers to it. Whoever keeps the error,

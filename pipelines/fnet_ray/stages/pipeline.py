@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet_ray.cluster.environment import Environment
-from fnet_ray.cluster.failures import own_error, release_actors
+from fnet_ray.cluster.failures import quiet_execution
 from fnet_ray.cluster.pool import ActorPool
 from fnet_ray.model import SharedModel
 from fnet_ray.output.commits import Commit
@@ -48,22 +48,12 @@ class Pipeline:
         ]
         if not requests:
             return
-        from ray.data import DataContext
-
-        context = DataContext.get_current().copy()
-        # A shard is one row, and each row is its own block: it goes on as soon as it is ready.
-        context.target_max_block_size = 1
-        context.enable_progress_bars = False
-        context.raise_original_map_exception = True
-        with DataContext.current(context):
-            try:
-                yield from self._commits(requests, board)
-            except Exception as error:
-                release_actors(error)
-                raise own_error(error) from None
+        with quiet_execution() as context:
+            # A shard is one row, and each row is its own block: it goes on as soon as it is ready.
+            context.target_max_block_size = 1
+            yield from self._commits(requests, board)
 
     def _commits(self, requests: list[dict[str, Any]], board: Any) -> Iterator[Commit]:
-        # In a frame of its own, for it holds the actors: one that has ended can be cleared.
         # With prefetching, as in `iter_rows`, a shard would be heard of one shard late.
         batches: Iterable[Any] = self._stages(requests, board).iter_batches(
             prefetch_batches=0, batch_size=None, batch_format="pyarrow"
