@@ -83,26 +83,39 @@ class Network:
         return (outputs * text[..., None]).sum(1) / counts
 
     def first_outputs(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """Return the sequence output at `[CLS]`, `(texts, hidden)`."""
-        return self._sequence_outputs(token_ids)[:, 0]
+        """Return the sequence output at `[CLS]`, `(texts, hidden)`.
+
+        In the last layer nothing else is computed: the transform's first row is the sum's own.
+        """
+        *layers, last = range(self.config.num_layers)
+        x = self._embedded(token_ids)
+        for index in layers:
+            x = self._block(index, _AddMixing.apply(x))
+        return self._block(last, x[:, 0] + torch.fft.fft(x.sum(1)).real)
 
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:
         """Return the pooler over the sequence output at `[CLS]`; both are `(texts, hidden)`."""
         return torch.tanh(self._dense("pooler", first))
 
     def _sequence_outputs(self, token_ids: torch.Tensor) -> torch.Tensor:
+        x = self._embedded(token_ids)
+        for index in range(self.config.num_layers):
+            x = self._block(index, _AddMixing.apply(x))
+        return x
+
+    def _embedded(self, token_ids: torch.Tensor) -> torch.Tensor:
         ids = token_ids.to(self.device)
         x = F.embedding(ids, self.weights["token_embedding"])
         x = x + self.weights["position_embedding"][: ids.shape[1]]
         x = self._norm("embedding_norm", x + self.weights["segment_embedding"][0])
-        x = self._drop(self._dense("embedding_projection", x))
-        for index in range(self.config.num_layers):
-            layer = f"layers.{index}"
-            x = self._norm(f"{layer}.mixing_norm", _AddMixing.apply(x))
-            block = F.gelu(self._dense(f"{layer}.intermediate", x), approximate="tanh")
-            block = self._drop(self._dense(f"{layer}.output", block))
-            x = self._norm(f"{layer}.output_norm", x + block)
-        return x
+        return self._drop(self._dense("embedding_projection", x))
+
+    def _block(self, index: int, mixed: torch.Tensor) -> torch.Tensor:
+        layer = f"layers.{index}"
+        x = self._norm(f"{layer}.mixing_norm", mixed)
+        block = F.gelu(self._dense(f"{layer}.intermediate", x), approximate="tanh")
+        block = self._drop(self._dense(f"{layer}.output", block))
+        return self._norm(f"{layer}.output_norm", x + block)
 
     def _dense(self, name: str, x: torch.Tensor) -> torch.Tensor:
         kernel, bias = self.weights[f"{name}.kernel"], self.weights[f"{name}.bias"]
