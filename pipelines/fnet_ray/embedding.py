@@ -105,7 +105,13 @@ def embed(
                 store=store,
                 pool=pool,
                 opened=opened_as(files),
-                reuse=share_older(older, manifest, shared, pool) if older and is_left else None,
+                reuse=share_older(
+                    older if is_left else None,
+                    digest=pinned.digest,
+                    asked=parameters,
+                    model=shared,
+                    pool=pool,
+                ),
             )
             listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
             with Reporter(tally, listeners) as reporter:

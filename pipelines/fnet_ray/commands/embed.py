@@ -151,7 +151,8 @@ def run(args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name in Options.__annotations__}
     asked: dict[str, Any] = {"skip_damaged": args.skip_damaged, "workers": workers, **options}
     if args.plan:
-        _print_preview(preview(args.model, args.inputs, output=args.output, **asked))
+        found = preview(args.model, args.inputs, output=args.output, reuse=args.reuse, **asked)
+        _print_preview(found)
         return 0
     with ProgressBar() as bar:
         report = embed(
@@ -176,6 +177,8 @@ def _print_preview(found: Preview) -> None:
         print(SPLIT_HINT)
     if found.rejected_share:
         print(f"{found.rejected_share:.1%} of the rows would be rejected")
+    if found.reused_share:
+        print(f"{found.reused_share:.1%} of the vectors would come from the older output")
     if found.seconds is None:
         return
     print(
@@ -188,7 +191,7 @@ def _print_report(report: Report) -> None:
     print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
     print(f"{report.truncated:,} texts were cut to the model's sequence length")
     if report.gone is not None:
-        print(f"{report.reused:,} rows have their vectors from the older output")
+        print(f"{report.reused:,} of the vectors come from the older output")
         print(f"gone        {report.output}/{GONE} ({report.gone:,} rows of the older output)")
     print(f"embeddings  {report.output}/{EMBEDDINGS}/*.parquet")
     if report.rejected:

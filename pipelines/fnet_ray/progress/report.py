@@ -84,6 +84,12 @@ def make_report(
     devices = tuple(sorted(tally.devices))
     if len(devices) > 1:
         logger.warning("Vectors of unlike devices may differ slightly: %s", "; ".join(devices))
+    if tally.unread:
+        logger.warning(
+            "%s texts of an older output could not be read there, and were computed anew; "
+            "fnet status --check says which of its files are damaged",
+            f"{tally.unread:,}",
+        )
     progress = tally.snapshot()
     return Report(
         output=store.url,

@@ -8,7 +8,7 @@ from typing import Any
 
 from fnet_ray.cluster.environment import Environment
 from fnet_ray.cluster.pool import ActorPool
-from fnet_ray.output.manifest import Manifest
+from fnet_ray.options import Parameters
 
 Kind = Mapping[str, Any]
 """A name, as a user is told it, → a value that must be equal."""
@@ -17,11 +17,10 @@ COMPUTED = ("dtype", "device", "processor", "threads", "versions")
 """What each shard's commit records of the worker that computed it."""
 
 
-def kind_of_output(manifest: Manifest) -> Kind:
-    """Return what is equal for all shards of an output."""
-    asked = manifest.parameters
+def kind_of_output(digest: str, asked: Parameters) -> Kind:
+    """Return what is equal for all shards of an output, from its model's digest and its options."""
     kind: dict[str, Any] = {
-        "the model's digest": manifest.digest,
+        "the model's digest": digest,
         "embedding_dtype": asked.embedding_dtype,
         "long_text": asked.long_text,
     }

@@ -100,14 +100,14 @@ class OlderOutput:
         return KnownTexts.of(np.concatenate(found), np.concatenate(places))
 
 
-def open_older(url: str | os.PathLike[str], new: Store) -> OlderOutput:
+def open_older(url: str | os.PathLike[str], new: Store | None) -> OlderOutput:
     """Open an output to reuse in a new one.
 
     Raises:
         OutputError: It cannot be used, or is the new one itself.
     """
     store = open_store(url)
-    if place_of(store.url) == place_of(new.url):
+    if new and place_of(store.url) == place_of(new.url):
         raise OutputError(
             "The output to reuse must be another folder than the new one, whose own vectors are "
             f"kept in any case. Received: {store.url}"

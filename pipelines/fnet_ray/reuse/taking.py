@@ -12,7 +12,7 @@ import pyarrow as pa
 from fnet_ray.cluster.pool import ActorPool
 from fnet_ray.model import SharedModel
 from fnet_ray.nearest.stored import as_array
-from fnet_ray.output.manifest import Manifest
+from fnet_ray.options import Parameters
 from fnet_ray.output.store import Store
 from fnet_ray.reuse.hashes import TRUNCATED
 from fnet_ray.reuse.kind import difference, kind_of_output, kinds_of_workers
@@ -22,6 +22,9 @@ from fnet_ray.stages.pieces import NO_PIECES, Pieces, runs
 from fnet_registry.errors import FNetError
 
 logger = logging.getLogger(__name__)
+
+UNREAD = "unread"
+"""Where a table says how many texts were known and could not be read."""
 
 WINDOW = ["window", "start", "end"]
 
@@ -61,7 +64,9 @@ class Reuse:
             for number in np.unique(numbers[numbers >= 0]).tolist()
             for texts in [np.flatnonzero(numbers == number)]
         ]
-        return pa.concat_tables(list(filter(None, taken)) or [NO_PIECES.empty_table()])
+        found = pa.concat_tables(list(filter(None, taken)) or [NO_PIECES.empty_table()])
+        unread = np.setdiff1d(np.flatnonzero(places >= 0), found["document"].to_numpy())
+        return found.replace_schema_metadata({UNREAD: str(len(unread))})
 
     def _take(self, shard: StoredShard, texts: np.ndarray, rows: np.ndarray) -> pa.Table | None:
         """Return the pieces of texts that begin at rows of a shard, or None where it is damaged."""
@@ -70,8 +75,7 @@ class Reuse:
             table = read_verified(self.store, shard.vectors, columns)
             truncated = read_verified(self.store, shard.texts, [TRUNCATED])[TRUNCATED].to_numpy()
             vectors = as_array(table, self.column, self.dim)
-        except (FNetError, FileNotFoundError, pa.ArrowException) as error:
-            logger.warning("Shard %d of %s is not reused: %s", shard.number, self.store.url, error)
+        except (FNetError, FileNotFoundError, pa.ArrowException):
             return None
         counts = np.ones(len(rows), dtype=np.int64)
         number, span = np.zeros(len(table), np.int32), np.zeros((len(table), 2), np.int64)
@@ -91,30 +95,45 @@ class Reuse:
 
 
 def share_older(
-    older: OlderOutput, new: Manifest, model: SharedModel, pool: ActorPool
+    older: OlderOutput | None,
+    *,
+    digest: str,
+    asked: Parameters,
+    model: SharedModel,
+    pool: ActorPool,
 ) -> Reuse | None:
     """Put what is known of an older output where all workers see it.
 
-    Returns None, and says why, where the new output's vectors would not be equal to the last bit.
+    Args:
+        older: The older output, if there is one.
+        digest: The model's.
+        asked: The options of the new output.
+        model: The model, as the workers see it.
+        pool: The workers.
+
+    Returns:
+        None where there is none; and where the new vectors would not be equal to the last bit,
+        which a warning then says.
     """
     import ray
 
+    if older is None:
+        return None
+    before = older.manifest
     kinds = kinds_of_workers(pool, model.compute_dtype)
-    why = difference(kind_of_output(older.manifest), kind_of_output(new))
+    why = difference(
+        kind_of_output(before.digest, before.parameters), kind_of_output(digest, asked)
+    )
     if len(kinds) != 1:
         why = "the nodes of this cluster are of different kinds"
     if why:
         logger.warning("Nothing of %s is reused: %s", older.store.url, why)
         return None
     older = older.computed_by(kinds[0])
-    if not older.shards:
-        logger.warning("Nothing of %s is reused: it has no vectors for it", older.store.url)
-        return None
-    parameters = older.manifest.parameters
     return Reuse(
         store=older.store,
-        column=parameters.output_column,
-        window_rows=parameters.window_rows,
+        column=before.parameters.output_column,
+        window_rows=before.parameters.window_rows,
         dim=model.checkpoint.dim,
         index=ray.put((older.known_texts(), {shard.number: shard for shard in older.shards})),
     )

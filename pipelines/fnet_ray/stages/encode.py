@@ -18,6 +18,7 @@ from fnet_ray.options import Parameters
 from fnet_ray.output.rejects import count_damaged, rejects_table
 from fnet_ray.progress.live import ShardProgress
 from fnet_ray.reuse.hashes import TEXT_HASH, TRUNCATED
+from fnet_ray.reuse.taking import UNREAD
 from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
 from fnet_ray.stages.pieces import Pieces, of_rows
@@ -70,7 +71,7 @@ class EncodeShard:
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
-        read = tables["places"].num_rows
+        read, known = tables["places"].num_rows, tables["known"]
         truncated = int(windows.tokens.truncated.sum())
         self._progress = ShardProgress(
             self._board, shard, windows=len(windows.tokens), truncated=truncated
@@ -87,7 +88,8 @@ class EncodeShard:
         work = {
             "rows": read + tables["rejected"].num_rows,
             "embedded": read - len(reasons),
-            "reused": int(np.isin(text_of_row, tables["known"]["document"].to_numpy()).sum()),
+            "reused": int(np.isin(text_of_row, known["document"].to_numpy()).sum()),
+            "unread": int((known.schema.metadata or {}).get(UNREAD, 0)),
             "windows": len(pieces.document),
             "tokens": len(windows.tokens.values),
             "damaged": count_damaged(tables["rejected"]),
