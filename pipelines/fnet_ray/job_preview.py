@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from fnet_ray.output.stores import open_store
 from fnet_ray.reuse.older import open_older
 from fnet_ray.reuse.taking import share_older
 from fnet_ray.stages.message import unpack
+from fnet_ray.stages.pieces import rows_of
 from fnet_ray.stages.read import ReadShard, shard_request
 from fnet_ray.stages.tokens import Windows
 from fnet_registry.encoding.packing import Tokens
@@ -105,40 +106,51 @@ def preview(
                 older, digest=pinned.digest, asked=parameters, model=shared, pool=pool
             ),
         )
-        read_rows, rejected, reused, tokens = _sample(sharding, read, opened_as(files))
-        windows = len(tokens)
-        rate = _measure(shared, tokens, pool) * pool.most if windows else 0.0
+        sample = _sample(sharding, read, opened_as(files))
+        windows, read_rows = len(sample.tokens), sample.rows
+        rate = _measure(shared, sample.tokens, pool) * pool.most if windows else 0.0
     return Preview(
         model=pinned.uri,
         files=len(files),
         rows=rows,
         shards=len(sharding.shards),
-        tokens=round(rows * len(tokens.values) / max(1, read_rows)),
-        truncated_share=float(tokens.truncated.mean()) if windows else 0.0,
-        rejected_share=rejected / max(1, read_rows),
-        reused_share=reused / max(1, read_rows),
+        tokens=round(rows * len(sample.tokens.values) / max(1, read_rows)),
+        truncated_share=sample.truncated_share,
+        rejected_share=sample.rejected / max(1, read_rows),
+        reused_share=sample.reused / max(1, read_rows),
         workers=pool.most,
         rows_per_second=rate * read_rows / windows if windows else 0.0,
         seconds=rows * windows / read_rows / rate if windows else None,
     )
 
 
-def _sample(
-    sharding: Sharding, read: ReadShard, opened: Mapping[str, str]
-) -> tuple[int, int, int, Tokens]:
-    """Read rows from all over the inputs.
+class _Sample(NamedTuple):
+    """Rows: how many, the rejects and those with older vectors among them, the others' tokens."""
 
-    Returns how many, the rejects and those with older vectors among them, and the others' tokens.
-    """
+    rows: int
+    rejected: int
+    reused: int
+    tokens: Tokens
+    truncated_share: float
+
+
+def _sample(sharding: Sharding, read: ReadShard, opened: Mapping[str, str]) -> _Sample:
+    """Read rows from all over the inputs."""
     ranges = [each for _, shard in sharding.ranges(opened) for each in shard]
     chosen = ranges[:: max(1, len(ranges) // SAMPLE_RANGES)]
     most = -(-SAMPLE_ROWS // max(1, len(chosen)))
     chosen = [replace(each, rows=min(each.rows, most)) for each in chosen]
     _, tables = unpack(read(pa.Table.from_pylist([shard_request(0, chosen)])))
-    tokens = Windows.from_table(tables["windows"]).tokens
-    reused = np.isin(tables["texts"]["text"].to_numpy(), tables["known"]["document"].to_numpy())
-    rows = sum(each.rows for each in chosen)
-    return rows, tables["rejected"].num_rows, int(reused.sum()), tokens
+    windows, text_of_row = Windows.from_table(tables["windows"]), tables["texts"]["text"].to_numpy()
+    shared_by = rows_of(windows.document, text_of_row)
+    truncated = shared_by[windows.tokens.truncated].sum() / max(1, shared_by.sum())
+    return _Sample(
+        rows=sum(each.rows for each in chosen),
+        rejected=tables["rejected"].num_rows,
+        reused=int(np.isin(text_of_row, tables["known"]["document"].to_numpy()).sum()),
+        tokens=windows.tokens,
+        truncated_share=float(truncated),
+    )
 
 
 def _measure(model: SharedModel, sample: Tokens, pool: ActorPool) -> float:

@@ -23,7 +23,7 @@ from fnet_registry.errors import FNetError
 
 logger = logging.getLogger(__name__)
 
-UNREAD = "unread"
+UNREAD = b"unread"
 """Where a table says how many texts were known and could not be read."""
 
 WINDOW = ["window", "start", "end"]

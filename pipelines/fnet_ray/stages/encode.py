@@ -21,7 +21,7 @@ from fnet_ray.reuse.hashes import TEXT_HASH, TRUNCATED
 from fnet_ray.reuse.taking import UNREAD
 from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
-from fnet_ray.stages.pieces import Pieces, of_rows
+from fnet_ray.stages.pieces import Pieces, of_rows, rows_of
 from fnet_ray.stages.tokens import Windows
 from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import InputError
@@ -72,13 +72,14 @@ class EncodeShard:
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
         read, known = tables["places"].num_rows, tables["known"]
-        truncated = int(windows.tokens.truncated.sum())
+        text_of_row = tables["texts"]["text"].to_numpy()
+        rows = rows_of(windows.document, text_of_row)
+        truncated = int(rows[windows.tokens.truncated].sum())
         self._progress = ShardProgress(
-            self._board, shard, windows=len(windows.tokens), truncated=truncated
+            self._board, shard, windows=int(rows.sum()), truncated=truncated
         )
         self._rows_per_window = read / max(1, len(windows.tokens))
         vectors, failed = self._encode(shard, windows.tokens)
-        text_of_row = tables["texts"]["text"].to_numpy()
         refused = {int(windows.document[window]): why for window, why in failed.items()}
         reasons = of_rows(refused, text_of_row)
         pieces = self._pieces(tables, windows, vectors)

@@ -36,6 +36,11 @@ def of_rows(reasons: Mapping[int, str], text_of_row: np.ndarray) -> dict[int, st
     return {row: reasons[text] for row, text in enumerate(text_of_row.tolist()) if text in reasons}
 
 
+def rows_of(document: np.ndarray, text_of_row: np.ndarray) -> np.ndarray:
+    """Return how many rows share each window, from the text that each window is of."""
+    return np.bincount(text_of_row, minlength=document.max(initial=-1) + 1)[document]
+
+
 def runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the numbers of many runs, one after the other: each from its start, so many."""
     ends = np.cumsum(counts)
