@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from fnet_ray.output.manifest import FORMAT_VERSION
 from fnet_ray.reuse.hashes import hash_column, hashes_of, text_hashes
 from fnet_ray.reuse.known import KnownTexts
 from fnet_registry import TextEncoder
+from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import WRITERS, write_parquet
 from tests.job.test_resume import StoppedError, stop_after
 
@@ -79,42 +81,44 @@ def gone(output: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("options", "lost"),
     [
-        ({"keep": [], "embedding_dtype": "float16", "long_text": "error"}, [5]),
-        ({"id_column": "id", "long_text": "split", "output_column": "v"}, ["row-8", "row-9"]),
-        pytest.param({"long_text": "split", "windows": "mean"}, [5, 8], marks=pytest.mark.slow),
+        ({"id_column": "id", "output_column": "v"}, ["row-2", "row-8", "row-9"]),
+        pytest.param({"windows": "mean"}, [5, 8], marks=pytest.mark.slow),
     ],
     ids=str,
 )
-def test_a_run_that_reuses_gives_the_bits_of_a_fresh_one(
+def test_long_texts_are_known_as_a_whole_with_all_their_windows(
     options: dict[str, Any], lost: list[Any], tmp_path: Path, edited: Path, embed: Embed
 ) -> None:
+    options |= {"long_text": "split", "overlap": 5}
     old = write_parquet(tmp_path / "old.parquet", TEXTS)
     embed(old, tmp_path / "old", **options)
     fresh = embed(edited, tmp_path / "fresh", **options)
     again = embed(edited, tmp_path / "again", reuse=tmp_path / "old", **options)
 
     assert stored(tmp_path / "again").equals(stored(tmp_path / "fresh"))
-    assert again.reused == KNOWN - (options["long_text"] == "error")
+    assert again.reused == KNOWN
     assert (again.embedded, again.rejected) == (fresh.embedded, fresh.rejected)
-    assert again.truncated == fresh.truncated
     assert again.tokens < fresh.tokens
     assert (again.gone, gone(tmp_path / "again")) == (len(lost), lost)
 
 
 def test_files_may_be_edited_renamed_moved_and_of_another_format(
-    older: Path, tmp_path: Path, embed: Embed
+    tmp_path: Path, embed: Embed
 ) -> None:
+    options: dict[str, Any] = {"keep": [], "embedding_dtype": "float16", "long_text": "error"}
+    embed(write_parquet(tmp_path / "old.parquet", TEXTS), tmp_path / "old", **options)
     folder = tmp_path / "corpus" / "deep"
     folder.mkdir(parents=True)
-    for name, write in WRITERS.items():
-        write(folder / f"b-{name}", EDITED[:4])
-        write(folder.parent / f"a-{name}", EDITED[4:])
-    fresh = embed(folder.parent, tmp_path / "fresh")
-    again = embed(folder.parent, tmp_path / "again", reuse=older)
+    for name in ("corpus.parquet", "corpus.jsonl.gz", "corpus.csv"):
+        WRITERS[name](folder / f"b-{name}", EDITED[:4])
+        WRITERS[name](folder.parent / f"a-{name}", EDITED[4:])
+    fresh = embed(folder.parent, tmp_path / "fresh", **options)
+    again = embed(folder.parent, tmp_path / "again", reuse=tmp_path / "old", **options)
     assert stored(tmp_path / "again").equals(stored(tmp_path / "fresh"))
     assert (fresh.reused, fresh.gone) == (0, None)
-    assert again.reused == again.embedded - len(WRITERS)
-    assert gone(tmp_path / "again") == [5, 8]
+    assert (again.embedded, again.rejected) == (fresh.embedded, fresh.rejected)
+    assert again.reused == again.embedded - EDITED.count("new") * 3
+    assert gone(tmp_path / "again") == [5]
 
 
 def test_all_but_the_vector_is_read_anew(older: Path, tmp_path: Path, embed: Embed) -> None:
@@ -175,9 +179,17 @@ class TestWhatIsNotTakenOver:
         assert re.search(f"{older} (is|are not) reused: {why}", caplog.text)
 
     def test_those_of_another_model(
-        self, older: Path, edited: Path, tmp_path: Path, embed: Embed, caplog: Any
+        self,
+        older: Path,
+        edited: Path,
+        tmp_path: Path,
+        encoder: TextEncoder,
+        embed: Embed,
+        caplog: Any,
     ) -> None:
-        report = embed(edited, tmp_path / "out", model=DATA / "transformers_base", reuse=older)
+        arrays = {name: 2 * np.asarray(array) for name, array in encoder.checkpoint.arrays.items()}
+        write_checkpoint(replace(encoder.checkpoint, arrays=arrays), tmp_path / "model")
+        report = embed(edited, tmp_path / "out", model=tmp_path / "model", reuse=older)
         assert (report.reused, report.gone, report.embedded) == (0, 2, 7)
         assert f"Nothing of {older} is reused: the model's digest was '" in caplog.text
 
@@ -199,6 +211,7 @@ class TestWhatIsNotTakenOver:
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
         report = embed(edited, tmp_path / "out", reuse=changed)
+        assert (report.truncated, report.shards) == (1, 1)
         assert (report.reused, report.embedded) == (0, 7)
         assert f"{KNOWN} texts of an older output could not be read there" in caplog.text
 
@@ -254,6 +267,7 @@ def test_a_run_that_was_stopped_goes_on(older: Path, tmp_path: Path, embed: Embe
     assert 0 < fnet_ray.read_status(output).done < len(texts)
     report = embed(corpus, output, reuse=older)
     assert (report.reused, report.embedded, report.gone) == (200 * KNOWN, 200 * 7, 2)
+    assert report.truncated == 200  # as of a run that computes all
     rows = stored(output).sort_by("source_row")
     assert rows["text"].to_pylist() == [text for text in texts if text is not None]
     vectors = np.array(rows["embedding"].to_pylist()).reshape(200, 7, -1)
