@@ -14,30 +14,38 @@ from fnet_ray.corpus.arrow_types import id_texts
 from fnet_ray.corpus.files import reading
 from fnet_ray.corpus.parquet import open_parquet
 from fnet_ray.output.layout import GONE
-from fnet_ray.output.manifest import Manifest
+from fnet_ray.output.manifest import TEXTS_FORMAT, Manifest
 from fnet_ray.output.rejects import PLACE
 from fnet_ray.output.store import Store
 from fnet_ray.reuse.hashes import text_hashes
 from fnet_ray.reuse.known import KnownTexts
 from fnet_ray.reuse.older import OlderOutput, StoredShard, stored_shards
+from fnet_registry.errors import OutputError
 
 logger = logging.getLogger(__name__)
 
 
-def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int:
+def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int | None:
     """Write which rows of an older output a new one, which is complete, lacks.
 
     Rows are told by their ids where both outputs have them, else by their texts.
 
     Returns:
-        How many went away.
+        How many went away; None where the new output holds no hashes, as an earlier release began
+        it.
 
     Raises:
         InputError: A file of either output cannot be read.
+        OutputError: The new one has become incomplete.
     """
+    if manifest.format_version < TEXTS_FORMAT:
+        logger.warning("What went away is not listed for an output that an older release began")
+        return None
     new = OlderOutput(store=store, manifest=manifest, shards=stored_shards(store, manifest))
     by_id = bool(manifest.parameters.id_column and older.manifest.parameters.id_column)
     parts = [hashes for _, hashes in (_ids(new) if by_id else new.hashes())]
+    if len(parts) < len(new.shards):
+        raise OutputError(f"The output must hold all its shards. Received: {store.url}, damaged")
     here = np.concatenate([np.empty((0, 2), np.uint64), *parts])
     kept = KnownTexts.of(here, np.zeros(len(here), np.int64))
     count = 0

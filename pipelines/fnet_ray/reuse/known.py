@@ -26,19 +26,22 @@ class KnownTexts:
 
     @classmethod
     def of(cls, hashes: np.ndarray, places: np.ndarray) -> Self:
-        """Sort texts; of equal ones, the first stays.
+        """Sort texts; of equal ones, the lowest place stays.
 
         Args:
             hashes: Uint64 of shape `(rows, 2)`.
             places: Int64 of shape `(rows,)`.
         """
-        order = np.lexsort((hashes[:, 1], hashes[:, 0]))
-        sorted_hashes = hashes[order]
-        is_new = np.ones(len(order), dtype=bool)
-        is_new[1:] = (sorted_hashes[1:] != sorted_hashes[:-1]).any(axis=1)
-        kept = sorted_hashes[is_new]
-        first, second = (np.ascontiguousarray(kept[:, half]) for half in (0, 1))
-        return cls(first, second, places[order[is_new]])
+        order = np.argsort(hashes[:, 0])
+        first, second = hashes[order, 0], hashes[order, 1]
+        is_new, differs = first[1:] != first[:-1], second[1:] != second[:-1]
+        if (differs & ~is_new).any():  # different texts share half of a hash
+            order = np.lexsort((hashes[:, 1], hashes[:, 0]))
+            second = hashes[order, 1]
+            is_new |= second[1:] != second[:-1]
+        begins = np.flatnonzero(np.append(True, is_new))[: len(order)]
+        lowest = np.minimum.reduceat(places[order], begins) if len(order) else places
+        return cls(first[begins], second[begins], lowest)
 
     def find(self, hashes: np.ndarray) -> np.ndarray:
         """Return the place of each text, or -1 for one that is not known.

@@ -97,7 +97,9 @@ class OlderOutput:
         for shard, hashes in self.hashes():
             found.append(hashes)
             places.append((shard.number << SHARD_BITS) + np.arange(len(hashes)))
-        return KnownTexts.of(np.concatenate(found), np.concatenate(places))
+        whole = np.concatenate(found), np.concatenate(places)
+        del found, places  # to sort takes memory enough
+        return KnownTexts.of(*whole)
 
 
 def open_older(url: str | os.PathLike[str], new: Store | None) -> OlderOutput:
