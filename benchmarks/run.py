@@ -27,6 +27,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "The two forms of the mixing": ["mixing.py"],
         "The embedding job": ["job.py"],
         "Search": ["search.py"],
+        "Reuse": ["reuse.py"],
     }
 
 

@@ -22,6 +22,9 @@ from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
 from fnet_ray.progress.tracking import tracked
+from fnet_ray.reuse.gone import write_gone
+from fnet_ray.reuse.older import open_older
+from fnet_ray.reuse.taking import share_older
 from fnet_ray.stages.pipeline import Pipeline
 
 Path = str | os.PathLike[str]
@@ -36,6 +39,7 @@ def embed(
     max_rejects: str | None = None,
     workers: WorkerRequest | None = None,
     append: bool = False,
+    reuse: Path | None = None,
     tracking: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     **options: Unpack[Options],
@@ -58,6 +62,11 @@ def embed(
         max_rejects: A number of rows or a share such as `1%`; more rejects stop the job.
         workers: How many workers encode, and what each holds; by default what the cluster has.
         append: Take new input files into an output that is there.
+        reuse: An older output, finished or not. A row whose text is there takes its vector from
+            there, to the last bit: where model, encoding, dtypes, handling of long texts, device,
+            kind of processor, threads and library versions were the same. Where they were not,
+            nothing is taken over, and a warning says why. All else of the row is read anew. Which
+            rows of the older output are no longer here stands in `run/gone.parquet`.
         tracking: Whether to log an MLflow run, with metrics while the job runs.
         on_progress: Called with the figures whenever a shard is done, and about once a second
             from a thread of its own; what it raises stops the job.
@@ -75,6 +84,7 @@ def embed(
     store = open_store(output)
     files = find_inputs(inputs, output=store.url)
     check_first(files, parameters)
+    older = None if reuse is None else open_older(reuse, store)
     pinned = resolve_model(model)
     parameters.windowing(pinned.encoding.sequence_length)  # an overlap may be too long for it
     with Lease(store) as lease, ray_cluster():
@@ -87,16 +97,24 @@ def embed(
         if len(tally.shards_done) < manifest.shards:
             restore_converted(manifest, files, store)
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
+            done, shared = frozenset(tally.shards_done), share_model(pinned, dtype=parameters.dtype)
+            is_left = len(done) < manifest.shards
             pipeline = Pipeline(
                 manifest=manifest,
-                model=share_model(pinned, dtype=parameters.dtype),
+                model=shared,
                 store=store,
                 pool=pool,
                 opened=opened_as(files),
+                reuse=share_older(
+                    older if is_left else None,
+                    digest=pinned.digest,
+                    asked=parameters,
+                    model=shared,
+                    pool=pool,
+                ),
             )
             listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
             with Reporter(tally, listeners) as reporter:
-                done = frozenset(tally.shards_done)
                 for commit in pipeline.run(done=done, board=reporter.board):
                     lease.check()
                     reporter.add(commit)
@@ -106,7 +124,8 @@ def embed(
             lease.check()
             check_complete(manifest, tally)
             remove_uncommitted(store)
-            report = make_report(store, manifest, tally)
+            gone = None if older is None else write_gone(older, store, manifest)
+            report = make_report(store, manifest, tally, gone=gone)
             report.write(store)
             tracker.finish(report)
     return report

@@ -7,8 +7,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
+import numpy as np
 import pyarrow as pa
 
 from fnet_ray.cluster.pool import ActorPool, WorkerRequest, choose_pool, shard_rows
@@ -19,7 +20,10 @@ from fnet_ray.corpus.shards import Sharding
 from fnet_ray.model import SharedModel, resolve_model, share_model
 from fnet_ray.options import Columns, Options, Parameters
 from fnet_ray.output.stores import open_store
+from fnet_ray.reuse.older import open_older
+from fnet_ray.reuse.taking import share_older
 from fnet_ray.stages.message import unpack
+from fnet_ray.stages.pieces import rows_of
 from fnet_ray.stages.read import ReadShard, shard_request
 from fnet_ray.stages.tokens import Windows
 from fnet_registry.encoding.packing import Tokens
@@ -42,10 +46,11 @@ class Preview:
         tokens: Tokens to encode, without padding.
         truncated_share: Windows that would lose tokens, of all.
         rejected_share: Rows that have no text, or one that is refused, of all.
+        reused_share: Rows whose vectors an older output holds, of all.
         workers: Workers that would encode.
         rows_per_second: What they would encode together.
         seconds: The time to encode, once the workers run; None where no row of the sample has a
-            text.
+            text to encode.
     """
 
     model: str
@@ -55,6 +60,7 @@ class Preview:
     tokens: int
     truncated_share: float
     rejected_share: float
+    reused_share: float
     workers: int
     rows_per_second: float
     seconds: float | None
@@ -67,14 +73,18 @@ def preview(
     output: Path | None = None,
     skip_damaged: bool = False,
     workers: WorkerRequest | None = None,
+    reuse: Path | None = None,
     **options: Unpack[Options],
 ) -> Preview:
     """Find out what `embed` would do, by counting rows and encoding a sample on one worker.
 
-    Takes and raises what `embed` does; the output is only asked so that its files are no inputs.
+    Takes and raises what `embed` does; the output is only asked so that its files are no inputs,
+    and itself nothing to reuse.
     """
     parameters = Parameters(**options)
-    files = find_inputs(inputs, output=None if output is None else open_store(output).url)
+    store = None if output is None else open_store(output)
+    files = find_inputs(inputs, output=store and store.url)
+    older = None if reuse is None else open_older(reuse, store)
     pinned = resolve_model(model)
     windowing = parameters.windowing(pinned.encoding.sequence_length)
     with tempfile.TemporaryDirectory(prefix="fnet-plan-") as folder, ray_cluster():
@@ -92,35 +102,55 @@ def preview(
             reject_empty=parameters.reject_empty,
             windowing=windowing,
             tokenizer_proto=shared.tokenizer_proto,
+            reuse=share_older(
+                older, digest=pinned.digest, asked=parameters, model=shared, pool=pool
+            ),
         )
-        read_rows, rejected, tokens = _sample(sharding, read, opened_as(files))
-        windows = len(tokens)
-        rate = _measure(shared, tokens, pool) * pool.most if windows else 0.0
+        sample = _sample(sharding, read, opened_as(files))
+        windows, read_rows = len(sample.tokens), sample.rows
+        rate = _measure(shared, sample.tokens, pool) * pool.most if windows else 0.0
     return Preview(
         model=pinned.uri,
         files=len(files),
         rows=rows,
         shards=len(sharding.shards),
-        tokens=round(rows * len(tokens.values) / max(1, read_rows)),
-        truncated_share=float(tokens.truncated.mean()) if windows else 0.0,
-        rejected_share=rejected / max(1, read_rows),
+        tokens=round(rows * len(sample.tokens.values) / max(1, read_rows)),
+        truncated_share=sample.truncated_share,
+        rejected_share=sample.rejected / max(1, read_rows),
+        reused_share=sample.reused / max(1, read_rows),
         workers=pool.most,
         rows_per_second=rate * read_rows / windows if windows else 0.0,
         seconds=rows * windows / read_rows / rate if windows else None,
     )
 
 
-def _sample(
-    sharding: Sharding, read: ReadShard, opened: Mapping[str, str]
-) -> tuple[int, int, Tokens]:
-    """Read rows from all over the inputs; return how many, the rejects among them, the tokens."""
+class _Sample(NamedTuple):
+    """Rows: how many, the rejects and those with older vectors among them, the others' tokens."""
+
+    rows: int
+    rejected: int
+    reused: int
+    tokens: Tokens
+    truncated_share: float
+
+
+def _sample(sharding: Sharding, read: ReadShard, opened: Mapping[str, str]) -> _Sample:
+    """Read rows from all over the inputs."""
     ranges = [each for _, shard in sharding.ranges(opened) for each in shard]
     chosen = ranges[:: max(1, len(ranges) // SAMPLE_RANGES)]
     most = -(-SAMPLE_ROWS // max(1, len(chosen)))
     chosen = [replace(each, rows=min(each.rows, most)) for each in chosen]
     _, tables = unpack(read(pa.Table.from_pylist([shard_request(0, chosen)])))
-    tokens = Windows.from_table(tables["windows"]).tokens
-    return sum(each.rows for each in chosen), tables["rejected"].num_rows, tokens
+    windows, text_of_row = Windows.from_table(tables["windows"]), tables["texts"]["text"].to_numpy()
+    shared_by = rows_of(windows.document, text_of_row)
+    truncated = shared_by[windows.tokens.truncated].sum() / max(1, shared_by.sum())
+    return _Sample(
+        rows=sum(each.rows for each in chosen),
+        rejected=tables["rejected"].num_rows,
+        reused=int(np.isin(text_of_row, tables["known"]["document"].to_numpy()).sum()),
+        tokens=windows.tokens,
+        truncated_share=float(truncated),
+    )
 
 
 def _measure(model: SharedModel, sample: Tokens, pool: ActorPool) -> float:

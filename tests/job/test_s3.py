@@ -1,5 +1,6 @@
 """The whole job on an object store: a real client against a server on this machine."""
 
+import json
 import os
 import subprocess
 import sys
@@ -156,3 +157,9 @@ def test_a_job_from_and_to_a_bucket(
         encoder.encode([*TEXTS, "a line"]),
         atol=1e-6,
     )
+    subprocess.run([*command[:-1], f"{bucket}/again", "--reuse", output], check=True, timeout=120)
+    again = open_store(f"{bucket}/again")
+    assert json.loads(again.read("run/report.json"))["reused"] == len(TEXTS) + 1
+    [name] = again.names("embeddings")
+    reused = pq.read_table(pa.BufferReader(again.read(f"embeddings/{name}")))
+    assert reused["embedding"].equals(found["embedding"])

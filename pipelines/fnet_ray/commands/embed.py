@@ -11,7 +11,7 @@ from fnet_ray.cluster.pool import WorkerRequest, parse_workers
 from fnet_ray.commands.bar import ProgressBar, duration
 from fnet_ray.job_preview import Preview
 from fnet_ray.options import Options
-from fnet_ray.output.layout import EMBEDDINGS, REJECTS
+from fnet_ray.output.layout import EMBEDDINGS, GONE, REJECTS
 from fnet_ray.progress.hint import MOST, SPLIT_HINT
 from fnet_ray.progress.report import Report
 from fnet_ray.stages.tokens import LongTextHandling
@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     rows.add_argument(
         "--append", action="store_true", help="take new input files into an output that is there"
+    )
+    rows.add_argument(
+        "--reuse",
+        metavar="OLD_OUTPUT",
+        help="take from an older output the vectors of the texts that it holds, where the same "
+        "model computed them on the same kind of machine",
     )
 
     files = parser.add_argument_group("files")
@@ -145,7 +151,8 @@ def run(args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name in Options.__annotations__}
     asked: dict[str, Any] = {"skip_damaged": args.skip_damaged, "workers": workers, **options}
     if args.plan:
-        _print_preview(preview(args.model, args.inputs, output=args.output, **asked))
+        found = preview(args.model, args.inputs, output=args.output, reuse=args.reuse, **asked)
+        _print_preview(found)
         return 0
     with ProgressBar() as bar:
         report = embed(
@@ -154,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             max_rejects=args.max_rejects,
             append=args.append,
+            reuse=args.reuse,
             tracking=not args.no_tracking,
             on_progress=bar,
             **asked,
@@ -169,6 +177,8 @@ def _print_preview(found: Preview) -> None:
         print(SPLIT_HINT)
     if found.rejected_share:
         print(f"{found.rejected_share:.1%} of the rows would be rejected")
+    if found.reused_share:
+        print(f"{found.reused_share:.1%} of the vectors would come from the older output")
     if found.seconds is None:
         return
     print(
@@ -180,6 +190,9 @@ def _print_preview(found: Preview) -> None:
 def _print_report(report: Report) -> None:
     print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
     print(f"{report.truncated:,} texts were cut to the model's sequence length")
+    if report.gone is not None:
+        print(f"{report.reused:,} of the vectors come from the older output")
+        print(f"gone        {report.output}/{GONE} ({report.gone:,} rows of the older output)")
     print(f"embeddings  {report.output}/{EMBEDDINGS}/*.parquet")
     if report.rejected:
         where = f"{report.output}/{REJECTS}/*.parquet"

@@ -74,10 +74,9 @@ def find_inputs(
                     "Inputs must differ in more than their credentials and queries. "
                     f"Received: {file.path} twice"
                 )
-    inside = f"{_place(output)}/" if output is not None else None
-    return [
-        file for file in found.values() if not inside or not _place(file.opened).startswith(inside)
-    ]
+    inside = f"{place_of(output)}/" if output is not None else None
+    files = found.values()
+    return [file for file in files if not inside or not place_of(file.opened).startswith(inside)]
 
 
 def opened_as(files: Sequence[InputFile]) -> dict[str, str]:
@@ -108,7 +107,7 @@ def _shown(address: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """Return where a file really is, whichever way leads there."""
     if "://" not in address or address.startswith("file://"):
         return os.path.realpath(address.removeprefix("file://"))

@@ -105,14 +105,19 @@ class StoredRows:
                 kept = np.flatnonzero(condition(file.read(columns=others)))
             if not len(kept):
                 return count, np.empty((0, dim), np.float32), kept
-            vectors = _as_array(file.read(columns=[self.vectors]), self.vectors, dim)
+            vectors = as_array(file.read(columns=[self.vectors]), self.vectors, dim)
             return count, vectors[kept] if len(kept) < count else vectors, kept
 
     def _open(self, name: str) -> pq.ParquetFile:
         return open_parquet(self.store.path(name))
 
 
-def _as_array(table: pa.Table, name: str, dim: int) -> np.ndarray:
+def as_array(table: pa.Table, name: str, dim: int) -> np.ndarray:
+    """View an output's column of vectors as an array of shape `(rows, dim)`.
+
+    Raises:
+        InputError: It holds no such vectors.
+    """
     found = table[name].combine_chunks() if name in table.column_names else pa.array([])
     kind = found.type
     if not (

@@ -14,8 +14,7 @@ from fnet_ray.output.layout import (
     COMMIT_NAME,
     COMMITS,
     DATA_FILE,
-    EMBEDDINGS,
-    REJECTS,
+    DATA_FOLDERS,
     UNCOMMITTED,
     numbers,
 )
@@ -55,7 +54,7 @@ def audit(store: Store, manifest: Manifest, *, digests: bool = False) -> Iterato
     # After the commits, and in the order in which files move: one on its way is in either list.
     sizes = {
         f"{folder}/{name}": size
-        for folder in (UNCOMMITTED, EMBEDDINGS, REJECTS)
+        for folder in (UNCOMMITTED, *DATA_FOLDERS)
         for name, size in store.sizes(folder).items()
     }
     for shard, commit in zip(shards, commits, strict=True):
@@ -88,7 +87,7 @@ def finish_commits(store: Store, manifest: Manifest) -> Iterator[Commit]:
 
 def take_back(store: Store, shard: int) -> None:
     """Make a shard one that is not done; may be repeated."""
-    for folder in (EMBEDDINGS, REJECTS):
+    for folder in DATA_FOLDERS:
         store.remove(DATA_FILE.format(folder=folder, shard=shard))
     store.remove(COMMIT.format(shard=shard))  # last: until then, whatever stops this is done again
 

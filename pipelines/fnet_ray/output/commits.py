@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from fnet_ray.output.layout import COMMIT, DATA_FILE, UNCOMMITTED, UNCOMMITTED_FILE
@@ -88,7 +89,9 @@ def commit_shard(
     for folder, (data, count) in files.items():
         file = DataFile(
             name=DATA_FILE.format(folder=folder, shard=shard),
-            uncommitted=UNCOMMITTED_FILE.format(folder=folder, shard=shard, attempt=attempt),
+            uncommitted=UNCOMMITTED_FILE.format(
+                folder=PurePosixPath(folder).name, shard=shard, attempt=attempt
+            ),
             rows=count,
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),

@@ -7,8 +7,10 @@ run/manifest.json                   what the job was asked to do
 run/inputs-NNNN.parquet             its input files, one list for the first and for each `--append`
 run/staged/*.parquet                converted inputs: files of other formats, as Parquet
 run/staging/*.parquet               uncommitted data files, which become data or are removed
+run/texts/shard-NNNNNNNN.parquet    data files: a hash of the text of each row of embeddings
 run/done/shard-NNNNNNNN.json        commits: one for each shard that is done
 run/lease/NNNNNNNN.json             leases: the last one says which driver is at work
+run/gone.parquet                    rows of an older output that this one lacks, after `--reuse`
 run/report.json                     what the job did, once it is finished
 ```
 """
@@ -19,8 +21,10 @@ import re
 
 RUN = "run"
 MANIFEST, REPORT = f"{RUN}/manifest.json", f"{RUN}/report.json"
+GONE = f"{RUN}/gone.parquet"
 ALL_INPUT_LISTS = f"{RUN}/inputs-*.parquet"
-EMBEDDINGS, REJECTS = "embeddings", "rejects"
+EMBEDDINGS, REJECTS, TEXTS = "embeddings", "rejects", f"{RUN}/texts"
+DATA_FOLDERS = (EMBEDDINGS, REJECTS, TEXTS)
 CONVERTED, UNCOMMITTED = f"{RUN}/staged", f"{RUN}/staging"
 COMMITS, LEASES = f"{RUN}/done", f"{RUN}/lease"
 

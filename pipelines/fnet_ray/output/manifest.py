@@ -22,9 +22,11 @@ from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, OutputError
 
 # Raise when an older program could not read the new run folder, and say in `read` what to do.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 OWN_TEXT_FORMAT = 2
 """From here on, a window's row holds its own characters."""
+TEXTS_FORMAT = 4
+"""From here on, hashes of texts are stored beside the vectors, and what computed these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

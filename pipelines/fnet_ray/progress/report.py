@@ -28,6 +28,8 @@ class Report:
         rejected: Rows without one.
         damaged: Of those rejected: rows that could not be read.
         truncated: Windows that lost tokens.
+        reused: Rows whose vectors were taken from an older output.
+        gone: Rows of that output that are no longer here; None without one.
         tokens: Tokens encoded, without padding.
         shards: Shards.
         seconds: The time that it took.
@@ -44,6 +46,8 @@ class Report:
     rejected: int
     damaged: int
     truncated: int
+    reused: int
+    gone: int | None
     tokens: int
     shards: int
     seconds: float
@@ -70,11 +74,22 @@ def check_complete(manifest: Manifest, tally: Tally) -> None:
         )
 
 
-def make_report(store: Store, manifest: Manifest, tally: Tally) -> Report:
-    """Sum a job up, and warn of vectors that came from unlike devices."""
+def make_report(
+    store: Store, manifest: Manifest, tally: Tally, *, gone: int | None = None
+) -> Report:
+    """Sum a job up, and warn of vectors that came from unlike devices.
+
+    `gone` is the number of rows that an older output had, and this one has not.
+    """
     devices = tuple(sorted(tally.devices))
     if len(devices) > 1:
         logger.warning("Vectors of unlike devices may differ slightly: %s", "; ".join(devices))
+    if tally.unread:
+        logger.warning(
+            "%s texts of an older output could not be read there, and were computed anew; "
+            "fnet status --check says which of its files are damaged",
+            f"{tally.unread:,}",
+        )
     progress = tally.snapshot()
     return Report(
         output=store.url,
@@ -85,6 +100,8 @@ def make_report(store: Store, manifest: Manifest, tally: Tally) -> Report:
         rejected=progress.rejects,
         damaged=tally.damaged,
         truncated=progress.truncated,
+        reused=tally.reused,
+        gone=gone,
         tokens=progress.tokens,
         shards=progress.shards_done,
         seconds=progress.seconds,

@@ -72,6 +72,8 @@ class Tally:
     windows: int = 0
     truncated: int = 0
     damaged: int = 0
+    reused: int = 0
+    unread: int = 0
     devices: set[str] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
     _rows_before: int = 0
@@ -96,6 +98,8 @@ class Tally:
         self.tokens += commit.work["tokens"]
         self.windows += commit.work.get("windows", 0)
         self.truncated += commit.work["truncated"]
+        self.reused += commit.work.get("reused", 0)
+        self.unread += commit.work.get("unread", 0)
         self.damaged += commit.work.get("damaged", 0)  # earlier runs stopped over damage
 
     def snapshot(self, encoded: Mapping[int, Encoded] = MappingProxyType({})) -> Progress:

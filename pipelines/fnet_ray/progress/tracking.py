@@ -70,6 +70,7 @@ class Tracker:
                 "rows_done": report.rows,
                 "rows_embedded": report.embedded,
                 "rows_rejected": report.rejected,
+                "rows_reused": report.reused,
                 "windows_truncated": report.truncated,
                 "tokens": report.tokens,
                 "seconds": report.seconds,

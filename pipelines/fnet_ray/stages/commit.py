@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_ray.output.commits import commit_shard
-from fnet_ray.output.layout import EMBEDDINGS, REJECTS
+from fnet_ray.output.layout import EMBEDDINGS, REJECTS, TEXTS
 from fnet_ray.output.store import Store
 from fnet_ray.stages.message import unpack
 from fnet_registry.errors import JobError
@@ -23,13 +23,15 @@ class CommitShard:
     """Writes and commits one shard. Takes what `EncodeShard` gives, gives a row of `commit`.
 
     Every data file says `metadata` of itself, and its columns `places`, which tell where a row
-    comes from, are plain texts to its readers.
+    comes from, are plain texts to its readers. `with_texts` says whether hashes of the texts are
+    stored.
     """
 
     store: Store
     carried: pa.Schema
     places: Set[str]
     metadata: Mapping[str, str]
+    with_texts: bool = False
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Commit the shard that is the batch's one row."""
@@ -44,6 +46,8 @@ class CommitShard:
         files = {EMBEDDINGS: self._file(shard, tables["embedded"])}
         if rejects.num_rows:
             files[REJECTS] = self._file(shard, rejects)
+        if self.with_texts and tables["texts"].num_rows:
+            files[TEXTS] = self._file(shard, tables["texts"])
         commit = commit_shard(
             self.store,
             shard,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from fnet_ray.cluster.environment import Environment
 from fnet_ray.corpus.arrow_types import is_flat
 from fnet_ray.model import SharedModel
 from fnet_ray.options import Parameters
-from fnet_ray.output.rejects import count_damaged, rejects_table, without
+from fnet_ray.output.rejects import count_damaged, rejects_table
 from fnet_ray.progress.live import ShardProgress
+from fnet_ray.reuse.hashes import TEXT_HASH, TRUNCATED
+from fnet_ray.reuse.taking import UNREAD
 from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
+from fnet_ray.stages.pieces import Pieces, of_rows, rows_of
 from fnet_ray.stages.tokens import Windows
 from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import InputError
@@ -32,7 +35,8 @@ class EncodeShard:
     """Encodes one shard; an actor, which loads the model once.
 
     Takes what `ReadShard` gives. Gives a row of `shard` and the tables `embedded`, `rejected` and
-    `work` (one row: what was done, how long it took, and by whom).
+    `work` (one row: what was done, how long it took, and by whom), and `texts` (what is stored of
+    the text of each row of `embedded`).
     """
 
     def __init__(
@@ -47,7 +51,8 @@ class EncodeShard:
         self._driver = driver
         self._board = board
         self._encoder = model.encoder(num_threads=num_threads)
-        self._environment = Environment.of_this_process(self._encoder.device)
+        self._environment = Environment.of_this_process(self._encoder.device, num_threads)
+        self._dtype = model.compute_dtype
         value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
         self._type = pa.list_(value, self._encoder.dim)
         self._isolating = IsolatingEncoder(
@@ -66,29 +71,39 @@ class EncodeShard:
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
-        read = tables["places"].num_rows
-        truncated = int(windows.tokens.truncated.sum())
+        read, known = tables["places"].num_rows, tables["known"]
+        text_of_row = tables["texts"]["text"].to_numpy()
+        rows = rows_of(windows.document, text_of_row)
+        truncated = int(rows[windows.tokens.truncated].sum())
         self._progress = ShardProgress(
-            self._board, shard, windows=len(windows.tokens), truncated=truncated
+            self._board, shard, windows=int(rows.sum()), truncated=truncated
         )
         self._rows_per_window = read / max(1, len(windows.tokens))
         vectors, failed = self._encode(shard, windows.tokens)
-        reasons = {int(windows.document[window]): why for window, why in failed.items()}
+        refused = {int(windows.document[window]): why for window, why in failed.items()}
+        reasons = of_rows(refused, text_of_row)
+        pieces = self._pieces(tables, windows, vectors)
+        kept = ~np.isin(pieces.document, list(reasons))
+        embedded, texts = self._embedded(tables, pieces, kept)
         rejects = [tables["rejected"], rejects_table(tables["places"], reasons)]
         work = {
             "rows": read + tables["rejected"].num_rows,
             "embedded": read - len(reasons),
-            "windows": len(windows.tokens),
+            "reused": int(np.isin(text_of_row, known["document"].to_numpy()).sum()),
+            "unread": int((known.schema.metadata or {}).get(UNREAD, 0)),
+            "windows": len(pieces.document),
             "tokens": len(windows.tokens.values),
             "damaged": count_damaged(tables["rejected"]),
-            "truncated": truncated,
+            "truncated": int(pieces.truncated.sum()),
             "seconds": time.perf_counter() - started,
+            "dtype": self._dtype,
             **asdict(self._environment),
         }
         return pack(
             shard,
             {
-                "embedded": self._embedded(tables, windows, vectors, reasons),
+                "embedded": embedded,
+                "texts": texts,
                 "rejected": pa.concat_tables(rejects),
                 "work": pa.Table.from_pylist([work]),
             },
@@ -109,38 +124,40 @@ class EncodeShard:
         self._progress.add(self._rows_per_window * len(tokens), len(tokens.values))
         return vectors
 
+    def _pieces(self, tables: dict[str, pa.Table], windows: Windows, vectors: np.ndarray) -> Pieces:
+        """Return the vectors of all rows, those that an older output holds among them."""
+        pieces = Pieces.computed(windows, vectors)
+        if self._parameters.mean_windows:
+            pieces = mean_pieces(pieces, normalize=self._encoder.config.normalize)
+        if tables["known"].num_rows:
+            pieces = pieces.joined(Pieces.from_table(tables["known"]))
+        return pieces.of_rows(tables["texts"]["text"].to_numpy())
+
     def _embedded(
-        self,
-        tables: dict[str, pa.Table],
-        windows: Windows,
-        vectors: np.ndarray,
-        rejected: dict[int, str],
-    ) -> pa.Table:
+        self, tables: dict[str, pa.Table], pieces: Pieces, kept: np.ndarray
+    ) -> tuple[pa.Table, pa.Table]:
+        """Return the output's rows, and what is stored of their texts."""
         parameters = self._parameters
         rows, places = tables["rows"], tables["places"]
         if parameters.id_column is None:
             source = {name: places[name] for name in ("source_file", "source_row")}
             rows = pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **source})
-        if parameters.mean_windows:
-            vectors = mean_of_windows(vectors, windows.document, rows.num_rows)
-            if self._encoder.config.normalize:
-                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            kept = np.ones(rows.num_rows, dtype=bool)
-            kept[list(rejected)] = False
-            table = without(rows, rejected)
+        row = pa.array(pieces.document[kept])
+        if parameters.window_rows:
+            table = window_rows(rows, pieces, kept, parameters.column)
         else:
-            kept = ~np.isin(windows.document, list(rejected))
-            if parameters.window_rows:
-                table = window_rows(rows, windows, kept, parameters.column)
-            else:
-                table = rows.take(pa.array(windows.document[kept]))
-        return table.append_column(
+            table = rows.take(row)
+        embedded = table.append_column(
             pa.field(parameters.output_column, self._type, nullable=False),
-            as_embeddings(vectors[kept], self._type),
+            as_embeddings(pieces.vectors[kept], self._type),
         )
+        hashes = tables["texts"][TEXT_HASH].take(row)
+        return embedded, pa.table({TEXT_HASH: hashes, TRUNCATED: pieces.truncated[kept]})
 
 
-def window_rows(rows: pa.Table, windows: Windows, kept: np.ndarray, column: str) -> pa.Table:
+def window_rows(
+    rows: pa.Table, windows: Windows | Pieces, kept: np.ndarray, column: str
+) -> pa.Table:
     """Return a row for each window, with its own characters as text and its document's values.
 
     Other texts and bytes come as dictionaries, which hold each value once: written out, they would
@@ -192,6 +209,15 @@ def as_embeddings(vectors: np.ndarray, kind: pa.DataType) -> pa.FixedSizeListArr
     """View float32 vectors of shape `(rows, dim)` as an Arrow column of fixed-size lists."""
     values = pa.array(vectors.reshape(-1).astype(kind.value_type.to_pandas_dtype(), copy=False))
     return pa.FixedSizeListArray.from_arrays(values, type=kind)
+
+
+def mean_pieces(pieces: Pieces, *, normalize: bool) -> Pieces:
+    """Average the windows of each text, which lie side by side; `normalize` is the model's."""
+    texts, first, number = np.unique(pieces.document, return_index=True, return_inverse=True)
+    vectors = mean_of_windows(pieces.vectors, number, len(texts))
+    if normalize:
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return replace(pieces.take(first), document=texts, vectors=vectors)
 
 
 def mean_of_windows(vectors: np.ndarray, document: np.ndarray, documents: int) -> np.ndarray:

@@ -12,8 +12,9 @@ from fnet_ray.cluster.failures import quiet_execution
 from fnet_ray.cluster.pool import ActorPool
 from fnet_ray.model import SharedModel
 from fnet_ray.output.commits import Commit
-from fnet_ray.output.manifest import Manifest
+from fnet_ray.output.manifest import TEXTS_FORMAT, Manifest
 from fnet_ray.output.store import Store
+from fnet_ray.reuse.taking import Reuse
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.encode import EncodeShard
 from fnet_ray.stages.read import ReadShard, shard_request
@@ -25,13 +26,17 @@ READ_CPUS, COMMIT_CPUS = 0.75, 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """A job's three stages, which `opened` tells what to open in the place of the inputs' paths."""
+    """A job's three stages.
+
+    `opened` tells what to open in the place of the inputs' paths, `reuse` where vectors may be.
+    """
 
     manifest: Manifest
     model: SharedModel
     store: Store
     pool: ActorPool
     opened: Mapping[str, str]
+    reuse: Reuse | None = None
 
     def run(self, *, done: Container[int], board: Any) -> Iterator[Commit]:
         """Do what is left; yield each shard's commit.
@@ -72,6 +77,7 @@ class Pipeline:
             reject_empty=parameters.reject_empty,
             windowing=parameters.windowing(self.model.encoding.sequence_length),
             tokenizer_proto=self.model.tokenizer_proto,
+            reuse=self.reuse,
         )
         driver = Environment.of_this_process()
         commit = CommitShard(
@@ -84,6 +90,7 @@ class Pipeline:
                 "fnet.encoding": json.dumps(manifest.encoding),
                 "fnet.run": manifest.tracking_run or "",
             },
+            with_texts=manifest.format_version >= TEXTS_FORMAT,
         )
         one_shard: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
         shards = ray.data.from_items(requests, override_num_blocks=min(len(requests), MOST_BLOCKS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -21,8 +21,11 @@ from fnet_ray.corpus.readers.rows import REJECT, ROW
 from fnet_ray.corpus.shards import RowRange
 from fnet_ray.options import Columns
 from fnet_ray.output.rejects import PLACE, rejects_table, without
+from fnet_ray.reuse.hashes import TEXT_HASH, hash_column, text_hashes
+from fnet_ray.reuse.taking import Reuse
 from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.message import pack
+from fnet_ray.stages.pieces import NO_PIECES, of_rows, unique_texts
 from fnet_ray.stages.tokens import Windowing
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
@@ -38,8 +41,9 @@ class ReadShard:
     """Reads and tokenizes one shard.
 
     Takes a row that `shard_request` made. Gives a row of `shard` and the tables `rows` (the
-    carried columns of the good rows), `places` (where these come from), `windows` (their tokens)
-    and `rejected`.
+    carried columns of the good rows), `places` (where these come from), `texts` (the number of each
+    one's text, as equal ones are tokenized once, and its hash), `windows` (the tokens of the
+    texts), `known` (those whose vectors an older output holds instead) and `rejected`.
     """
 
     columns: Columns
@@ -47,6 +51,7 @@ class ReadShard:
     reject_empty: bool
     windowing: Windowing
     tokenizer_proto: bytes
+    reuse: Reuse | None = None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Read the shard that the batch's one row names."""
@@ -61,16 +66,28 @@ class ReadShard:
         rejects = [rejects_table(places, unusable)]
         rows, places = without(rows, unusable), without(places, unusable)
 
+        different, text_of_row = unique_texts(texts)
+        hashes = text_hashes(different)
+        known = self.reuse.take(hashes) if self.reuse else NO_PIECES.empty_table()
+        new = np.setdiff1d(np.arange(len(different)), known["document"].to_numpy())
+
         tokenizer = guarded_tokenizer(self.tokenizer_proto)
-        windows, reasons = tokenizer.make_windows(texts, self.windowing)
+        windows, refused = tokenizer.make_windows([different[i] for i in new], self.windowing)
+        numbers = np.delete(new, list(refused))
+        windows = replace(windows, document=numbers[windows.document])
+        reasons = of_rows({int(new[i]): why for i, why in refused.items()}, text_of_row)
         rejects.append(rejects_table(places, reasons))
         rows, places = without(rows, reasons), without(places, reasons)
+        text_of_row = np.delete(text_of_row, list(reasons))
+        text_columns = {"text": text_of_row, TEXT_HASH: hash_column(hashes[text_of_row])}
         return pack(
             batch["shard"][0].as_py(),
             {
                 "rows": rows,
                 "places": places,
+                "texts": pa.table(text_columns),
                 "windows": windows.to_table(),
+                "known": known,
                 "rejected": pa.concat_tables(rejects),
             },
         )
