@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fnet_evaluate.data.shapes import Shape
-from fnet_tune.data.columns import labels, numbers, texts
+from fnet_tune.data.columns import labels, numbers, texts, vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Task:
 
     @property
     def target(self) -> str | None:
-        """The column of scores or labels."""
+        """The column of scores, labels or vectors."""
         return next(iter(tuple(self.shape.columns)[self.texts :]), None)
 
 
@@ -61,5 +61,15 @@ LABELS = Task(
     paired=True,
 )
 
-TASKS = {task.shape.name: task for task in (SCORED_PAIRS, PAIRS, LABELS)}
+VECTORS = Task(
+    shape=Shape(name="vectors", columns={"text": texts, "embedding": vectors}),
+    texts=1,
+    metric="spearman",
+    loss="fnet_tune.training.losses:as_taught",
+)
+
+TASKS = {task.shape.name: task for task in (SCORED_PAIRS, PAIRS, LABELS, VECTORS)}
 """A shape's name → the task."""
+
+TEXTS = Shape(name="texts", columns={"text": texts})
+"""Texts, of which pairs can be made."""
