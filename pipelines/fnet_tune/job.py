@@ -175,12 +175,10 @@ class Job:
         checkpoint, pooling = self.parent.checkpoint, self.encoding.pooling
         parent = Network(checkpoint, pooling, dropout=0.0, device=device)
         if self.source.task == VECTORS:
-            head = teacher_head(self.folder, parent, batches)
-            checkpoint = with_head(checkpoint, head)
-            parent = Network(checkpoint, pooling, dropout=0.0, device=device)
+            checkpoint = with_head(checkpoint, teacher_head(self.folder, parent, batches))
         return Training(
             network=Network(checkpoint, pooling, device=device),
-            parent=parent,
+            parent=parent if self.source.task.keeps else None,
             batches=batches,
             loss=resolve_name(self.source.task.loss),
             recipe=recipe,

@@ -18,6 +18,7 @@ class Task:
         metric: The figure of `fnet evaluate` by which the best state is chosen.
         loss: `module:function` of what is made small.
         paired: Whether a step sets each text beside another one of its label.
+        keeps: Whether vectors are kept near those of the parent.
     """
 
     shape: Shape
@@ -25,6 +26,7 @@ class Task:
     metric: str
     loss: str
     paired: bool = False
+    keeps: bool = True
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -66,6 +68,7 @@ VECTORS = Task(
     texts=1,
     metric="spearman",
     loss="fnet_tune.training.losses:as_taught",
+    keeps=False,
 )
 
 TASKS = {task.shape.name: task for task in (SCORED_PAIRS, PAIRS, LABELS, VECTORS)}

@@ -56,7 +56,8 @@ class Training:
 
     Args:
         network: The network, at first as its parent.
-        parent: The parent, without dropout.
+        parent: The parent, without dropout, whose vectors are kept near to; None where the examples
+            say all.
         batches: What each step reads.
         loss: What is made small.
         recipe: How many steps, and how large.
@@ -67,7 +68,7 @@ class Training:
     """
 
     network: Network
-    parent: Network
+    parent: Network | None
     batches: Batches
     loss: Loss
     recipe: Recipe
@@ -107,10 +108,11 @@ class Training:
 
     def _take_step(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         batch = self.batches.read(step)
-        before = vectors_of(self.parent, batch, self.team)
+        before = self.parent and vectors_of(self.parent, batch, self.team)
 
         def loss_of(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
-            return self.loss(vectors, examples) + DRIFT_WEIGHT * drift(vectors, before)
+            loss = self.loss(vectors, examples)
+            return loss if before is None else loss + DRIFT_WEIGHT * drift(vectors, before)
 
         optimizer.zero_grad()
         loss = backward(
