@@ -39,18 +39,21 @@ def write(path: Path, texts: list[str], vectors: Any, kind: pa.DataType | None =
 TEXTS = [pair(number)[0] for number in range(300)]
 
 
-def test_a_model_learns_a_teachers_vectors_through_a_head(tune: Tune, tmp_path: Path) -> None:
-    vectors = taught(TEXTS, 20)
-    data = write(tmp_path / "taught.parquet", TEXTS, vectors, pa.list_(pa.float32(), 20))
-    tuning = tune(data, epochs=12)
+@pytest.mark.parametrize("width", [20, 32])  # the model's own is 32
+def test_a_model_learns_a_teachers_vectors_through_a_head(
+    width: int, tune: Tune, tmp_path: Path
+) -> None:
+    vectors = taught(TEXTS, width)
+    data = write(tmp_path / "taught.parquet", TEXTS, vectors, pa.list_(pa.float32(), width))
+    tuning = tune(data)
     assert tuning.metric == "spearman"
     before, after = (each[0].figures["spearman"].value for each in (tuning.before, tuning.after))
     assert after > before + 0.1
     encoder = fnet_mlflow.load_model("models:/fnet/1")
-    assert encoder.dim == 20
+    assert encoder.dim == width
     assert fnet_mlflow.verify_model("models:/fnet/1").passed
     others = [pair(number)[0] for number in range(1000, 1040)]
-    found, wanted = encoder.encode(others, normalize=True), taught(others, 20)
+    found, wanted = encoder.encode(others, normalize=True), taught(others, width)
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     own, foreign = (found * wanted).sum(1).mean(), (found[1:] * wanted[:-1]).sum(1).mean()
     assert own > foreign + 0.1  # they lie where the teacher's lie, and not only as far apart
@@ -64,9 +67,9 @@ def test_killed_it_goes_on_with_the_head_that_it_began_with(tune: Tune, tmp_path
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        tune(data, epochs=1, on_progress=stop)
-    killed = tune(data, epochs=1).registration
-    whole = tune(data, epochs=1).registration
+        tune(data, on_progress=stop)
+    killed = tune(data).registration
+    whole = tune(data).registration
     assert killed is not None
     assert whole is not None
     assert killed.created
