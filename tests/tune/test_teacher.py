@@ -45,7 +45,7 @@ def test_a_model_learns_a_teachers_vectors_through_a_head(
 ) -> None:
     vectors = taught(TEXTS, width)
     data = write(tmp_path / "taught.parquet", TEXTS, vectors, pa.list_(pa.float32(), width))
-    tuning = tune(data)
+    tuning = tune(data, epochs=12)
     assert tuning.metric == "spearman"
     before, after = (each[0].figures["spearman"].value for each in (tuning.before, tuning.after))
     assert after > before + 0.1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fnet_ray.cluster.pool import ActorPool, WorkerRequest, choose_pool
+from fnet_ray.cluster.pool import MOST_WORKERS_PER_NODE, ActorPool, WorkerRequest, choose_pool
 from fnet_ray.cluster.runtime import live_nodes, ray_cluster
 from fnet_registry.errors import FNetError, JobError, TuningError, WorkersError
 from fnet_registry.shown import shown
@@ -78,12 +78,17 @@ def train_on_ray(
 
 
 def _pool(job: Job) -> ActorPool:
-    count = job.workers or 1
+    count, nodes = job.workers or 1, live_nodes()
+    if count > MOST_WORKERS_PER_NODE * len(nodes):
+        raise WorkersError(
+            f"Each node takes at most {MOST_WORKERS_PER_NODE} workers. Received: {count:,} workers "
+            f"and {len(nodes)} nodes"
+        )
     request = WorkerRequest(
         workers=(count, count), gpus_per_worker=0 if job.device == "cpu" else None
     )
     try:
-        return choose_pool(request, live_nodes())
+        return choose_pool(request, nodes)
     except JobError as error:
         raise WorkersError(str(error)) from None
 
