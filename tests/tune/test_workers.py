@@ -73,6 +73,7 @@ def test_two_workers_take_the_steps_of_one_and_go_on_after_one_is_lost(
     assert sorted(runs) == ["tune shared", "tune whole"]
 
 
+@pytest.mark.slow
 def test_stopped_with_workers_it_goes_on_without_them(tune: Tune, pairs_file: Path) -> None:
     def press(now: Any) -> None:
         if now.state.step == 5:
@@ -90,6 +91,7 @@ def test_more_workers_than_there_is_room_for(tune: Tune, pairs_file: Path) -> No
         tune(pairs_file, workers=17, **STEPS)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_a_worker_is_said_once(tune: Tune, pairs_file: Path) -> None:
     with pytest.raises(TuningError, match="lower --learning-rate"):
         tune(pairs_file, workers=2, **STEPS | {"learning_rate": 1e30})
