@@ -17,6 +17,7 @@ FNetError
 │   │   └── LeaseError     another driver is at work on it
 │   └── RejectsError       more rows were rejected than allowed
 ├── TuningError            a tuning that cannot start or go on
+│   └── WorkersError           its workers cannot be had, or were lost; its state stays
 └── FetchError             a hub did not deliver
     ├── PresetNotFoundError    no such repository, file or revision
     ├── AccessDeniedError      gated or private
@@ -109,6 +110,10 @@ class RejectsError(JobError):
 
 class TuningError(FNetError, ValueError):
     """A tuning that cannot start or go on."""
+
+
+class WorkersError(TuningError):
+    """Workers of a tuning that cannot be had, or were lost too often; its state stays."""
 
 
 class FetchError(FNetError):

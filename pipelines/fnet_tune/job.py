@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from fnet_evaluate.evaluation import Evaluation
-from fnet_evaluate.opening import Subject
 from fnet_mlflow.registry.register import Registration
 from fnet_ray.model import PinnedModel
 from fnet_registry.encoding.config import EncodingConfig
@@ -19,15 +19,18 @@ from fnet_tune.data.held_out import METRICS, Judge, figure
 from fnet_tune.data.prepared import prepare
 from fnet_tune.data.reading import BadRows, Source
 from fnet_tune.data.survey import Survey
+from fnet_tune.moments import with_head
 from fnet_tune.recipe import Recipe, complete_recipe
 from fnet_tune.registering import Story, Target, register_tuned
 from fnet_tune.stopping import stop_requests
-from fnet_tune.tracking import log_data, log_figures, log_progress, tracked
+from fnet_tune.tasks import VECTORS
+from fnet_tune.tracking import log_data, log_figures, log_on_version, log_progress, tracked
 
 if TYPE_CHECKING:
     from fnet_registry import TextEncoder
     from fnet_tune.training.loop import Progress, Training
     from fnet_tune.training.state import State
+    from fnet_tune.training.team import Team
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ class Job:
         held_out: What the best state is chosen by.
         also: Other data to evaluate before and after.
         folder: Where all of it lies until it is over.
+        device: A torch device; None takes a GPU where there is one.
+        workers: How many workers of Ray Train share the steps; None for this process alone.
     """
 
     parent: PinnedModel
@@ -74,6 +79,8 @@ class Job:
     held_out: Judge
     also: Judge | None
     folder: Path
+    device: str | None
+    workers: int | None
 
     def run(
         self, options: Mapping[str, Any], target: Target, on_progress: Callable[[Progress], None]
@@ -81,25 +88,28 @@ class Job:
         """Train, compare with the parent, and register the best state if it is better."""
         import torch
 
-        subject = self.held_out.open_to_choose()
-        metric = METRICS[subject.kind.name]
-        training = self._training(options, subject)
+        from fnet_tune.training.state import read_best
+
+        metric = METRICS[self.held_out.open_to_choose().kind.name]
+        training = self.training(options)
         recipe = {f"recipe.{name}": value for name, value in training.recipe.to_dict().items()}
+        device = training.network.device
         with (
             tracked(self.folder, target.name, {"model": self.parent.uri, **recipe}),
-            torch.random.fork_rng(),
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
         ):
             self._log_data()
-            before = self._evaluate(open_encoder(self.parent, self.parent.encoding), "before")
+            before = self._evaluate(self._encoder(self.parent.encoding), "before")
 
             def watch(progress: Progress) -> None:
                 log_progress(progress, metric)
                 on_progress(progress)
 
             with stop_requests() as stop:
-                state = training.run(watch, stop=stop)
+                state = self._train(training, options, watch, stop)
+            read_best(training.network, self.folder)
             checkpoint = training.network.checkpoint()
-            after = self._evaluate(open_encoder(self.parent, self.encoding, checkpoint), "after")
+            after = self._evaluate(self._encoder(self.encoding, checkpoint), "after")
             values = [each[0].figures[metric].value for each in (before, after)]
             story = Story(
                 parent=self.parent,
@@ -114,6 +124,8 @@ class Job:
             )
             better = values[1] > values[0]
             made = register_tuned(checkpoint, self.encoding, target, story) if better else None
+            if made is not None:
+                self._log_on_versions({self.parent.uri: before, made.model_uri: after})
         return Tuning(
             registration=made,
             metric=metric,
@@ -124,12 +136,22 @@ class Job:
             bad=self.found.bad,
         )
 
-    def _training(self, options: Mapping[str, Any], subject: Subject) -> Training:
+    def training(self, options: Mapping[str, Any], team: Team | None = None) -> Training:
+        """Return what is to be trained, by this process or as one of a team.
+
+        Raises:
+            InputError: All examples have one score, label or vector.
+        """
+        import torch
+
         from fnet_tune.training.batches import Batches
+        from fnet_tune.training.heads import teacher_head
         from fnet_tune.training.loop import Training
         from fnet_tune.training.network import Network
         from fnet_tune.training.sampling import sampler_of
+        from fnet_tune.training.team import ALONE
 
+        team = team or ALONE
         tokenizer = FNetTokenizer(self.parent.checkpoint.tokenizer_proto or b"")
         examples = prepare(
             self.source,
@@ -142,28 +164,66 @@ class Job:
         recipe = complete_recipe(
             options, count=len(sampler), hidden_dim=self.parent.checkpoint.config.hidden_dim
         )
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        batches = Batches(
+            examples=examples,
+            sampler=sampler,
+            batch_size=recipe.batch_size,
+            encoding=self.encoding,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        checkpoint, pooling = self.parent.checkpoint, self.encoding.pooling
+        parent = Network(checkpoint, pooling, dropout=0.0, device=device)
+        if self.source.task == VECTORS:
+            checkpoint = with_head(checkpoint, teacher_head(self.folder, parent, batches))
         return Training(
-            network=Network(self.parent.checkpoint, self.encoding.pooling),
-            parent=Network(self.parent.checkpoint, self.encoding.pooling, dropout=0.0),
-            batches=Batches(
-                examples=examples,
-                sampler=sampler,
-                batch_size=recipe.batch_size,
-                encoding=self.encoding,
-                pad_token_id=tokenizer.pad_token_id,
-            ),
+            network=Network(checkpoint, pooling, device=device),
+            parent=parent if self.source.task.keeps else None,
+            batches=batches,
             loss=resolve_name(self.source.task.loss),
             recipe=recipe,
-            measure=lambda now: figure(subject, open_encoder(self.parent, self.encoding, now)),
+            measure=self._measure() if team.leads else None,
             folder=self.folder,
+            team=team,
         )
 
+    def _measure(self) -> Callable[[Checkpoint], float]:
+        subject = self.held_out.open_to_choose()
+        return lambda now: figure(subject, self._encoder(self.encoding, now))
+
+    def _encoder(
+        self, encoding: EncodingConfig, checkpoint: Checkpoint | None = None
+    ) -> TextEncoder:
+        return open_encoder(self.parent, encoding, checkpoint, device=self.device)
+
+    def _train(
+        self,
+        training: Training,
+        options: Mapping[str, Any],
+        on_progress: Callable[[Progress], None],
+        stop: Callable[[], bool],
+    ) -> State:
+        if self.workers is None:
+            return training.run(on_progress, stop=stop)
+        from fnet_tune.training.on_ray import train_on_ray
+
+        return train_on_ray(self, options, on_progress, stop=stop)
+
     def _evaluate(self, encoder: TextEncoder, name: str) -> list[Evaluation]:
-        judges = [self.held_out, *([self.also] if self.also else [])]
-        found = [judge.evaluate(encoder, name) for judge in judges]
+        found = [judge.evaluate(encoder, name) for judge in self._judges]
         for role, evaluation in zip(("held_out", "also"), found, strict=False):
             log_figures(evaluation, f"{name}_{role}")
         return found
+
+    def _log_on_versions(self, found: Mapping[str, list[Evaluation]]) -> None:
+        for model, evaluations in found.items():
+            for judge, evaluation in zip(self._judges, evaluations, strict=True):
+                if judge.given:
+                    log_on_version(evaluation, model, os.fspath(judge.data))
+
+    @property
+    def _judges(self) -> list[Judge]:
+        return [self.held_out, *([self.also] if self.also else [])]
 
     def _log_data(self) -> None:
         rows = self.source.rows
@@ -171,10 +231,20 @@ class Job:
 
 
 def open_encoder(
-    model: PinnedModel, encoding: EncodingConfig, checkpoint: Checkpoint | None = None
+    model: PinnedModel,
+    encoding: EncodingConfig,
+    checkpoint: Checkpoint | None = None,
+    *,
+    device: str | None = None,
 ) -> TextEncoder:
-    """Open a model, or what it was trained to, under an encoding."""
+    """Open a model, or what it was trained to, under an encoding.
+
+    Raises:
+        FNetError: The model cannot compute it, or not on the device.
+    """
     from fnet_registry import TextEncoder
 
     dtype: Any = model.compute_dtype
-    return TextEncoder.from_checkpoint(checkpoint or model.checkpoint, encoding, dtype=dtype)
+    return TextEncoder.from_checkpoint(
+        checkpoint or model.checkpoint, encoding, dtype=dtype, device=device
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from fnet_registry.errors import InputError
+from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.tensors import HEAD
 
 # A direction that varies less than this, of the widest one's variance or of the vectors' mean
@@ -83,6 +84,13 @@ def whitening_head(moments: Moments, dims: int | None = None) -> dict[str, np.nd
     kept = kept * np.sign(kept[np.abs(kept).argmax(0), np.arange(kept.shape[1])])
     kernel = kept / np.sqrt(variances[: kept.shape[1]])
     return _as_head(kernel, -moments.mean @ kernel)
+
+
+def with_head(checkpoint: Checkpoint, head: dict[str, np.ndarray]) -> Checkpoint:
+    """Return a model with a head after it; where it has one already, the new one does both."""
+    arrays = checkpoint.arrays
+    own = {name: values for name, values in arrays.items() if name.startswith(f"{HEAD}.")}
+    return replace(checkpoint, arrays={**arrays, **followed_by(own, head)})
 
 
 def followed_by(

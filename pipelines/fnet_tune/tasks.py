@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fnet_evaluate.data.shapes import Shape
-from fnet_tune.data.columns import labels, numbers, texts
+from fnet_tune.data.columns import labels, numbers, texts, vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class Task:
         metric: The figure of `fnet evaluate` by which the best state is chosen.
         loss: `module:function` of what is made small.
         paired: Whether a step sets each text beside another one of its label.
+        keeps: Whether vectors are kept near those of the parent.
     """
 
     shape: Shape
@@ -25,6 +26,7 @@ class Task:
     metric: str
     loss: str
     paired: bool = False
+    keeps: bool = True
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ class Task:
 
     @property
     def target(self) -> str | None:
-        """The column of scores or labels."""
+        """The column of scores, labels or vectors."""
         return next(iter(tuple(self.shape.columns)[self.texts :]), None)
 
 
@@ -61,5 +63,16 @@ LABELS = Task(
     paired=True,
 )
 
-TASKS = {task.shape.name: task for task in (SCORED_PAIRS, PAIRS, LABELS)}
+VECTORS = Task(
+    shape=Shape(name="vectors", columns={"text": texts, "embedding": vectors}),
+    texts=1,
+    metric="spearman",
+    loss="fnet_tune.training.losses:as_taught",
+    keeps=False,
+)
+
+TASKS = {task.shape.name: task for task in (SCORED_PAIRS, PAIRS, LABELS, VECTORS)}
 """A shape's name → the task."""
+
+TEXTS = Shape(name="texts", columns={"text": texts})
+"""Texts, of which pairs can be made."""

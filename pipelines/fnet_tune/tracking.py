@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,22 @@ def log_figures(evaluation: Evaluation, prefix: str) -> None:
     """Log the figures of an evaluation, such as `before_held_out_ndcg_at_10`."""
     figures = evaluation.figures.items()
     log_metrics({metric_name(f"{prefix}_{name}"): each.value for name, each in figures})
+
+
+def log_on_version(evaluation: Evaluation, model: str, source: str) -> None:
+    """Log an evaluation on a registered version, as `fnet evaluate` does and `fnet promote` reads.
+
+    What is no registered version, as a preset, is passed over.
+    """
+    import mlflow
+
+    from fnet_evaluate.registry.logged import log_evaluation
+
+    try:
+        log_evaluation(replace(evaluation, model=model), source=source)
+    except (mlflow.MlflowException, OSError) as error:
+        told = without_secrets(str(error))
+        logger.warning("The evaluation of %s could not be logged: %s", model, told)
 
 
 def metric_name(figure: str) -> str:

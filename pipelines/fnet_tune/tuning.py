@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from fnet_ray.model import resolve_model
 from fnet_registry.encoding.config import EncodingOptions, complete_encoding, split_options
+from fnet_registry.errors import ConfigError
+from fnet_registry.shown import shown
 from fnet_tune.data.held_out import Judge, write_held_out
 from fnet_tune.data.reading import open_source
 from fnet_tune.data.survey import survey
@@ -36,6 +38,9 @@ def tune(
     held_out: AnyPath | None = None,
     also_evaluate: AnyPath | None = None,
     map: Mapping[str, str] = MappingProxyType({}),  # noqa: A002  (the command's name for it)
+    split_texts: bool = False,
+    device: str | None = None,
+    workers: int | None = None,
     alias: str | None = None,
     tags: Mapping[str, str] = MappingProxyType({}),
     on_start: Callable[[Path], None] = lambda _: None,
@@ -45,7 +50,8 @@ def tune(
     """Tune a model on a user's own examples, and register the best state as a new version.
 
     What the examples are, their columns say: `anchor`, `positive` and maybe `negative`; `text_a`,
-    `text_b` and `score`; or `text` and `label`. A model is trained as it will compute: at its own
+    `text_b` and `score`; `text` and `label`; or `text` and `embedding`, the vector that another
+    encoder gives it. A model is trained as it will compute: at its own
     pad lengths and with its own pooling. Killed at any moment and called again with the same
     arguments, it goes on; on a CPU with as many threads, to the same bits.
 
@@ -58,6 +64,12 @@ def tune(
             most 1,000, is held out for it.
         also_evaluate: Other data to evaluate before and after, to see what the tuning cost.
         map: A column's name above → its name in the files, such as `{"anchor": "question"}`.
+        split_texts: Whether to make pairs of the parts of texts: the first paragraph, or else the
+            first sentence, and the rest. No other column than `text` is then read.
+        device: A torch device; by default a GPU where there is one. It is left out where there are
+            `workers`, which hold a GPU each where the cluster has them.
+        workers: How many workers of Ray Train share each step, with the same result but for
+            rounding; by default, this process works alone.
         alias: An alias to set on the version.
         tags: Tags to set on the version.
         on_start: Is told the folder where the tuning lies until it is over.
@@ -72,16 +84,18 @@ def tune(
         KeyboardInterrupt: It was stopped, and goes on from there when called again.
         mlflow.MlflowException: The registry knows no such model, or takes no such name.
     """
+    map = dict(map)  # noqa: A001  (workers are sent it)
     recipe_options, encoding_options = split_options(options, RecipeOptions, EncodingOptions)
     asked = check_recipe(**recipe_options)
+    _check_workers(workers)
     target = Target(name=name, alias=alias, tags=tags)
     parent = resolve_model(model)
     longest = parent.checkpoint.config.max_sequence_length
     encoding = complete_encoding(longest, stored=parent.encoding, **encoding_options)
-    open_encoder(parent, encoding)  # refuses what the model cannot compute
-    source = open_source(data, map)
+    open_encoder(parent, encoding, device=device)  # refuses what the model cannot compute
+    source = open_source(data, map, split_texts=split_texts)
     found = survey(source, hold_out=held_out is None)
-    given = None if held_out is None else Judge(data=held_out, renamed=map)
+    given = None if held_out is None else Judge(data=_absolute(held_out), renamed=map)
     identity = {
         "parent": parent.digest,
         "encoding": encoding.to_dict(),
@@ -89,7 +103,7 @@ def tune(
         "data": found.digest,
         "held_out": given and given.open_to_choose().data.digest,
     }
-    also = None if also_evaluate is None else Judge(data=also_evaluate, renamed=map)
+    also = None if also_evaluate is None else Judge(data=_absolute(also_evaluate), renamed=map)
     if also is not None:
         also.open()  # to say what is wrong with it before hours of work
     with workspace(identity) as folder:
@@ -102,5 +116,22 @@ def tune(
             held_out=given or write_held_out(source, found, folder),
             also=also,
             folder=folder,
+            device=device,
+            workers=workers,
         )
         return job.run(asked, target, on_progress)
+
+
+def _absolute(path: AnyPath) -> str:
+    """Return a path that workers, which run elsewhere, understand."""
+    text = os.fspath(path)
+    return text if "://" in text else os.path.abspath(text)
+
+
+def _check_workers(workers: int | None) -> None:
+    if workers is None:
+        return
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ConfigError(
+            f"`workers` must be a number of at least 1, for example 2. Received: {shown(workers)}"
+        )

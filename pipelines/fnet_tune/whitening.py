@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from fnet_evaluate.data.rows import Rows, column_names
-from fnet_evaluate.data.shapes import Shape
 from fnet_ray.cluster.failures import quiet_execution
 from fnet_ray.cluster.runtime import ray_cluster
 from fnet_ray.corpus.files import find_inputs
@@ -19,10 +18,9 @@ from fnet_ray.dataset import encode
 from fnet_ray.model import PinnedModel, resolve_model
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.errors import InputError
-from fnet_registry.presets.tensors import HEAD
-from fnet_tune.data.columns import texts
-from fnet_tune.moments import Moments, followed_by, whitening_head
+from fnet_tune.moments import Moments, whitening_head, with_head
 from fnet_tune.registering import Target, register_tuned
+from fnet_tune.tasks import TEXTS
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
     from fnet_mlflow.registry.register import Registration
 
-_CORPUS = Shape(name="texts", columns={"text": texts})
 _ROWS = 4096  # the moments of so many vectors take less room than the vectors
 
 
@@ -87,11 +84,8 @@ def whiten(
     moments, left_out = corpus_moments(parent, rows)
     if not moments.count:
         raise InputError(f"The corpus must hold texts. Received: none in {rows.name}")
-    arrays = parent.checkpoint.arrays
-    own = {part: values for part, values in arrays.items() if part.startswith(f"{HEAD}.")}
-    head = followed_by(own, whitening_head(moments, dims))
+    checkpoint = with_head(parent.checkpoint, whitening_head(moments, dims))
     story = _Story(parent=parent, corpus=rows.name, texts=moments.count)
-    checkpoint = replace(parent.checkpoint, arrays={**arrays, **head})
     return Whitening(
         registration=register_tuned(checkpoint, parent.encoding, target, story),
         texts=moments.count,
@@ -169,7 +163,7 @@ def _open_corpus(corpus: Any, column: str) -> Rows:
             f"Every file must have the column {column!r}; choose another one with --column. "
             f"Received: {', '.join(names[:20])} in {files[0].path}"
         )
-    return Rows(files=files, shape=_CORPUS, renamed={"text": column})
+    return Rows(files=files, shape=TEXTS, renamed={"text": column})
 
 
 def _check_dims(dims: int | None, most: int) -> None:

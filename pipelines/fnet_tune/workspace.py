@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fnet_registry import __version__
-from fnet_registry.errors import FNetError, TuningError
+from fnet_registry.errors import FNetError, TuningError, WorkersError
 
 
 @contextmanager
@@ -38,6 +38,8 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
             _remove_unfinished(folder)
             try:
                 yield folder
+            except WorkersError:
+                raise
             except FNetError:
                 shutil.rmtree(folder)
                 raise

@@ -11,6 +11,7 @@ from fnet_cli.main import main
 from tests.tune.conftest import pair
 
 ROWS = [dict(zip(("anchor", "positive"), pair(number), strict=True)) for number in range(40)]
+TAUGHT = {"text": "a", "embedding": [1, 2, 3]}
 
 
 @pytest.fixture
@@ -49,6 +50,11 @@ def labels(label: Any) -> list[dict[str, Any]]:
     [
         ([{"anchor": "a", "negative": "b"}] * 40, "Data must have the columns text_a, text_b"),
         ([{"text": "a"}] * 40, "Data must have the columns"),
+        ([{"text": "a"}] * 40, "--split-texts makes pairs of their own parts. Received: text in"),
+        ([{"text": "a", "embedding": [1, 2]}] * 39 + [TAUGHT], "must have one width"),
+        ([{"text": "a", "embedding": [0, 0]}] * 40, "Received: 0 and 40 unusable"),
+        ([{"text": "a", "embedding": 1}] * 40, "must hold vectors, as lists of numbers. Received"),
+        ([TAUGHT] * 40, "Examples must have different first texts"),
         ([], "Data must have rows. Received: none"),
         (ROWS[:1], "at least 20 examples, and hundreds to learn much. Received: 1"),
         ([{"anchor": None, "positive": "b"}] * 40, "Received: 0 and 40 unusable (data.jsonl, row"),
@@ -85,6 +91,9 @@ def test_bad_data(run: Callable, rows: list[dict[str, Any]], words: str) -> None
         (["--tag", "team"], "A tag is written key=value"),
         (["--map", "question=anchor"], "Columns are renamed as"),
         (["--map", "anchor=question"], "--map must name columns of the file"),
+        (["--split-texts"], "Data must have the columns text; name others with --map"),
+        (["--device", "bogus"], "`device` must be one that torch can use here"),
+        (["--workers", "0"], "`workers` must be a number of at least 1"),
         (["--held-out", "nowhere.parquet"], "nowhere.parquet"),
         (["--also-evaluate", "nowhere.parquet"], "nowhere.parquet"),
     ],

@@ -11,8 +11,8 @@ import pytest
 
 import fnet_mlflow
 import fnet_tune
-from fnet_evaluate import evaluate
-from tests.tune.conftest import pair
+from fnet_evaluate import evaluate, promote
+from tests.tune.conftest import QUICK, pair
 
 Tune = Callable[..., fnet_tune.Tuning]
 
@@ -130,6 +130,23 @@ def test_other_data_shows_what_it_cost(tune: Tune, pairs_file: Path, labels_file
     tuning = tune(pairs_file, also_evaluate=labels_file, epochs=2)
     assert [each.kind for each in tuning.before] == ["retrieval", "labels"]
     assert tuning.before[1].figures.keys() == tuning.after[1].figures.keys()
+
+
+def test_what_files_of_a_users_own_measured_is_there_to_promote_by(
+    pairs_file: Path, labels_file: Path, register: Callable
+) -> None:
+    register(sequence_length=16, alias="champion")
+    files = {"held_out": pairs_file, "also_evaluate": labels_file}
+    tuning = fnet_tune.tune("models:/fnet/1", pairs_file, name="fnet", **QUICK, **files)
+    decision = promote("models:/fnet/2", require=["ndcg@10>champion", "knn_accuracy>=0.1"])
+    assert decision.outcome == "promoted"
+    [again] = evaluate("models:/fnet/2", pairs_file)
+    assert tuning.after[0].data_digest == again.data_digest
+    assert tuning.after[0].items == again.items
+    runs = mlflow.search_runs(output_format="list")
+    [whole] = [run for run in runs if "recipe.seed" in run.data.params]
+    parents = {run.data.tags.get("mlflow.parentRunId") for run in runs if run is not whole}
+    assert parents == {whole.info.run_id}
 
 
 def test_hard_negatives_and_other_names_of_columns(tune: Tune, tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ class RowDigest:
 
 
 def _plain(column: pa.Array) -> list[Any]:
+    if pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+        values = column.flatten().to_numpy(zero_copy_only=False).astype("<f4")
+        ends = np.cumsum(column.value_lengths().to_numpy(zero_copy_only=False))
+        vectors = np.split(values, ends[:-1]) if len(column) else []
+        return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in vectors]
     if not pa.types.is_floating(column.type):
         return column.to_pylist()
     # A file that holds them in single precision holds the same data.

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="DATA",
         help="files of Parquet, JSON lines, CSV or TSV, told apart by their columns: anchor,"
-        " positive and maybe negative; text_a, text_b, score; text, label",
+        " positive and maybe negative; text_a, text_b, score; text, label; text, embedding",
     )
     parser.add_argument("--name", required=True, help="the registered model of the new version")
     parser.add_argument("--alias", help="an alias to set on the version, for example challenger")
@@ -49,6 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=COLUMN",
         help="another name of a column, such as anchor=question",
     )
+    parser.add_argument(
+        "--split-texts",
+        action="store_true",
+        help="of texts alone, make pairs: the first paragraph or sentence, and the rest",
+    )
+    parser.add_argument(
+        "--device", help="a torch device, for example cuda:0; default: a GPU if any"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="share each step among workers of Ray Train"
+    )
     recipe = parser.add_argument_group("recipe")
     recipe.add_argument("--epochs", type=float, help="how often each example is read")
     recipe.add_argument("--batch-size", type=int, metavar="N", help="examples of a step (128)")
@@ -62,9 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where nothing was better than the parent."""
     from fnet_mlflow.commands.register import read_tags
+    from fnet_ray.cluster.runtime import quieten_ray
     from fnet_tune.tuning import TuneOptions, tune
 
     tags = read_tags(args.tags or [])
+    if args.workers is not None:
+        quieten_ray()
     asked: dict[str, Any] = {
         name: getattr(args, name) for name in TuneOptions.__annotations__ if hasattr(args, name)
     }
@@ -77,6 +91,9 @@ def run(args: argparse.Namespace) -> int:
                 held_out=args.held_out,
                 also_evaluate=args.also_evaluate,
                 map=dict(args.map),
+                split_texts=args.split_texts,
+                device=args.device,
+                workers=args.workers,
                 alias=args.alias,
                 tags=tags,
                 on_start=_say_where,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.columns import BadValueError, Column
+from fnet_ray.corpus.arrow_types import is_text
 from fnet_registry.encoding.config import LARGEST_TEXT
+
+_LIST = pa.list_(pa.float32())
+# Arrow 25 casts no views of lists: it gives the bytes beside them.
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_null)
 
 
 def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -28,6 +36,42 @@ def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read labels as texts; an empty one is a null."""
     return _bad_as_nulls(columns.ids, column)
+
+
+def vectors(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read vectors as lists of float32; one that is empty, zero or not finite is a null.
+
+    Where a format has no lists, a vector is a text such as `[0.1, 0.2]`.
+    """
+    lists = _as_lists(column).combine_chunks()
+    good = np.asarray(lists.is_valid(), bool)
+    there = lists.filter(pa.array(good))
+    lengths = there.value_lengths().to_numpy(zero_copy_only=False)
+    values = there.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    squares = np.bincount(
+        np.repeat(np.arange(len(there)), lengths), values**2, minlength=len(there)
+    )
+    good[good] = np.isfinite(squares) & (squares > 0)
+    return _keep(pa.chunked_array([lists]), good)
+
+
+def _as_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
+    if is_text(column.type):
+        column = pa.chunked_array([[_listed(text) for text in column.to_pylist()]], _LIST)
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        if any(known(column.type) for known in _LISTS):
+            return pc.cast(column, options=pc.CastOptions.unsafe(_LIST))
+    raise BadValueError("hold vectors, as lists of numbers", str(column.type))
+
+
+def _listed(text: str | None) -> list[float] | None:
+    try:
+        values = np.array(json.loads(text or ""), np.float32)
+        return values.tolist() if values.ndim == 1 else None
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _bad_as_nulls(read: Column, column: pa.ChunkedArray) -> pa.ChunkedArray:

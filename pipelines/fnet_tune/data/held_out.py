@@ -18,7 +18,9 @@ from fnet_evaluate.opening import Subject, open_subject
 from fnet_registry.errors import InputError
 from fnet_registry.presets.whole_file import write_file
 from fnet_tune.data.reading import Source
-from fnet_tune.data.survey import Survey
+from fnet_tune.data.survey import MOST_HELD_OUT, Survey
+from fnet_tune.data.vectors import scored_by_teacher
+from fnet_tune.tasks import VECTORS
 
 if TYPE_CHECKING:
     from fnet_registry import TextEncoder
@@ -48,9 +50,12 @@ def write_held_out(source: Source, survey: Survey, folder: Path) -> Judge:
             f"them in {table.num_rows:,} of {survey.count:,} examples in {source.rows.name}"
         )
     required = [name for name in table.column_names if name not in source.task.shape.optional]
+    table = table.select(required)
+    if source.task == VECTORS:
+        table = scored_by_teacher(table.slice(0, MOST_HELD_OUT))
     path = folder / HELD_OUT_FILE
-    write_file(path, lambda target: pq.write_table(table.select(required), target))
-    return Judge(data=path, renamed={})
+    write_file(path, lambda target: pq.write_table(table, target))
+    return Judge(data=path, renamed={}, given=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +65,12 @@ class Judge:
     Args:
         data: Its files.
         renamed: A column's own name → its name in the files.
+        given: Whether a user has the files, so that other models can be evaluated on them.
     """
 
     data: str | os.PathLike[str]
     renamed: Mapping[str, str]
+    given: bool = True
 
     def open(self) -> Subject:
         """Open the data.

@@ -25,7 +25,7 @@ def prepare(
     """Tokenize the examples that are trained on into a folder, or find them there.
 
     Raises:
-        InputError: All of their scores or labels are the same.
+        InputError: All of their scores, labels or vectors are the same.
     """
     if not (examples := open_examples(folder)):
         write_examples(
@@ -38,7 +38,7 @@ def prepare(
         examples = open_examples(folder)
         assert examples is not None
     targets = examples.targets
-    if targets is not None and np.ptp(targets) == 0:
+    if targets is not None and not np.ptp(targets, axis=0).any():
         raise InputError(
             f"Examples must have different {source.task.target}s. Received: one and the same in "
             f"{len(examples):,} rows of {source.rows.name}"

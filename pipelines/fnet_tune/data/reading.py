@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from fnet_evaluate.data.rows import Path, Rows, open_rows
+from fnet_evaluate.data.rows import Path, Rows, column_names, open_rows
 from fnet_ray.corpus.readers.rows import ROW
-from fnet_tune.tasks import TASKS, Task
+from fnet_registry.errors import InputError
+from fnet_tune.data.splitting import split_texts
+from fnet_tune.tasks import PAIRS, TASKS, TEXTS, Task
 
 MOST_NAMED = 5
 
@@ -35,7 +37,7 @@ class Source:
 
     Args:
         rows: The files.
-        task: What is learnt from them.
+        task: What is learnt from them. Where it is another than their shape's, texts are split.
     """
 
     rows: Rows
@@ -53,13 +55,17 @@ class Source:
                 yield self._good(batch, bad, os.path.basename(file.path))
 
     def _good(self, batch: pa.RecordBatch, bad: BadRows, file: str) -> pa.RecordBatch:
+        rows, split = batch[ROW], self.rows.shape == TEXTS
+        if split:
+            batch = split_texts(batch["text"])
         columns, optional = self.task.shape.columns, self.task.shape.optional
         required = [name for name in columns if name not in optional]
         missing = {name: np.asarray(batch[name].is_null(), bool) for name in required}
         wrong = np.logical_or.reduce(list(missing.values()))
         for row in np.flatnonzero(wrong)[: MOST_NAMED - len(bad.named)].tolist():
             name = next(name for name in required if missing[name][row])
-            bad.named.append(f"{file}, row {batch[ROW][row].as_py() + 1}: no usable {name}")
+            what = "text of two parts" if split else f"usable {name}"
+            bad.named.append(f"{file}, row {rows[row].as_py() + 1}: no {what}")
         bad.count += int(wrong.sum())
         there = {name: batch[name] for name in columns if name in batch.schema.names}
         absent = {name: pa.nulls(len(batch), pa.string()) for name in columns if name not in there}
@@ -67,11 +73,25 @@ class Source:
         return whole.filter(pa.array(~wrong))
 
 
-def open_source(data: Path | Sequence[Path], renamed: Mapping[str, str]) -> Source:
+def open_source(
+    data: Path | Sequence[Path], renamed: Mapping[str, str], *, split_texts: bool = False
+) -> Source:
     """Find examples and tell by the columns of the first file what they are.
+
+    Args:
+        data: Their files.
+        renamed: A column's own name → its name in the files.
+        split_texts: Whether to make pairs of the parts of texts, whatever else there is.
 
     Raises:
         InputError: There are no such files, or none that can be learnt from.
     """
-    rows = open_rows(data, renamed=renamed, shapes=[task.shape for task in TASKS.values()])
-    return Source(rows=rows, task=TASKS[rows.shape.name])
+    known = () if split_texts else tuple(task.shape for task in TASKS.values())
+    rows = open_rows(data, renamed=renamed, shapes=[*known, TEXTS])
+    if rows.shape == TEXTS and not split_texts:
+        raise InputError(
+            f"Data must have the columns {'; or '.join(map(str, known))}; of texts alone, "
+            "--split-texts makes pairs of their own parts. "
+            f"Received: {', '.join(column_names(rows.files[0])[:20])} in {rows.files[0].path}"
+        )
+    return Source(rows=rows, task=PAIRS if split_texts else TASKS[rows.shape.name])

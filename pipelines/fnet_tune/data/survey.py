@@ -11,6 +11,8 @@ import pyarrow as pa
 from fnet_evaluate.data.digest import RowDigest
 from fnet_registry.errors import InputError
 from fnet_tune.data.reading import BadRows, Source
+from fnet_tune.data.vectors import several_widths, unit_vectors
+from fnet_tune.tasks import VECTORS
 
 HELD_OUT_SHARE = 10
 MOST_HELD_OUT = 1000
@@ -49,11 +51,15 @@ def survey(source: Source, *, hold_out: bool) -> Survey:
         InputError: The examples cannot be read, or are too few.
     """
     bad, digest, count = BadRows(), RowDigest(source.rows.shape.name), 0
-    lowest = np.empty(0, np.int64)
+    lowest, widths = np.empty(0, np.int64), set()
     for batch in source.batches(bad):
         digest.add_batch(batch)
+        if source.task == VECTORS and len(batch):
+            widths.add(unit_vectors(batch["embedding"]).shape[1])
         count += len(batch)
         lowest = np.sort(np.concatenate([lowest, text_numbers(batch)]))[:MOST_HELD_OUT]
+    if len(widths) > 1:
+        raise several_widths(sorted(widths))
     if count < FEWEST:
         why = f" and {bad.count:,} unusable ({'; '.join(bad.named)})" if bad.count else ""
         raise InputError(

@@ -21,6 +21,7 @@ from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.engine.arrays import release
 from fnet_registry.presets.writing import write_json
+from fnet_tune.data.vectors import unit_vectors
 from fnet_tune.tasks import Task
 
 _SUMMARY = "examples.json"
@@ -36,7 +37,8 @@ class TokenizedExamples:
         texts: How many texts an example has; some may be missing.
         ids: All texts' ids, specials included: uint16 where the vocabulary allows, else int32.
         ends: Int64 of shape `(examples · texts,)`: where each text's ids end.
-        targets: Float32 scores or int32 labels of shape `(examples,)`; None for pairs.
+        targets: Float32 scores or int32 labels of shape `(examples,)`, or teacher vectors of
+            length 1, float16 of shape `(examples, width)`; None for pairs.
     """
 
     texts: int
@@ -103,7 +105,7 @@ def write_examples(
             if task.target is not None:
                 wanted.write(targets.numbers(batch[task.target]).data)
     summary = {"texts": task.texts, "ids": ids_type.name, "targets": targets.type}
-    write_json(summary, folder / _SUMMARY)
+    write_json(summary | {"width": targets.width}, folder / _SUMMARY)
 
 
 def open_examples(folder: Path) -> TokenizedExamples | None:
@@ -111,12 +113,16 @@ def open_examples(folder: Path) -> TokenizedExamples | None:
     if not (folder / _SUMMARY).exists():
         return None
     summary = json.loads((folder / _SUMMARY).read_text())
-    targets = summary["targets"]
+    targets = None
+    if summary["targets"] is not None:
+        targets = np.memmap(folder / _TARGETS, summary["targets"], "r")
+        if width := summary.get("width"):
+            targets = targets.reshape(-1, width)
     return TokenizedExamples(
         texts=summary["texts"],
         ids=np.memmap(folder / _IDS, summary["ids"], "r"),
         ends=np.memmap(folder / _ENDS, np.int64, "r"),
-        targets=None if targets is None else np.memmap(folder / _TARGETS, targets, "r"),
+        targets=targets,
     )
 
 
@@ -139,14 +145,19 @@ def _tokenize(
 
 
 class _Targets:
-    """Scores as they are, and labels as numbers in the order of their first text."""
+    """Scores as they are, labels as numbers in the order of their first text, and vectors."""
 
     def __init__(self) -> None:
         self.type: str | None = None
+        self.width: int | None = None
         self._labels: dict[str, int] = {}
 
     def numbers(self, column: pa.Array) -> np.ndarray:
-        """Return float32 scores or int32 labels."""
+        """Return float32 scores, int32 labels, or float16 vectors of length 1."""
+        if pa.types.is_list(column.type):
+            vectors = unit_vectors(column)
+            self.type, self.width = "float16", vectors.shape[1] or self.width
+            return vectors.astype(np.float16)
         if pa.types.is_floating(column.type):
             self.type = "float32"
             return column.to_numpy(zero_copy_only=False).astype(np.float32)

@@ -13,7 +13,12 @@ from fnet_tune.data.tokens import TokenizedExamples
 from fnet_tune.training.losses import Examples
 from fnet_tune.training.sampling import Sampler
 
-PART_POSITIONS = 1 << 13
+PART_POSITIONS = 1 << 11
+"""What goes through the network together, and to one worker.
+
+On a core of an AMD EPYC, 4 layers of 256 take 0.60 s forward and back over 8,192 positions in parts
+of 2,048, and 0.81 s at once; 2 layers of 768 take 1.75 s and 2.26 s.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

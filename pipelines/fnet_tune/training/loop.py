@@ -17,7 +17,8 @@ from fnet_tune.training.batches import Batches
 from fnet_tune.training.gradients import Loss, backward, fits, vectors_of
 from fnet_tune.training.losses import Examples, drift
 from fnet_tune.training.network import Network
-from fnet_tune.training.state import State, read_best, read_state, write_best, write_state
+from fnet_tune.training.state import State, read_state, write_best, write_state
+from fnet_tune.training.team import ALONE, Team
 
 SAVE_SECONDS = 60.0
 DRIFT_WEIGHT = 1.0
@@ -55,28 +56,32 @@ class Training:
 
     Args:
         network: The network, at first as its parent.
-        parent: The parent, without dropout.
+        parent: The parent, without dropout, whose vectors are kept near to; None where the examples
+            say all.
         batches: What each step reads.
         loss: What is made small.
         recipe: How many steps, and how large.
-        measure: The held-out examples' figure of a model; more is better.
+        measure: The held-out examples' figure of a model; more is better. None but in the team's
+            first worker.
         folder: Where the state lies.
+        team: Who shares the work of each step; the first of them measures, writes and tells.
     """
 
     network: Network
-    parent: Network
+    parent: Network | None
     batches: Batches
     loss: Loss
     recipe: Recipe
-    measure: Callable[[Checkpoint], float]
+    measure: Callable[[Checkpoint], float] | None
     folder: Path
+    team: Team = ALONE
 
     def run(self, on_progress: Callable[[Progress], None], *, stop: Callable[[], bool]) -> State:
-        """Train to the end, and leave the network at its best state.
+        """Train to the end, and leave the best state in the folder.
 
         Args:
-            on_progress: Is told of each step.
-            stop: Asked after each step; where it is True, the state is written.
+            on_progress: Is told of each step, in the team's first worker.
+            stop: Asked there after each step; where it is True, the state is written.
 
         Raises:
             KeyboardInterrupt: It was stopped.
@@ -91,22 +96,23 @@ class Training:
             evaluated = self.recipe.is_due(state.step)
             if evaluated:
                 state = self._evaluate(state)
-            stopped = stop()
-            if evaluated or stopped or clock.is_time_to_save():
-                write_state(state, self.network, optimizer, self.folder)
-            left = clock.seconds_left(state.step, self.recipe.steps)
-            on_progress(Progress(state=state, recipe=self.recipe, loss=loss, seconds_left=left))
+            stopped = bool(self.team.from_leader(stop(), self.network.device))
+            if self.team.leads:
+                if evaluated or stopped or clock.is_time_to_save():
+                    write_state(state, self.network, optimizer, self.folder)
+                left = clock.seconds_left(state.step, self.recipe.steps)
+                on_progress(Progress(state=state, recipe=self.recipe, loss=loss, seconds_left=left))
             if stopped:
                 raise KeyboardInterrupt
-        read_best(self.network, self.folder)
         return state
 
     def _take_step(self, step: int, optimizer: torch.optim.Optimizer) -> float:
         batch = self.batches.read(step)
-        before = vectors_of(self.parent, batch)
+        before = self.parent and vectors_of(self.parent, batch, self.team)
 
         def loss_of(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
-            return self.loss(vectors, examples) + DRIFT_WEIGHT * drift(vectors, before)
+            loss = self.loss(vectors, examples)
+            return loss if before is None else loss + DRIFT_WEIGHT * drift(vectors, before)
 
         optimizer.zero_grad()
         loss = backward(
@@ -114,7 +120,8 @@ class Training:
             batch,
             loss_of,
             seed=(self.recipe.seed, step),
-            at_once=fits(batch, self.network.config),
+            at_once=fits(batch, self.network.config, self.team),
+            team=self.team,
         )
         if not math.isfinite(loss):
             raise TuningError(
@@ -137,8 +144,10 @@ class Training:
         return torch.optim.AdamW(groups, fused=True)
 
     def _evaluate(self, state: State) -> State:
-        evaluated = state.evaluated(self.measure(self.network.checkpoint()))
-        if evaluated.best_step == state.step:
+        figure = 0.0 if self.measure is None else self.measure(self.network.checkpoint())
+        figure = self.team.from_leader(figure, self.network.device)
+        evaluated = state.evaluated(figure)
+        if self.team.leads and evaluated.best_step == state.step:
             write_best(self.network, self.folder)
         return evaluated
 

@@ -57,6 +57,11 @@ class Network:
         self._pooling: Pooling = pooling
         self._dtype = dtype or product_dtype(torch.bfloat16, self.device)
 
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._checkpoint.dim
+
     def vectors(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """Return a vector for each text, `(texts, dim)`, as an encoder with this pooling does.
 
