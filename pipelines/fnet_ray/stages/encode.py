@@ -83,6 +83,8 @@ class EncodeShard:
             "damaged": count_damaged(tables["rejected"]),
             "truncated": truncated,
             "seconds": time.perf_counter() - started,
+            "ended": time.time(),
+            **tables["reading"].to_pylist()[0],
             **asdict(self._environment),
         }
         return pack(

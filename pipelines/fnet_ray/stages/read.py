@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -23,7 +24,7 @@ from fnet_ray.options import Columns
 from fnet_ray.output.rejects import PLACE, rejects_table, without
 from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.message import pack
-from fnet_ray.stages.tokens import Windowing
+from fnet_ray.stages.tokens import Windowing, count_lengths
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
 
@@ -38,8 +39,8 @@ class ReadShard:
     """Reads and tokenizes one shard.
 
     Takes a row that `shard_request` made. Gives a row of `shard` and the tables `rows` (the
-    carried columns of the good rows), `places` (where these come from), `windows` (their tokens)
-    and `rejected`.
+    carried columns of the good rows), `places` (where these come from), `windows` (their tokens),
+    `rejected`, and `reading` (one row: what it took, and how long the texts are).
     """
 
     columns: Columns
@@ -50,6 +51,7 @@ class ReadShard:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Read the shard that the batch's one row names."""
+        started = time.perf_counter()
         ranges = [RowRange(**each) for each in json.loads(batch["ranges"][0].as_py())]
         read = [(each, self._read(each)) for each in ranges]
         carried = [self._carry(each, raw) for each, raw in read]
@@ -62,7 +64,13 @@ class ReadShard:
         rows, places = without(rows, unusable), without(places, unusable)
 
         tokenizer = guarded_tokenizer(self.tokenizer_proto)
+        was_read = time.perf_counter()
         windows, reasons = tokenizer.make_windows(texts, self.windowing)
+        measured = {
+            "read_seconds": was_read - started,
+            "tokenize_seconds": time.perf_counter() - was_read,
+            "lengths": count_lengths(windows.lengths),
+        }
         rejects.append(rejects_table(places, reasons))
         rows, places = without(rows, reasons), without(places, reasons)
         return pack(
@@ -72,6 +80,7 @@ class ReadShard:
                 "places": places,
                 "windows": windows.to_table(),
                 "rejected": pa.concat_tables(rejects),
+                "reading": pa.Table.from_pylist([measured]),
             },
         )
 
