@@ -10,6 +10,8 @@ run/staging/*.parquet               uncommitted data files, which become data or
 run/done/shard-NNNNNNNN.json        commits: one for each shard that is done
 run/lease/NNNNNNNN.json             leases: the last one says which driver is at work
 run/report.json                     what the job did, once it is finished
+run/report.html                     the same to look at: a page, made by every tracked run
+run/pictures/NAME.png               its pictures
 ```
 """
 
@@ -19,6 +21,7 @@ import re
 
 RUN = "run"
 MANIFEST, REPORT = f"{RUN}/manifest.json", f"{RUN}/report.json"
+PAGE, PICTURES = f"{RUN}/report.html", f"{RUN}/pictures"
 ALL_INPUT_LISTS = f"{RUN}/inputs-*.parquet"
 EMBEDDINGS, REJECTS = "embeddings", "rejects"
 CONVERTED, UNCOMMITTED = f"{RUN}/staged", f"{RUN}/staging"
@@ -28,6 +31,7 @@ COMMITS, LEASES = f"{RUN}/done", f"{RUN}/lease"
 INPUT_LIST = f"{RUN}/inputs-{{number:04d}}.parquet"
 DATA_FILE = "{folder}/shard-{shard:08d}.parquet"
 UNCOMMITTED_FILE = f"{UNCOMMITTED}/shard-{{shard:08d}}-{{attempt}}-{{folder}}.parquet"
+PICTURE = f"{PICTURES}/{{name}}.png"
 COMMIT = f"{COMMITS}/shard-{{shard:08d}}.json"
 CONVERTED_FILE = f"{CONVERTED}/{{key}}.parquet"
 LEASE = f"{LEASES}/{{number:08d}}.json"
