@@ -22,6 +22,7 @@ from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
 from fnet_ray.progress.tracking import tracked
+from fnet_ray.reporting.logged import log_page
 from fnet_ray.stages.pipeline import Pipeline
 
 Path = str | os.PathLike[str]
@@ -109,4 +110,5 @@ def embed(
             report = make_report(store, manifest, tally)
             report.write(store)
             tracker.finish(report)
+            log_page(store, tracker.run_id)
     return report

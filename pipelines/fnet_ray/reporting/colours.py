@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -79,10 +80,9 @@ def _chosen(sample: Sample) -> str | None:
     passed_over = {parameters.column, parameters.id_column, *sample.stored.places}
     names = [name for name in sample.table.column_names if name not in passed_over]
     counted = {name: _count(sample.table[name]) for name in [*names, *_files(sample)]}
-    few = [name for name, count in counted.items() if 2 <= count <= MOST_COLOURS]
-    some = [
-        name for name, count in counted.items() if 2 <= count <= _MOST_VALUES < len(sample.rows)
-    ]
+    parting = {name: count for name, count in counted.items() if count > 1}
+    few = [name for name, count in parting.items() if count <= MOST_COLOURS]
+    some = [name for name, count in parting.items() if count <= _MOST_VALUES < len(sample.rows)]
     return next(iter([*few, *some]), None)
 
 
@@ -124,7 +124,7 @@ def _bands(column: str, values: Sequence[Any]) -> Colours:
     if not known.any():
         return _grouped(column, [NOTHING] * len(values), [NOTHING])
     edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, _BANDS + 1)))
-    names = [f"{low:,g} to {high:,g}" for low, high in zip(edges, edges[1:], strict=False)]
+    names = [f"{low:,g} to {high:,g}" for low, high in itertools.pairwise(edges)]
     band = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(names) - 1, 0))
     told = [names[b] if ok else NOTHING for b, ok in zip(band, known, strict=True)]
     return _grouped(column, told, [*names, *[NOTHING] * (not known.all())], is_ordered=True)
@@ -141,5 +141,6 @@ def _grouped(
 
 
 def _without_common_folder(paths: Sequence[str]) -> list[str]:
-    folder = os.path.commonprefix(paths).rpartition("/")[0]
-    return [path.removeprefix(folder).lstrip("/") for path in paths]
+    folders = [path.rpartition("/")[0] for path in paths]
+    same = os.path.commonpath(folders) if len({path[:1] for path in folders}) == 1 else ""
+    return [path.removeprefix(same).lstrip("/") for path in paths]

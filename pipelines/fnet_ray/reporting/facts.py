@@ -166,9 +166,7 @@ def _with_rejects(facts: Facts, store: Store, findings: Sequence[Finding]) -> Fa
     return replace(facts, rejects=rejects)
 
 
-def _with_look(
-    facts: Facts, store: Store, findings: Sequence[Finding], color: str | None
-) -> Facts:
+def _with_look(facts: Facts, store: Store, findings: Sequence[Finding], color: str | None) -> Facts:
     files = _files(findings, EMBEDDINGS)
     if not files:
         return facts

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 import fnet_registry
+from fnet_ray.options import Parameters
 from fnet_ray.output.layout import EMBEDDINGS, REJECTS
 from fnet_ray.progress.hint import MOST
 from fnet_ray.reporting import wording
 from fnet_ray.reporting.facts import Facts
 from fnet_ray.reporting.palette import BANDS, GROUPS
 from fnet_ray.reporting.pictures import Picture
-from fnet_ray.options import Parameters
 from fnet_registry.redaction import without_secrets
 
 _TEMPLATE = Path(__file__).parent / "template"

@@ -6,21 +6,23 @@ import io
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fnet_ray.reporting.facts import Facts
 from fnet_ray.reporting.palette import BANDS, GROUPS, INK, LINE, MAIN, MARK, STAGES, as_on_the_page
 from fnet_ray.reporting.wording import excerpt, readable, share, time_taken
+from fnet_ray.stages.tokens import length_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_BARS = 40
+_SHOWN_SHARE = 0.995  # of the texts; a few long ones would press all others into one bar
 _MOST_REASONS = 8
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name begins no formula
     "svg.fonttype": "none",
     "font.size": 9.5,
@@ -128,8 +130,8 @@ def _stages(facts: Facts) -> Figure | None:
     names = list(stages)
     axes.barh(names[::-1], [stages[name] for name in names[::-1]], color=STAGES[::-1], height=0.6)
     for place, name in enumerate(names[::-1]):
-        told = f" {time_taken(stages[name])}, {share(stages[name], sum(stages.values()))}"
-        axes.text(stages[name], place, told, va="center")
+        told = f"{time_taken(stages[name])}, {share(stages[name], sum(stages.values()))}"
+        axes.annotate(told, (stages[name], place), (5, 0), textcoords="offset points", va="center")
     axes.grid(visible=False)
     axes.set(xlim=(0, 1.45 * max(stages.values()) or 1), xticks=[])
     axes.spines["bottom"].set_visible(False)
@@ -141,27 +143,28 @@ def _lengths(facts: Facts) -> Figure | None:
     if not lengths:
         return None
     figure, axes = _axes()
-    values = np.array(list(lengths))
-    weights = np.array(list(lengths.values()))
     limit = facts.manifest.encoding["sequence_length"]
-    most = max(values.max(), 1) + 1
-    edges = np.unique(np.linspace(0, most, _MOST_BARS + 1).round())
-    counts, _ = np.histogram(values, edges, weights=weights)
+    starts = np.array(sorted(lengths))
+    ends = starts + np.array([length_step(int(start)) for start in starts])
+    until = np.cumsum([lengths[int(start)] for start in starts])
+    most = int(ends[np.searchsorted(until, _SHOWN_SHARE * until[-1])])
+    edges = np.linspace(0, max(most, 1.2 * limit), _MOST_BARS + 1)
+    steps = np.stack([starts, ends], axis=1).ravel()
+    so_far = np.stack([np.append(0, until[:-1]), until], axis=1).ravel()
+    counts = np.diff(np.interp(edges, steps, so_far, left=0))
     axes.stairs(counts, edges, fill=True, color=MAIN, alpha=0.75)
     axes.axvline(limit, color=MARK, linewidth=1.4)
-    longer = weights[values > limit].sum()
-    right = limit > most * 0.6
-    told = f"sequence length {limit:,}\n{share(longer, weights.sum())} are longer"
     axes.annotate(
-        told,
-        (limit, 0.97),
+        f"sequence length {limit:,}",
+        (limit, 1),
+        (5, -2) if limit < edges[-1] / 2 else (-5, -2),
         xycoords=("data", "axes fraction"),
-        xytext=(-5 if right else 5, 0),
         textcoords="offset points",
-        ha="right" if right else "left",
+        ha="left" if limit < edges[-1] / 2 else "right",
         va="top",
     )
-    axes.set(xlabel="tokens in a text", ylabel="texts", xlim=(0, max(most, limit * 1.05)))
+    axes.set(xlabel="tokens in a text", ylabel="texts", xlim=(0, edges[-1]))
+    axes.set(ylim=(0, 1.25 * counts.max()))
     _group_thousands(axes.xaxis)
     _group_thousands(axes.yaxis)
     return figure
@@ -175,7 +178,7 @@ def _cosines(facts: Facts) -> Figure | None:
     low = min(0.0, float(likeness.cosines.min()))
     axes.hist(likeness.cosines, bins=_MOST_BARS, range=(low, 1.0), color=MAIN, alpha=0.75)
     axes.axvline(likeness.cosines.mean(), color=MARK, linewidth=1.4)
-    axes.set(xlabel="cosine of two random rows", ylabel="pairs", xlim=(low, 1.0))
+    axes.set(xlabel="cosine of two random rows (line: the mean)", ylabel="pairs", xlim=(low, 1.0))
     _group_thousands(axes.yaxis)
     return figure
 

@@ -64,7 +64,9 @@ def _read(store: Store, name: str) -> pa.Table:
 
 def _counted(rejects: pa.Table) -> Iterator[tuple[str, int, list[str]]]:
     """Yield each reason, how many rows have it, and where some of them come from."""
-    counts = {each["values"]: each["counts"] for each in rejects["reason"].value_counts().to_pylist()}
+    counts = {
+        each["values"]: each["counts"] for each in rejects["reason"].value_counts().to_pylist()
+    }
     places: dict[str, list[str]] = {reason: [] for reason in counts}
     for row, reason in enumerate(rejects["reason"].to_pylist()):
         if len(places[reason]) < _SAMPLES:

@@ -6,11 +6,15 @@ import os
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from fnet_ray.output.layout import PAGE, PICTURE
+from fnet_ray.output.layout import PAGE, PICTURE, PICTURES
 from fnet_ray.output.store import Store
 from fnet_ray.output.stores import open_store
 from fnet_registry.errors import JobError
+
+if TYPE_CHECKING:
+    from fnet_ray.reporting.facts import Facts
 
 _NEEDED = {"jinja2": "Jinja2", "matplotlib": "matplotlib", "sklearn": "scikit-learn"}
 
@@ -22,18 +26,26 @@ class Written:
     Args:
         page: The page's path or URL.
         pictures: Those of its pictures.
+        atlas: The command by which Embedding Atlas shows the map, where that was exported.
     """
 
     page: str
     pictures: tuple[str, ...]
+    atlas: str | None = None
 
 
-def report(output: str | os.PathLike[str], *, color: str | None = None) -> Written:
+def report(
+    output: str | os.PathLike[str],
+    *,
+    color: str | None = None,
+    export: str | os.PathLike[str] | None = None,
+) -> Written:
     """Write a page on which one sees what an output holds, and how it came about.
 
     Args:
         output: The folder or URL that `embed` wrote to, or writes to at the moment.
         color: The column to colour the map by; by default one with few values.
+        export: A Parquet file to write the map's rows to, for Embedding Atlas.
 
     Raises:
         FNetError: The output cannot be read or written, or a package is missing.
@@ -44,9 +56,16 @@ def report(output: str | os.PathLike[str], *, color: str | None = None) -> Writt
             f'A report needs {missing}: pip install "fnet-registry[report]". '
             f"Received: {os.fspath(output)}"
         )
+    from fnet_ray.reporting.export import export_map
+    from fnet_ray.reporting.facts import gather
+
     store = open_store(output)
-    page, pictures = make_page(store, color=color)
-    return write_page(store, page, pictures)
+    facts = gather(store, color=color)
+    atlas = None if export is None else export_map(facts, os.fspath(export))
+    files = make_files(facts)
+    write_files(store, files)
+    page, *pictures = map(store.path, files)
+    return Written(page=page, pictures=tuple(pictures), atlas=atlas)
 
 
 def missing_packages() -> str:
@@ -54,22 +73,20 @@ def missing_packages() -> str:
     return ", ".join(name for package, name in _NEEDED.items() if find_spec(package) is None)
 
 
-def make_page(store: Store, *, color: str | None = None) -> tuple[str, dict[str, bytes]]:
-    """Return an output's page, and its pictures as PNG files by name."""
-    from fnet_ray.reporting.facts import gather
+def make_files(facts: Facts) -> dict[str, bytes]:
+    """Return an output's page and pictures, by their names in the output."""
     from fnet_ray.reporting.page import render
     from fnet_ray.reporting.pictures import draw
 
-    facts = gather(store, color=color)
     pictures = draw(facts)
-    page = render(facts, pictures, made=time.time())
-    return page, {name: picture.png for name, picture in pictures.items()}
+    page = render(facts, pictures, made=time.time()).encode()
+    return {PAGE: page} | {
+        PICTURE.format(name=name): picture.png for name, picture in pictures.items()
+    }
 
 
-def write_page(store: Store, page: str, pictures: dict[str, bytes]) -> Written:
-    """Write a page and its pictures into an output."""
-    names = [PICTURE.format(name=name) for name in pictures]
-    for name, data in zip(names, pictures.values(), strict=True):
+def write_files(store: Store, files: dict[str, bytes]) -> None:
+    """Write them into the output, in the place of an earlier page's."""
+    store.clear(PICTURES)
+    for name, data in files.items():
         store.write(name, data)
-    store.write(PAGE, page.encode())
-    return Written(page=store.path(PAGE), pictures=tuple(map(store.path, names)))

@@ -6,39 +6,41 @@ import unicodedata
 from datetime import UTC, datetime
 
 LONGEST = 280
+_SMALL, _THOUSAND = 10, 1000
+_SIZES = ("bytes", "kB", "MB", "GB", "TB")
+_TIMES = {"days": 86400, "hours": 3600, "min": 60}
 _UNSHOWN = ("Cc", "Cs")
 
 
 def amount(number: float) -> str:
-    """Return a number with as many digits as one reads."""
-    return f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.2g}"
+    """Return a number in whole ones, but for what is small and no whole one."""
+    return f"{number:,.0f}" if abs(number) >= _SMALL or number % 1 == 0 else f"{number:.2g}"
 
 
 def share(part: float, whole: float) -> str:
-    """Return a share in percent; one that is neither none nor all is not rounded to these."""
-    percent = 100 * part / whole if whole else 0.0
-    if 0 < percent < 0.1:
+    """Return a share in percent; one that is neither none nor all never reads as if it were."""
+    percent = f"{100 * part / whole if whole else 0:.1f}"
+    if percent == "0.0" and part:
         return "under 0.1 %"
-    if 99.9 < percent < 100:
+    if percent == "100.0" and part < whole:
         return "over 99.9 %"
-    return f"{percent:.1f} %" if percent % 1 and not 10 <= percent < 99 else f"{percent:.0f} %"
+    return f"{percent.removesuffix('.0')} %"
 
 
 def size(count: float) -> str:
     """Return a number of bytes."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.3g} TB" if count < 1000 else f"{count:,.0f} TB"
+    power = 0
+    while count >= _THOUSAND and power < len(_SIZES) - 1:
+        count, power = count / _THOUSAND, power + 1
+    return f"{count:,.1f}".removesuffix(".0") + f" {_SIZES[power]}"
 
 
 def time_taken(seconds: float) -> str:
     """Return a length of time."""
-    for unit, length in (("days", 86400 * 2), ("hours", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / (86400 if unit == 'days' else length):,.1f} {unit}"
-    return f"{seconds:.3g} s" if seconds >= 0.001 else "0 s"
+    for unit, length in _TIMES.items():
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.2f} s" if seconds < _SMALL else f"{seconds:.0f} s"
 
 
 def moment(seconds: float) -> str:

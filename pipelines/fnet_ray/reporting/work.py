@@ -111,7 +111,7 @@ def _lengths(done: Sequence[Mapping]) -> Mapping[int, int] | None:
         return None
     counts: Counter[int] = Counter()
     for work in done:
-        counts.update({length: count for length, count in work["lengths"]})
+        counts.update(dict(work["lengths"]))
     return counts
 
 

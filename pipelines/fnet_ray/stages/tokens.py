@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +16,7 @@ from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.errors import JobError
 
-_LENGTH_DIGITS = 5
+_LENGTH_DIGITS = 6
 LongTextHandling = Literal["truncate", "split", "error"]
 
 
@@ -157,13 +158,16 @@ def make_windows(
 def count_lengths(lengths: np.ndarray) -> list[list[int]]:
     """Return how many texts have which length, as pairs, rising.
 
-    Lengths of more than five binary digits are rounded down to as many, so that those of a shard
-    are a hundred pairs or so, whatever its texts.
+    Lengths are rounded down to six binary digits, so that those of a shard are two hundred pairs
+    at most or so, whatever its texts.
     """
-    _, digits = np.frexp(lengths.astype(np.float64))
-    shift = np.maximum(digits - _LENGTH_DIGITS, 0)
-    values, counts = np.unique(lengths >> shift << shift, return_counts=True)
-    return np.stack([values, counts], axis=1).tolist()
+    found = Counter(length - length % length_step(length) for length in lengths.tolist())
+    return [list(pair) for pair in sorted(found.items())]
+
+
+def length_step(length: int) -> int:
+    """Return how far apart counted lengths are around a length: 1 below 64, then 2."""
+    return 1 << max(0, length.bit_length() - _LENGTH_DIGITS)
 
 
 def _numbers(count: int) -> np.ndarray:
