@@ -90,15 +90,20 @@ def _svg(figure: Figure, name: str) -> str:
 
 
 def _axes(
-    width: float = 4.8, height: float = 2.5, *, left: float = 0.6, right: float = 0.15
+    width: float = 4.8,
+    height: float = 2.5,
+    *,
+    left: float = 0.6,
+    right: float = 0.15,
+    bottom: float = 0.45,
 ) -> tuple[Figure, Axes]:
     """Return empty axes; all measures are in inches. Fixed margins take a third of the time."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    bottom, top = 0.45 / height, 1 - 0.12 / height
-    margins = {"left": left / width, "right": 1 - right / width, "bottom": bottom, "top": top}
-    axes = figure.subplots(gridspec_kw=margins)
+    across = {"left": left / width, "right": 1 - right / width}
+    upright = {"bottom": bottom / height, "top": 1 - 0.12 / height}
+    axes = figure.subplots(gridspec_kw={**across, **upright})
     axes.grid(axis="y")
     return figure, axes
 
@@ -113,7 +118,7 @@ def _rate(facts: Facts) -> Figure | None:
     axes.stairs(rate.rows_per_second, rate.edges / unit, color=MAIN, fill=True, alpha=0.15)
     for pause in rate.pauses:
         axes.axvline(pause / unit, color=MARK, linestyle=":", linewidth=1)
-    axes.set(xlabel=f"{name} of encoding", ylabel="rows per second")
+    axes.set(xlabel=f"{name} at work", ylabel="rows per second")
     axes.set(xlim=(0, rate.edges[-1] / unit), ylim=(0, None))
     _group_thousands(axes.yaxis)
     return figure
@@ -126,7 +131,7 @@ def _stages(facts: Facts) -> Figure | None:
     stages = facts.work.stages
     if stages is None:
         return None
-    figure, axes = _axes(height=1.8, left=0.75)
+    figure, axes = _axes(height=1.5, left=0.75, bottom=0.1)
     names = list(stages)
     axes.barh(names[::-1], [stages[name] for name in names[::-1]], color=STAGES[::-1], height=0.6)
     for place, name in enumerate(names[::-1]):

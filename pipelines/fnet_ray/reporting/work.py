@@ -28,7 +28,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Rows per second over the time at work; times in which nothing was encoded are left out.
+    """Rows encoded per second, over the time at work.
 
     Args:
         edges: Seconds since the start, of shape `(steps + 1,)`.
@@ -52,7 +52,7 @@ class Work:
         lengths: Tokens of a text before any cut → texts of that length.
         stages: A stage → its seconds, over all workers.
         rate: Rows per second over time.
-        seconds: How long rows were encoded, on any machine.
+        seconds: How long any machine was at work.
         machine_seconds: The same, added up over the machines.
         began: When that began, in seconds since 1970.
         ended: When it ended.
@@ -86,7 +86,7 @@ def add_up(commits: Sequence[Commit]) -> Work:
     files = [f for each in commits for f in each.files if f.name.startswith(f"{EMBEDDINGS}/")]
     timed = [each for each in commits if "ended" in each.work]
     is_timed = bool(timed) and len(timed) == len(commits)
-    stretches = _stretches(map(_interval, timed))
+    stretches = _stretches(map(_at_work, timed))
     return Work(
         tokens=sum(work["tokens"] for work in done),
         windows=sum(work.get("windows", 0) for work in done),
@@ -101,8 +101,8 @@ def add_up(commits: Sequence[Commit]) -> Work:
         stored_bytes=sum(file.size for file in files),
         stored_rows=sum(file.rows for file in files),
         devices=Counter(work["device"] for work in done),
-        hosts=sorted({work["host"] for work in done}),
-        versions=sorted({work["versions"] for work in done}),
+        hosts=sorted({work["host"] for work in done if "host" in work}),
+        versions=sorted({work["versions"] for work in done if "versions" in work}),
     )
 
 
@@ -121,8 +121,15 @@ def _stages(done: Sequence[Mapping]) -> Mapping[str, float] | None:
     return {stage: sum(work[name] for work in done) for stage, name in STAGES.items()}
 
 
-def _interval(commit: Commit) -> Interval:
+def _encoding(commit: Commit) -> Interval:
     return commit.work["ended"] - commit.work["seconds"], commit.work["ended"]
+
+
+def _at_work(commit: Commit) -> Interval:
+    """Return when a shard was worked on, as if its stages had followed without a wait."""
+    start, end = _encoding(commit)
+    before = commit.work["read_seconds"] + commit.work["tokenize_seconds"]
+    return start - before, end + commit.work["commit_seconds"]
 
 
 def _stretches(intervals: Iterable[Interval]) -> list[Interval]:
@@ -143,7 +150,7 @@ def _total(stretches: Sequence[Interval]) -> float:
 def _machine_seconds(timed: Sequence[Commit]) -> float:
     ordered = sorted(timed, key=lambda each: each.work["host"])
     machines = itertools.groupby(ordered, key=lambda each: each.work["host"])
-    return sum(_total(_stretches(map(_interval, shards))) for _, shards in machines)
+    return sum(_total(_stretches(map(_at_work, shards))) for _, shards in machines)
 
 
 def _rate(timed: Sequence[Commit], stretches: Sequence[Interval]) -> Rate | None:
@@ -155,7 +162,7 @@ def _rate(timed: Sequence[Commit], stretches: Sequence[Interval]) -> Rate | None
     edges = np.linspace(0, total, min(_MOST_STEPS, len(timed)) + 1)
     rows = np.zeros(len(edges) - 1)
     for commit in timed:
-        start, end = _interval(commit)
+        start, end = _encoding(commit)
         place = int(np.searchsorted([s for s, _ in stretches], start, side="right")) - 1
         since = starts[place] - stretches[place][0]
         inside = np.clip(edges, start + since, end + since)
