@@ -16,6 +16,7 @@ import pytest
 import fnet_ray
 from fnet_cli.main import main
 from fnet_ray.output.audit import audit
+from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.stores import open_store
 from fnet_registry import TextEncoder
@@ -230,6 +231,13 @@ class TestThinOutputs:
         assert "stopped, 25 % done" in told
         assert "the same fnet embed command goes on" in told
 
+    def test_an_output_that_is_being_written(self, tmp_path: Path) -> None:
+        output = write_output(tmp_path, [rows(10)], planned=4)
+        with Lease(open_store(output)):
+            told = visible(page_of(output))
+        assert "running, 25 % done" in told
+        assert re.search(r"The job is at work \(process \d+ on ", told)
+
     def test_an_output_that_has_nothing_yet(self, tmp_path: Path) -> None:
         told = visible(page_of(write_output(tmp_path, [], planned=4)))
         assert "0 of 4 rows were embedded" in told
@@ -317,6 +325,6 @@ class TestWork:
     def test_of_a_large_output_some_files_are_read(self, tmp_path: Path) -> None:
         output = write_output(tmp_path, [rows(100)] * 20)
         told = visible(page_of(output))
-        assert "1,500 rows , drawn at random from 2,000," in told
+        assert "1,500 rows, drawn at random from 2,000, laid out" in told
         assert "among the 1,600 rows of 16 of the 20 files" in told
         assert len(json.dumps(told)) < 50_000

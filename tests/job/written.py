@@ -79,8 +79,8 @@ def write_output(
         ),
     ).write(store)
     start = 0
-    for shard, table in enumerate(shards):
-        count = table.num_rows
+    for shard, columns in enumerate(shards):
+        table, count = columns, columns.num_rows
         vectors = random.standard_normal((count, dim)).astype(np.float32)
         lists = pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), dim)
         if id_column is None:
