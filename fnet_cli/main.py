@@ -125,6 +125,12 @@ def _search() -> CommandModule:
     return search
 
 
+def _report() -> CommandModule:
+    from fnet_ray.commands import report
+
+    return report
+
+
 COMMANDS = {
     "presets": Command(load=_presets, help="list the built-in presets and what is in the cache"),
     "inspect": Command(load=_inspect, help="show what a preset is, without loading its weights"),
@@ -163,6 +169,12 @@ COMMANDS = {
     "embed": Command(load=_embed, help="turn a corpus into embeddings", extra="ray"),
     "status": Command(load=_status, help="show how far an embedding job is", extra="ray"),
     "search": Command(load=_search, help="find the nearest rows of an output", extra="ray"),
+    "report": Command(
+        load=_report,
+        help="write a page that shows what an output holds",
+        extra="report",
+        brings="ray",
+    ),
 }
 
 
