@@ -112,8 +112,9 @@ def test_where_nothing_improves_on_the_parent_nothing_is_registered(
 
 def test_it_stops_early_where_it_no_longer_improves(tune: Tune, pairs_file: Path) -> None:
     tuning = tune(pairs_file, learning_rate=1e-12, epochs=20)
-    assert tuning.state.step < tuning.recipe.steps
-    assert tuning.state.stale == 3
+    # Not in the first half, in which a high learning rate can lower the figure for a while.
+    assert tuning.recipe.steps / 2 < tuning.state.step < tuning.recipe.steps
+    assert tuning.state.stale >= 3
 
 
 def test_the_parents_encoding_is_the_default(pairs_file: Path, register: Callable) -> None:

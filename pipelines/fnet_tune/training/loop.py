@@ -90,7 +90,7 @@ class Training:
         optimizer = self._optimizer()
         state = read_state(self.network, optimizer, self.folder)
         clock = _Clock(first=state.step)
-        while state.step < self.recipe.steps and not state.stopped:
+        while not state.is_over(self.recipe.steps):
             loss = self._take_step(state.step, optimizer)
             state = replace(state, step=state.step + 1)
             evaluated = self.recipe.is_due(state.step)

@@ -38,10 +38,13 @@ class State:
     best_step: int = 0
     stale: int = 0
 
-    @property
-    def stopped(self) -> bool:
-        """Whether so many evaluations brought nothing that it stops early."""
-        return self.stale >= PATIENCE
+    def is_over(self, steps: int) -> bool:
+        """Return whether all steps are taken, or so many evaluations brought nothing.
+
+        In the first half nothing stops: while the learning rate is high, the figure can lie below
+        what it comes to.
+        """
+        return self.step >= steps or (self.stale >= PATIENCE and 2 * self.step > steps)
 
     def evaluated(self, metric: float) -> Self:
         """Take in the held-out examples' figure."""
