@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BENCH := .venv-bench
 PARALLEL := -n 2 --dist loadgroup
 
-.PHONY: demo test test-services test-all bench lint clean
+.PHONY: demo preset test test-services test-all bench lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,6 +15,10 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py $(PRESET)
+
+# The preset that comes with the package; stopped, it goes on where it was.
+preset: $(READY)
+	$(BIN)/python presets/f_net_mini_docs_en/make.py
 
 test: $(READY) lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not services and not network"

@@ -71,7 +71,7 @@ def train_tokenizer() -> bytes:
     import sentencepiece
 
     sys.path.append(str(Path(__file__).parents[1] / "examples"))
-    from docstrings import standard_library_docstrings
+    from standard_library import standard_library_docstrings
 
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

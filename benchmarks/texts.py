@@ -59,7 +59,7 @@ def compare(corpus: str, texts: list[str], length: int, rounds: int) -> str:
 def sample(corpus: Path | None, column: str, count: int) -> list[str]:
     if corpus is None:
         sys.path.append(str(Path(__file__).parents[1] / "examples"))
-        from docstrings import standard_library_docstrings
+        from standard_library import standard_library_docstrings
 
         texts = [row["text"] for row in standard_library_docstrings()]
     else:

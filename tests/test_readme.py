@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -22,9 +21,7 @@ KAGGLE_FOLDER = "models/keras/f_net/keras/f_net_base_en/3"
 def commands_of(kind: str, block: str) -> list[list[str]]:
     if kind == "python":
         return [[sys.executable, "-c", block]]
-    scripts = Path(sys.executable).parent
-    lines = (shlex.split(line.removeprefix("$ ")) for line in block.splitlines())
-    return [[str(scripts / program), *arguments] for program, *arguments in lines]
+    return [["bash", "-c", line.removeprefix("$ ")] for line in block.splitlines()]
 
 
 @pytest.mark.xdist_group("ray")
@@ -44,6 +41,7 @@ def test_the_readme_runs_as_it_stands(preset_folder: Path, tmp_path: Path) -> No
     )
     environment = {
         **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "KAGGLEHUB_CACHE": str(tmp_path / "kaggle"),
         "HF_HUB_OFFLINE": "1",
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",

@@ -53,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print("Built in:")
     for name, preset in BUILT_IN_PRESETS.items():
-        print(f"  {name:<16}{preset.parameter_count:>13,} parameters  {preset.handle}")
-        print(f"  {'':<16}{preset.description}")
+        where = preset.handle or "comes with this package"
+        print(f"  {name:<20}{preset.parameter_count:>12,} parameters  {where}")
+        print(f"  {'':<20}{preset.description}")
     print("In the cache:" if cached else "In the cache: none")
     width = max((len(preset.handle) for preset in cached), default=0)
     for preset in cached:

@@ -54,9 +54,12 @@ def fetch(
     """
     handle = parse_handle(handle)
     if isinstance(handle, LocalHandle):
-        return _open_local(handle, weights=weights)
+        return _open_local(handle.path, handle, weights=weights)
     if isinstance(handle, BuiltInHandle):
-        handle = handle.target
+        target = handle.target
+        if isinstance(target, LocalHandle):
+            return _open_local(target.path, handle, weights=weights)
+        handle = target
     if _is_offline() if offline is None else offline:
         return offline_cache.find(handle, weights=weights)
     try:
@@ -79,8 +82,7 @@ def _fetch_online(handle: HubHandle, session: HubSession, *, weights: bool) -> P
     return folder
 
 
-def _open_local(handle: LocalHandle, *, weights: bool) -> PresetFolder:
-    path = handle.path
+def _open_local(path: Path, handle: LocalHandle | BuiltInHandle, *, weights: bool) -> PresetFolder:
     files = select_files(list_files(path), weights=weights)
     folder = PresetFolder(
         path=path, handle=handle, files=files, root=_links_root(path), verified=False

@@ -6,14 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fnet_registry.presets.builtin import BUILT_IN_PRESETS
+from fnet_registry.presets.builtin import BUILT_IN_PRESETS, packaged_folder
 from fnet_registry.presets.handles import parse_hub_handle
 from fnet_registry.presets.handles.hub import HubHandle, unknown_handle
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltInHandle:
-    """A published preset by its short name, such as `f_net_base_en`."""
+    """A preset by its short name, such as `f_net_base_en`."""
 
     name: str
 
@@ -29,9 +29,12 @@ class BuiltInHandle:
         return False
 
     @property
-    def target(self) -> HubHandle:
-        """The pinned handle that the name stands for."""
-        return parse_hub_handle(BUILT_IN_PRESETS[self.name].handle)
+    def target(self) -> HubHandle | LocalHandle:
+        """What the name stands for: a pinned handle, or a folder of this package."""
+        published = BUILT_IN_PRESETS[self.name].handle
+        if published is None:
+            return LocalHandle(packaged_folder(self.name))
+        return parse_hub_handle(published)
 
     def __str__(self) -> str:
         return self.name

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fnet_registry.errors import HandleError
-from fnet_registry.presets.builtin import BUILT_IN_PRESETS
+from fnet_registry.presets.builtin import BUILT_IN_PRESETS, packaged_folder
 from fnet_registry.presets.handle import BuiltInHandle, LocalHandle, parse_handle
 from fnet_registry.presets.handles.huggingface import HuggingFaceHandle
 from fnet_registry.presets.handles.kaggle import KaggleHandle
@@ -47,11 +47,14 @@ def test_a_folder_is_kept_as_an_absolute_path(tmp_path: Path, monkeypatch: pytes
     assert parse_handle(str(LocalHandle(folder))) == LocalHandle(folder)
 
 
-def test_a_built_in_name_stands_for_a_pinned_handle():
+def test_a_built_in_name_stands_for_a_pinned_handle_or_a_folder_of_the_package():
     for name, preset in BUILT_IN_PRESETS.items():
         target = BuiltInHandle(name).target
-        assert target.pinned
-        assert str(target) == preset.handle
+        if preset.handle is None:
+            assert target == LocalHandle(packaged_folder(name))
+        else:
+            assert target.pinned
+            assert str(target) == preset.handle
 
 
 @pytest.mark.parametrize(

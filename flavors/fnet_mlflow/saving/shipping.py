@@ -13,8 +13,11 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import fnet_mlflow
 import fnet_registry
 from fnet_mlflow.fnet_loader import SHIPPED
+from fnet_registry.presets.builtin import PACKAGED_FOLDER
 from fnet_registry.shown import shown
 
+# A model brings its own weights, not those of a preset that comes with the package.
+_NO_CODE = {"__pycache__", PACKAGED_FOLDER}
 _LOADER = Path(fnet_mlflow.__file__).with_name("fnet_loader.py")
 
 
@@ -53,6 +56,6 @@ def _pack_packages(scratch: Path) -> Path:
     with ZipFile(archive, "w", ZIP_DEFLATED) as file:
         for home in (Path(package.__path__[0]) for package in (fnet_registry, fnet_mlflow)):
             for path in sorted(home.rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
+                if path.is_file() and _NO_CODE.isdisjoint(path.parts):
                     file.write(path, path.relative_to(home.parent))
     return archive

@@ -1,0 +1,54 @@
+"""Pairs of texts that belong together, made of docstrings."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from docstrings import Docstring, fold, held_out, parts, read_archive
+
+SHORTEST = 20  # characters of a docstring
+SHORTEST_HALVED, HALF = 24, 80  # words
+_SCHEMA = pa.schema({"anchor": pa.string(), "positive": pa.string()})
+_MOST = 2000  # characters of a text: far more than a model of 256 pieces reads
+
+
+def write_pairs(archives: Iterable[Path], target: Path) -> int:
+    """Write the pairs of all archives, and return of how many docstrings they are."""
+    seen: set[str] = set()
+    with pq.ParquetWriter(target, _SCHEMA) as writer:
+        for archive in archives:
+            new = [each for each in read_archive(archive) if _is_new(each, seen)]
+            rows = [pair for each in new for pair in pairs(each)]
+            if rows:
+                writer.write_table(pa.Table.from_pylist(rows, _SCHEMA))
+    return len(seen)
+
+
+def pairs(docstring: Docstring) -> Iterator[dict[str, str]]:
+    """Pair a docstring's first paragraph, or else its name, with the rest, and its two halves."""
+    text = docstring.text
+    words = text.split()
+    made = [parts(text) or (_in_words(docstring.name), text)]
+    if len(words) >= SHORTEST_HALVED:
+        middle = len(words) // 2
+        halves = words[max(0, middle - HALF) : middle], words[middle : middle + HALF]
+        made.append((" ".join(halves[0]), " ".join(halves[1])))
+    for anchor, positive in made:
+        if held_out().isdisjoint((fold(anchor), fold(positive))):
+            yield {"anchor": anchor[:_MOST], "positive": positive[:_MOST]}
+
+
+def _is_new(docstring: Docstring, seen: set[str]) -> bool:
+    key = fold(docstring.text)
+    new = len(key) >= SHORTEST and key not in seen and key not in held_out()
+    if new:
+        seen.add(key)
+    return new
+
+
+def _in_words(name: str) -> str:
+    """Return `decoder JSON Decoder decode` for `decoder.JSONDecoder.decode`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return re.sub(r"[._]+", " ", spaced).strip()

@@ -1,0 +1,139 @@
+"""The preset that comes with the package, and how it was made."""
+
+import importlib
+import json
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from fnet_registry import FNetBackbone, FNetTokenizer, TextEncoder
+from fnet_registry.presets.builtin import BUILT_IN_PRESETS, packaged_folder
+from fnet_registry.presets.card import read_card
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.tensors import parameter_count
+from fnet_tune.training.network import Network
+
+NAME = "f_net_mini_docs_en"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> TextEncoder:
+    return TextEncoder.from_preset(NAME)
+
+
+@pytest.fixture
+def making(monkeypatch: pytest.MonkeyPatch):
+    """What imports a module of the preset's making."""
+    for folder in (ROOT / "examples", ROOT / "presets" / NAME):
+        monkeypatch.syspath_prepend(folder)
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    return load
+
+
+def test_it_loads_without_a_network(encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    vectors = TextEncoder.from_preset(NAME).encode(["Split a string.", "Join two paths."])
+    assert vectors.shape == (2, 480)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+def test_it_is_small_and_its_sizes_are_those_that_are_listed():
+    folder = packaged_folder(NAME)
+    checkpoint = read_checkpoint(folder)
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 10_000_000
+    assert {values.dtype.name for values in checkpoint.arrays.values()} == {"float16"}
+    assert parameter_count(checkpoint.config) == BUILT_IN_PRESETS[NAME].parameter_count
+
+
+def test_a_text_has_one_vector_in_any_company(encoder: TextEncoder):
+    texts = ["Split a string.", "Return the greatest common divisor. " * 20, ""]
+    alone = np.concatenate([encoder.encode([text]) for text in texts])
+    np.testing.assert_array_equal(encoder.encode(texts), alone)
+
+
+def test_backbone_and_tokenizer_take_its_name_too():
+    backbone = FNetBackbone.from_preset(NAME)
+    assert (backbone.num_layers, backbone.hidden_dim) == (1, 480)
+    assert FNetTokenizer.from_preset(NAME).vocabulary_size() == 8000
+
+
+def test_its_handle_is_its_name():
+    folder = fetch(NAME)
+    assert (str(folder.handle), folder.handle.pinned) == (NAME, False)
+
+
+def test_its_card_names_the_licence_and_what_it_learnt_from():
+    card = read_card(fetch(NAME))
+    packages = (ROOT / "presets" / NAME / "packages.txt").read_text().splitlines()[2:]
+    assert card.license == "apache-2.0"
+    assert card.text is not None
+    assert all(f"- {package.split()[0]}, " in card.text for package in packages)
+
+
+def test_it_finds_what_a_summary_belongs_to_better_than_bm25(making, encoder: TextEncoder):
+    figures = making("retrieval").measure(encoder)
+    assert figures["R@10"] > 0.52  # BM25 has 0.498
+
+
+def test_no_training_text_is_one_of_the_standard_library(making, tmp_path: Path):
+    known = json.JSONDecoder.raw_decode.__doc__ or ""
+    first, _, _ = (json.dumps.__doc__ or "").partition("\n\n")
+    source = "\n".join(
+        f"def f{number}():\n    {text!r}\n"
+        for number, text in enumerate(
+            [
+                known,
+                known.upper().replace(" ", "\n"),
+                f"{first}\n\nBut what follows is told in words of its own.",
+                "Fold a napkin into a swan.\n\nThe swan has two wings, and a neck that bends.",
+            ]
+        )
+    )
+    with zipfile.ZipFile(tmp_path / "toy-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("toy/birds.py", source)
+        archive.writestr("toy/tests/test_birds.py", "def f():\n    'Fold a test into a swan.'\n")
+    made = making("pairs")
+    read = list(made.read_archive(tmp_path / "toy-1.0-py3-none-any.whl"))
+    assert [docstring.name for docstring in read] == [f"birds.f{number}" for number in range(4)]
+    made.write_pairs([tmp_path / "toy-1.0-py3-none-any.whl"], tmp_path / "pairs.parquet")
+    rows = made.pq.read_table(tmp_path / "pairs.parquet").to_pylist()
+    assert rows == [
+        {
+            "anchor": "Fold a napkin into a swan.",
+            "positive": "The swan has two wings, and a neck that bends.",
+        }
+    ]
+
+
+def test_piece_vectors_are_put_into_a_model_that_adds_them_up(making):
+    start = making("start")
+    sizes = {"vocabulary_size": 50, "num_layers": 1, "hidden_dim": 256, "intermediate_dim": 4}
+    config = FNetConfig(**sizes, max_sequence_length=8, num_segments=1)
+    vectors = np.random.default_rng(0).standard_normal((50, 127)).astype(np.float32)
+    vectors[0] = 0  # [CLS], say, which stands where the sum comes out
+    arrays = start.arrays_of(vectors, config)
+    network = Network(
+        Checkpoint(config=config, arrays=arrays, tokenizer_proto=None, dtype="float32"),
+        "cls",
+        dropout=0.0,
+        dtype=start.torch.float32,
+    )
+    ids = np.random.default_rng(1).integers(0, 50, (6, 8))
+    ids[:, 0] = 0
+    outputs = network.vectors(start.torch.from_numpy(ids), [8] * 6).detach().numpy()
+    expected, found = (_cosines(each) for each in (vectors[ids].sum(1), outputs))
+    np.testing.assert_allclose(found, expected, atol=0.03)  # the last norm takes the mean away
+
+
+def _cosines(vectors: np.ndarray) -> np.ndarray:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit @ unit.T
