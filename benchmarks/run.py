@@ -28,6 +28,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "The embedding job": ["job.py"],
         "Search": ["search.py"],
         "Reuse": ["reuse.py"],
+        "Tuning": ["tuning.py"],
     }
 
 
