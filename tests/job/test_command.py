@@ -1,6 +1,10 @@
 """`fnet embed` and `fnet status`, as a user types them."""
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,27 @@ def test_a_job_says_what_it_did_and_status_says_how_far_it_is(
     assert "finished: 6 of 6 rows (100%)" in capsys.readouterr().out
     assert main(["status", output, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shards_done"] == 1
+
+
+def test_ctrl_c_says_how_to_go_on(
+    registry: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+
+    def press() -> None:
+        while not (output / "run" / "manifest.json").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pressing = threading.Thread(target=press)
+    pressing.start()
+    assert main(["embed", registry, str(corpus), str(output)]) == 130
+    pressing.join()
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-1] == "fnet: stopped; the same command goes on from here"
+    assert told.out == ""
+    assert main(["embed", registry, str(corpus), str(output)]) == 0
+    assert "6 rows embedded" in capsys.readouterr().out
 
 
 def test_a_plan_writes_nothing(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from fnet_mlflow.commands.table import format_table
-from fnet_mlflow.registry.catalog import CatalogEntry, list_versions
+
+if TYPE_CHECKING:
+    from fnet_mlflow.registry.catalog import CatalogEntry
 
 _HEADER = ("MODEL", "ALIASES", "ENCODING", "DIM", "PARAMETERS", "WEIGHTS", "EVALUATED", "HANDLE")
 
@@ -17,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from fnet_mlflow.registry.catalog import list_versions
+
     entries = list_versions(args.name)
     if entries:
         print(format_table(_HEADER, map(_row, entries)))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fnet_mlflow.commands.table import format_table
-from fnet_mlflow.registry.batch import OPTIONS, read_presets, register, register_all
-from fnet_mlflow.registry.register import Registration
+from fnet_mlflow.registry.options import OPTIONS
 from fnet_registry.errors import ModelError
+
+if TYPE_CHECKING:
+    from fnet_mlflow.registry.register import Registration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where a preset of a file failed."""
+    from fnet_mlflow.registry.batch import register
+
     given = {
         name: value
         for name in ("handle", *OPTIONS, "tags")
@@ -54,6 +59,8 @@ def _register_file(file: Path, beside: dict[str, object]) -> int:
     if beside:
         given = ", ".join(f"{name} {value}" for name, value in beside.items())
         raise ModelError(f"--from takes all of a preset from the file. Received beside it: {given}")
+    from fnet_mlflow.registry.batch import read_presets, register_all
+
     presets = read_presets(file)
     outcomes = list(register_all(presets))
     rows = [

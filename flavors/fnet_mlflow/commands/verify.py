@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from fnet_mlflow.registry.verify import verify_model
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model_uri", metavar="MODEL_URI", help="for example models:/fnet/1")
+    parser.add_argument("model", metavar="MODEL_URI", help="for example models:/fnet/1")
     parser.add_argument("--device", help="a torch device, for example cuda:0; default: as saved")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: as saved")
     parser.add_argument("--num-threads", type=int, metavar="N", help="CPU threads")
@@ -17,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where a bound does not hold."""
+    from fnet_mlflow.registry.verify import verify_model
+
     report = verify_model(
-        args.model_uri, device=args.device, dtype=args.dtype, num_threads=args.num_threads
+        args.model, device=args.device, dtype=args.dtype, num_threads=args.num_threads
     )
-    print(f"{args.model_uri} {'computes the same' if report.passed else 'DIFFERS'}: {report}")
+    print(f"{args.model} {'computes the same' if report.passed else 'DIFFERS'}: {report}")
     return 0 if report.passed else 1

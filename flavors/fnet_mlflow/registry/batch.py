@@ -9,21 +9,11 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.options import OPTIONS
 from fnet_mlflow.registry.register import Registration, register_preset
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.errors import FNetError, ModelError
 from fnet_registry.shown import shown
-
-_FLAG = {"action": "store_true", "default": None}
-OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "name": {"help": "the registered model"},
-    "alias": {"help": "an alias to set on the version, for example champion"},
-    **ENCODING_ARGUMENTS,
-    "dtype": {"choices": ("float32", "bfloat16"), "help": "dtype at load"},
-    "reference": {**_FLAG, "help": "refer to the hub, pinned, instead of storing the weights"},
-    "force": {**_FLAG, "help": "register again what is registered already"},
-}
-"""What a preset is registered with beside its handle and tags, as `argparse` takes it."""
 
 _KINDS = {
     **{"handle": str, "tags": dict},

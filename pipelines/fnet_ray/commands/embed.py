@@ -16,7 +16,7 @@ from fnet_ray.progress.hint import MOST, SPLIT_HINT
 from fnet_ray.progress.report import Report
 from fnet_ray.stages.tokens import LongTextHandling
 
-PARTLY, TERMINATED = 1, 143
+PARTLY, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,25 +135,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command."""
-    signal.signal(signal.SIGTERM, _stop)
-    from fnet_ray.cluster.runtime import quieten_ray
-    from fnet_ray.embedding import embed
-    from fnet_ray.job_preview import preview
+    """Run the command; the exit status is 1 where files were damaged."""
+    if args.plan:
+        return _plan(args)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _embed(args)
+    except KeyboardInterrupt:
+        _say_stopped()
+        return INTERRUPTED
 
-    quieten_ray()
 
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what a job and its preview are both asked."""
     workers = WorkerRequest(
         workers=parse_workers(args.workers) if args.workers else None,
         gpus_per_worker=args.gpus_per_worker,
         cpus_per_worker=args.cpus_per_worker,
     )
     options = {name: getattr(args, name) for name in Options.__annotations__}
-    asked: dict[str, Any] = {"skip_damaged": args.skip_damaged, "workers": workers, **options}
-    if args.plan:
-        found = preview(args.model, args.inputs, output=args.output, reuse=args.reuse, **asked)
-        _print_preview(found)
-        return 0
+    beside = {name: getattr(args, name) for name in ("skip_damaged", "reuse")}
+    return {"workers": workers, **beside, **options}
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from fnet_ray.cluster.runtime import quieten_ray
+    from fnet_ray.job_preview import preview
+
+    quieten_ray()
+    _print_preview(preview(args.model, args.inputs, output=args.output, **_asked(args)))
+    return 0
+
+
+def _embed(args: argparse.Namespace) -> int:
+    from fnet_ray.cluster.runtime import quieten_ray
+    from fnet_ray.embedding import embed
+
+    quieten_ray()
     with ProgressBar() as bar:
         report = embed(
             args.model,
@@ -161,10 +179,9 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             max_rejects=args.max_rejects,
             append=args.append,
-            reuse=args.reuse,
             tracking=not args.no_tracking,
             on_progress=bar,
-            **asked,
+            **_asked(args),
         )
     _print_report(report)
     return PARTLY if report.damaged else 0
@@ -207,7 +224,11 @@ def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
 
-def _stop(number: int, frame: object) -> NoReturn:
+def _terminate(number: int, frame: object) -> NoReturn:
     """End as on a user's interrupt: what is committed stays, the next run goes on."""
-    print("fnet: stopped; the same command goes on from here", file=sys.stderr)
+    _say_stopped()
     sys.exit(TERMINATED)
+
+
+def _say_stopped() -> None:
+    print("fnet: stopped; the same command goes on from here", file=sys.stderr)

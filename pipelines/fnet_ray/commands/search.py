@@ -20,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.description = (
         "Find the rows of an output whose vectors are nearest to a text's, by cosine. Every row is "
-        "compared, with the very model that made the output. Example: fnet search out "
-        "'how to parse a date' -k 5 --where \"lang = 'en'\""
+        "compared, with the very model that made the output."
     )
     parser.add_argument("output", metavar="OUTPUT", help="the folder that fnet embed wrote to")
     parser.add_argument("query", nargs="*", metavar="QUERY", help="texts to find the nearest of")

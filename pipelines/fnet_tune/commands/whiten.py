@@ -10,8 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Register a version with a head that makes its vectors vary alike in all directions, by "
         "mean and covariance over a corpus. It takes minutes and no labels, and helps search and "
-        "similarity with vectors that were never trained for it. Classification can suffer. "
-        "Example: fnet whiten models:/fnet/1 corpus/*.parquet --name fnet --dims 256"
+        "similarity with vectors that were never trained for it. Classification can suffer."
     )
     parser.add_argument("model", metavar="MODEL", help="any preset handle, or models:/NAME/VERSION")
     parser.add_argument(
