@@ -119,6 +119,12 @@ def _search() -> CommandModule:
     return search
 
 
+def _completion() -> CommandModule:
+    from fnet_cli import completion
+
+    return completion
+
+
 COMMANDS = {
     "presets": Command(
         load=_presets,
@@ -209,5 +215,10 @@ fnet promote models:/fnet/2 --require "ndcg@10>=0.3" --require "ndcg@10>=champio
         example='''fnet search embeddings "how to parse a date" -k 5 --where "lang = 'en'"''',
         loads=("mlflow", "torch"),
         extra="ray",
+    ),
+    "completion": Command(
+        load=_completion,
+        help="print the script by which a shell completes fnet",
+        example="fnet completion bash",
     ),
 }

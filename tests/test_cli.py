@@ -140,3 +140,39 @@ def test_convert_writes_a_kerashub_folder(
     assert main(["convert", str(data_folder / preset), str(tmp_path / "out")]) == 0
     assert "44,992 parameters" in capsys.readouterr().out
     assert read_checkpoint(tmp_path / "out").config == read_checkpoint(data_folder / preset).config
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_can_complete_commands_options_and_choices(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in [*COMMANDS, "--long-text", "truncate", "--held-out"])
+
+
+def test_bash_completes_what_was_begun(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main(["completion", "bash"])
+    (tmp_path / "fnet.bash").write_text(capsys.readouterr().out)
+    (tmp_path / "corpus.parquet").touch()
+    program = (
+        "source fnet.bash; COMP_WORDS=({}); COMP_CWORD={}; _shtab_fnet; echo ${{COMPREPLY[@]}}"
+    )
+    for words, completed in {
+        "fnet em": "embed",
+        "fnet embed --lo": "--long-text",
+        "fnet embed m --long-text s": "split",
+        "fnet embed m cor": "corpus.parquet",
+    }.items():
+        line = program.format(words, len(words.split()) - 1)
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == completed
+
+
+def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["presets"])
+    main(["inspect", "nowhere"])
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err
