@@ -9,7 +9,7 @@ from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 
 _FLAG = {"action": "store_true", "default": None}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "name": {"help": "the registered model"},
+    "name": {"help": "the registered model (default: the preset's own name)"},
     "alias": {"help": "an alias to set on the version, for example champion"},
     **ENCODING_ARGUMENTS,
     "dtype": {"choices": ("float32", "bfloat16"), "help": "dtype at load"},

@@ -15,6 +15,8 @@ from fnet_ray.output.layout import EMBEDDINGS, GONE, REJECTS
 from fnet_ray.progress.hint import MOST, SPLIT_HINT
 from fnet_ray.progress.report import Report
 from fnet_ray.stages.tokens import LongTextHandling
+from fnet_registry.commands.printing import print_json
+from fnet_registry.shown import counted
 
 PARTLY, INTERRUPTED, TERMINATED = 1, 130, 143
 
@@ -120,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     parser.add_argument("--no-tracking", action="store_true", help="log no MLflow run")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
     workers = parser.add_argument_group("workers")
     workers.add_argument(
@@ -163,7 +166,11 @@ def _plan(args: argparse.Namespace) -> int:
     from fnet_ray.job_preview import preview
 
     quieten_ray()
-    _print_preview(preview(args.model, args.inputs, output=args.output, **_asked(args)))
+    found = preview(args.model, args.inputs, output=args.output, **_asked(args))
+    if args.json:
+        print_json(found)
+    else:
+        _print_preview(found)
     return 0
 
 
@@ -183,13 +190,18 @@ def _embed(args: argparse.Namespace) -> int:
             on_progress=bar,
             **_asked(args),
         )
-    _print_report(report)
+    if args.json:
+        print_json(report)
+    else:
+        _print_report(report)
     return PARTLY if report.damaged else 0
 
 
 def _print_preview(found: Preview) -> None:
-    print(f"{found.rows:,} rows in {found.files:,} files, {found.shards:,} shards")
-    print(f"about {found.tokens:,} tokens; {found.truncated_share:.1%} of the texts would be cut")
+    files, shards = counted(found.files, "file"), counted(found.shards, "shard")
+    print(f"{counted(found.rows, 'row')} in {files}, {shards}")
+    tokens = counted(found.tokens, "token")
+    print(f"about {tokens}; {found.truncated_share:.1%} of the texts would be cut")
     if found.truncated_share > MOST:
         print(SPLIT_HINT)
     if found.rejected_share:
@@ -199,21 +211,27 @@ def _print_preview(found: Preview) -> None:
     if found.seconds is None:
         return
     print(
-        f"about {duration(found.seconds)} with {found.model} on {found.workers} workers "
+        f"about {duration(found.seconds)} with {found.model} on {counted(found.workers, 'worker')} "
         f"({found.rows_per_second:,.1f} rows/s in a sample)"
     )
 
 
 def _print_report(report: Report) -> None:
-    print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
-    print(f"{report.truncated:,} texts were cut to the model's sequence length")
+    done = f"{counted(report.embedded, 'row')} embedded with {report.model}"
+    if report.before == report.rows:
+        print(f"finished already: {done}")
+    else:
+        print(f"finished: {done} in {duration(report.seconds)}")
+    cut = counted(report.truncated, "text was", "texts were")
+    print(f"{cut} cut to the model's sequence length")
     if report.gone is not None:
         print(f"{report.reused:,} of the vectors come from the older output")
-        print(f"gone        {report.output}/{GONE} ({report.gone:,} rows of the older output)")
+        gone = counted(report.gone, "row")
+        print(f"gone        {report.output}/{GONE} ({gone} of the older output)")
     print(f"embeddings  {report.output}/{EMBEDDINGS}/*.parquet")
     if report.rejected:
         where = f"{report.output}/{REJECTS}/*.parquet"
-        print(f"rejects     {where} ({report.rejected:,} rows, with the reasons)")
+        print(f"rejects     {where} ({counted(report.rejected, 'row')}, with the reasons)")
     if report.damaged:
         print(f"damaged     {report.damaged:,} of these could not be read")
     if report.tracking_run:
