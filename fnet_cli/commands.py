@@ -119,6 +119,12 @@ def _search() -> CommandModule:
     return search
 
 
+def _report() -> CommandModule:
+    from fnet_ray.commands import report
+
+    return report
+
+
 def _completion() -> CommandModule:
     from fnet_cli import completion
 
@@ -215,6 +221,14 @@ fnet promote models:/fnet/2 --require "ndcg@10>=0.3" --require "ndcg@10>=champio
         example='''fnet search embeddings "how to parse a date" -k 5 --where "lang = 'en'"''',
         loads=("mlflow", "torch"),
         extra="ray",
+    ),
+    "report": Command(
+        load=_report,
+        help="write a page that shows what an output holds",
+        example="fnet report embeddings --color lang",
+        loads=("matplotlib",),
+        extra="report",
+        brings="ray",
     ),
     "completion": Command(
         load=_completion,

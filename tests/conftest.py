@@ -1,7 +1,9 @@
 """Tiny real models, shared by all tests."""
 
 import json
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,25 @@ from fnet_registry import TextEncoder
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 
 DATA = Path(__file__).parent / "data"
+
+
+LOGICAL_CPUS = 4
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every step at DEBUG
+    ray.init(
+        address="local",
+        num_cpus=LOGICAL_CPUS,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,8 @@ def test_the_wheel_holds_the_packages_with_their_types_and_licence(distributions
         (metadata,) = (wheel.read(name).decode() for name in names if name.endswith("/METADATA"))
     assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == set(PACKAGES)
+    template = "fnet_ray/reporting/template"
+    assert {f"{template}/page.{kind}" for kind in ("html.jinja", "css", "js")} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "License-Expression: Apache-2.0" in metadata
     assert "Project-URL: Homepage" in metadata

@@ -19,6 +19,7 @@ _HOMES = {
     "encode": "fnet_ray.dataset",
     "preview": "fnet_ray.job_preview",
     "read_status": "fnet_ray.status",
+    "report": "fnet_ray.reporting.report",
     "search": "fnet_ray.nearest.searching",
 }
 
@@ -32,6 +33,7 @@ __all__ = [
     "encode",
     "preview",
     "read_status",
+    "report",
     "search",
 ]
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from fnet_ray.job_preview import Preview, preview
     from fnet_ray.nearest.searching import Search, search
     from fnet_ray.progress.report import Report
+    from fnet_ray.reporting.report import report
     from fnet_ray.status import Status, read_status
 
 

@@ -22,6 +22,7 @@ from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
 from fnet_ray.progress.tracking import tracked
+from fnet_ray.reporting.logged import log_page
 from fnet_ray.reuse.gone import write_gone
 from fnet_ray.reuse.older import open_older
 from fnet_ray.reuse.taking import share_older
@@ -129,4 +130,5 @@ def embed(
             report = make_report(store, manifest, tally, gone=gone)
             report.write(store)
             tracker.finish(report)
+            log_page(store, tracker.run_id)
     return report

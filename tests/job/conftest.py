@@ -1,7 +1,5 @@
 """One local Ray and one registry for all tests of the job."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -9,24 +7,6 @@ import pytest
 
 import fnet_mlflow
 from tests.job.corpora import TEXTS, write_parquet
-
-LOGICAL_CPUS = 4
-
-
-@pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    import ray.data
-
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every step at DEBUG
-    ray.init(
-        address="local",
-        num_cpus=LOGICAL_CPUS,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_cli.main import main
 from fnet_ray.corpus.damage import read_range
 from fnet_ray.corpus.files import find_inputs
 from fnet_ray.corpus.shards import Input
@@ -23,6 +24,7 @@ from fnet_ray.output.stores import open_store
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError
 from tests.job.corpora import TEXTS, table, write_parquet
+from tests.job.written import write_output
 from tests.object_store import run_object_store
 
 pytestmark = [pytest.mark.xdist_group("ray")]
@@ -163,3 +165,12 @@ def test_a_job_from_and_to_a_bucket(
     [name] = again.names("embeddings")
     reused = pq.read_table(pa.BufferReader(again.read(f"embeddings/{name}")))
     assert reused["embedding"].equals(found["embedding"])
+
+
+def test_the_page_of_an_output_in_a_bucket(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output = write_output(f"{bucket}/looked-at", [table(TEXTS), table(TEXTS)])
+    assert main(["report", output]) == 0
+    assert f"page      {output}/run/report.html" in capsys.readouterr().out
+    store = open_store(output)
+    assert b"12 of 12 rows" in store.read("run/report.html")
+    assert "map.png" in store.names("run/pictures")

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,7 @@ Tune = Callable[..., fnet_tune.Tuning]
 STEPS = {"sequence_length": 64, "batch_size": 32, "epochs": 8.4, "learning_rate": 3e-3}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    import ray
-
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
 
 
 def worker_processes() -> list[psutil.Process]:

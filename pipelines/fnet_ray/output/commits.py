@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -78,10 +79,12 @@ def commit_shard(
     rejects: int,
     files: Mapping[str, tuple[bytes, int]],
     work: Mapping[str, Any],
+    started: float | None = None,
 ) -> Commit:
     """Make a shard's files data, all or none, unless another attempt was first.
 
-    Takes the fields of a `Commit`, whose files are a folder that readers know → bytes and rows.
+    Takes the fields of a `Commit`, whose files are a folder that readers know → bytes and rows,
+    and when this was `started`, by `time.perf_counter`; how long it took is added to the work.
     Returns the commit that won, this attempt's or the earlier one's.
     """
     attempt = uuid.uuid4().hex[:12]
@@ -98,6 +101,8 @@ def commit_shard(
         )
         store.write(file.uncommitted, data)
         written.append(file)
+    if started is not None:
+        work = {**work, "commit_seconds": time.perf_counter() - started}
     commit = Commit(shard=shard, rows=rows, rejects=rejects, files=tuple(written), work=work)
     name = COMMIT.format(shard=shard)
     if not store.claim(name, commit.to_json()):

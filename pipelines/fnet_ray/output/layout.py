@@ -12,6 +12,8 @@ run/done/shard-NNNNNNNN.json        commits: one for each shard that is done
 run/lease/NNNNNNNN.json             leases: the last one says which driver is at work
 run/gone.parquet                    rows of an older output that this one lacks, after `--reuse`
 run/report.json                     what the job did, once it is finished
+run/report.html                     the same to look at: a page, made by every tracked run
+run/pictures/NAME.png               its pictures
 ```
 """
 
@@ -22,6 +24,7 @@ import re
 RUN = "run"
 MANIFEST, REPORT = f"{RUN}/manifest.json", f"{RUN}/report.json"
 GONE = f"{RUN}/gone.parquet"
+PAGE, PICTURES = f"{RUN}/report.html", f"{RUN}/pictures"
 ALL_INPUT_LISTS = f"{RUN}/inputs-*.parquet"
 EMBEDDINGS, REJECTS, TEXTS = "embeddings", "rejects", f"{RUN}/texts"
 DATA_FOLDERS = (EMBEDDINGS, REJECTS, TEXTS)
@@ -32,6 +35,7 @@ COMMITS, LEASES = f"{RUN}/done", f"{RUN}/lease"
 INPUT_LIST = f"{RUN}/inputs-{{number:04d}}.parquet"
 DATA_FILE = "{folder}/shard-{shard:08d}.parquet"
 UNCOMMITTED_FILE = f"{UNCOMMITTED}/shard-{{shard:08d}}-{{attempt}}-{{folder}}.parquet"
+PICTURE = f"{PICTURES}/{{name}}.png"
 COMMIT = f"{COMMITS}/shard-{{shard:08d}}.json"
 CONVERTED_FILE = f"{CONVERTED}/{{key}}.parquet"
 LEASE = f"{LEASES}/{{number:08d}}.json"

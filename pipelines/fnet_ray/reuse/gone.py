@@ -20,7 +20,7 @@ from fnet_ray.output.store import Store
 from fnet_ray.reuse.hashes import text_hashes
 from fnet_ray.reuse.known import KnownTexts
 from fnet_ray.reuse.older import OlderOutput, StoredShard, stored_shards
-from fnet_registry.errors import OutputError
+from fnet_registry.errors import InputError, OutputError
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int | No
         it.
 
     Raises:
-        InputError: A file of either output cannot be read.
+        InputError: A file of the new output cannot be read.
         OutputError: The new one has become incomplete.
     """
     if manifest.format_version < TEXTS_FORMAT:
@@ -50,13 +50,28 @@ def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int | No
     kept = KnownTexts.of(here, np.zeros(len(here), np.int64))
     count = 0
     with store.create(GONE) as file, pq.ParquetWriter(file, PLACE) as writer:
-        for shard, hashes in _ids(older) if by_id else older.hashes():
-            rows = np.flatnonzero(kept.find(hashes) < 0)
-            if len(rows):
-                gone = _places(older, shard, rows)
-                writer.write_table(gone)
-                count += len(gone)
+        for shard in older.shards:
+            try:
+                gone = _gone(older.only(shard), kept, by_id=by_id)
+            except (
+                InputError
+            ) as error:  # all rows of the new output are there, whatever happens here
+                logger.warning(
+                    "What went away from shard %d is not listed: %s", shard.number, error
+                )
+                continue
+            writer.write_table(gone)
+            count += len(gone)
     return count
+
+
+def _gone(older: OlderOutput, kept: KnownTexts, *, by_id: bool) -> pa.Table:
+    """Return which rows of an output of one shard are not kept."""
+    parts = [
+        _places(older, shard, np.flatnonzero(kept.find(hashes) < 0))
+        for shard, hashes in (_ids(older) if by_id else older.hashes())
+    ]
+    return pa.concat_tables([PLACE.empty_table(), *parts])
 
 
 def _ids(output: OlderOutput) -> Iterator[tuple[StoredShard, np.ndarray]]:

@@ -83,6 +83,10 @@ class OlderOutput:
         kept = [shard for shard in self.shards if difference(shard.kind, kind) is None]
         return OlderOutput(store=self.store, manifest=self.manifest, shards=kept)
 
+    def only(self, shard: StoredShard) -> OlderOutput:
+        """Return the output as if one shard were all of it."""
+        return OlderOutput(store=self.store, manifest=self.manifest, shards=[shard])
+
     def hashes(self) -> Iterator[tuple[StoredShard, np.ndarray]]:
         """Yield each shard with the hashes of its texts: uint64 of shape `(rows, 2)`."""
         read = partial(_read_hashes, self.store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class CommitShard:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Commit the shard that is the batch's one row."""
+        started = time.perf_counter()
         shard, tables = unpack(batch)
         work = tables["work"].to_pylist()[0]
         rejects = tables["rejected"]
@@ -55,6 +57,7 @@ class CommitShard:
             rejects=rejects.num_rows,
             files=files,
             work=work,
+            started=started,
         )
         return pa.table({"commit": [commit.to_json().decode()]})
 

@@ -97,6 +97,8 @@ class EncodeShard:
             "truncated": int(pieces.truncated.sum()),
             "seconds": time.perf_counter() - started,
             "dtype": self._dtype,
+            "ended": time.time(),
+            **tables["reading"].to_pylist()[0],
             **asdict(self._environment),
         }
         return pack(

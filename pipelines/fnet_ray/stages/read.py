@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -26,7 +27,7 @@ from fnet_ray.reuse.taking import Reuse
 from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.message import pack
 from fnet_ray.stages.pieces import NO_PIECES, of_rows, unique_texts
-from fnet_ray.stages.tokens import Windowing
+from fnet_ray.stages.tokens import Windowing, count_lengths
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
 
@@ -43,7 +44,8 @@ class ReadShard:
     Takes a row that `shard_request` made. Gives a row of `shard` and the tables `rows` (the
     carried columns of the good rows), `places` (where these come from), `texts` (the number of each
     one's text, as equal ones are tokenized once, and its hash), `windows` (the tokens of the
-    texts), `known` (those whose vectors an older output holds instead) and `rejected`.
+    texts), `known` (those whose vectors an older output holds instead) `rejected`,
+    and `reading` (one row: what it took, and how long the texts are that were tokenized).
     """
 
     columns: Columns
@@ -55,6 +57,7 @@ class ReadShard:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Read the shard that the batch's one row names."""
+        started = time.perf_counter()
         ranges = [RowRange(**each) for each in json.loads(batch["ranges"][0].as_py())]
         read = [(each, self._read(each)) for each in ranges]
         carried = [self._carry(each, raw) for each, raw in read]
@@ -72,13 +75,20 @@ class ReadShard:
         new = np.setdiff1d(np.arange(len(different)), known["document"].to_numpy())
 
         tokenizer = guarded_tokenizer(self.tokenizer_proto)
+        was_read = time.perf_counter()
         windows, refused = tokenizer.make_windows([different[i] for i in new], self.windowing)
         numbers = np.delete(new, list(refused))
         windows = replace(windows, document=numbers[windows.document])
         reasons = of_rows({int(new[i]): why for i, why in refused.items()}, text_of_row)
+        took = {
+            "read_seconds": was_read - started,
+            "tokenize_seconds": time.perf_counter() - was_read,
+        }
         rejects.append(rejects_table(places, reasons))
         rows, places = without(rows, reasons), without(places, reasons)
         text_of_row = np.delete(text_of_row, list(reasons))
+        rows_of = np.bincount(text_of_row, minlength=len(different))[numbers]
+        measured = took | {"lengths": count_lengths(np.repeat(windows.lengths, rows_of))}
         text_columns = {"text": text_of_row, TEXT_HASH: hash_column(hashes[text_of_row])}
         return pack(
             batch["shard"][0].as_py(),
@@ -89,6 +99,7 @@ class ReadShard:
                 "windows": windows.to_table(),
                 "known": known,
                 "rejected": pa.concat_tables(rejects),
+                "reading": pa.Table.from_pylist([measured]),
             },
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -15,6 +16,7 @@ from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.errors import JobError
 
+_LENGTH_DIGITS = 6
 LongTextHandling = Literal["truncate", "split", "error"]
 
 
@@ -67,12 +69,15 @@ class Windows:
         number: Int32 of shape `(windows,)`: the window's number within its text.
         span: Int64 of shape `(windows, 2)`: the window's first character within its text, and the
             one after its last. The windows of a text cover all of it.
+        lengths: Int64 of shape `(texts,)`: the tokens of each text before any is cut off, `[CLS]`
+            and `[SEP]` among them; none where they were not counted.
     """
 
     tokens: Tokens
     document: np.ndarray
     number: np.ndarray
     span: np.ndarray
+    lengths: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def to_table(self) -> pa.Table:
         """Return the windows as Arrow columns, over the same memory."""
@@ -146,7 +151,23 @@ def make_windows(
     number = np.concatenate([np.empty(0, np.int32), *map(_numbers, counts)])
     spans = [_spans(texts[i], ids[i], cut, tokenizer) for i, cut in zip(kept, cuts, strict=True)]
     span = np.concatenate([np.empty((0, 2), np.int64), *spans])
-    return Windows(tokens, document, number, span), too_long
+    lengths = np.array([len(ids[i]) for i in kept], np.int64) + SPECIAL_TOKENS_PER_TEXT
+    return Windows(tokens, document, number, span, lengths), too_long
+
+
+def count_lengths(lengths: np.ndarray) -> list[list[int]]:
+    """Return how many texts have which length, as pairs, rising.
+
+    Lengths are rounded down to six binary digits, so that those of a shard are two hundred pairs
+    at most or so, whatever its texts.
+    """
+    found = Counter(length - length % length_step(length) for length in lengths.tolist())
+    return [list(pair) for pair in sorted(found.items())]
+
+
+def length_step(length: int) -> int:
+    """Return how far apart counted lengths are around a length: 1 below 64, then 2."""
+    return 1 << max(0, length.bit_length() - _LENGTH_DIGITS)
 
 
 def _numbers(count: int) -> np.ndarray:
