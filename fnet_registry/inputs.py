@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fnet_registry.errors import TokensError
+from fnet_registry.errors import ConfigError, TokensError
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.shown import shown
 
 _SHAPE = ("batch", "sequence")
 _INTEGERS = ("torch.int32", "torch.int64")
@@ -55,3 +56,16 @@ def check_ids(name: str, ids: Any, rows: int) -> None:
     outside = ids[(ids < 0) | (ids >= rows)]
     if len(outside):
         raise TokensError(f"`{name}` must lie in [0, {rows}). Received: {outside[0].item()}")
+
+
+def positive(name: str, value: int) -> int:
+    """Return an option that must be a positive integer.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(
+            f"`{name}` must be a positive integer, for example 32. Received: {shown(value)}"
+        )
+    return value

@@ -36,6 +36,11 @@ def one_line(text: str) -> str:
     return _cut(line)
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with what it counts, such as `1 row` and `2,000 rows`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def _cut(text: str) -> str:
     half = _LONGEST_LINE // 2
     return text if len(text) <= _LONGEST_LINE else f"{text[:half]} … {text[-half:]}"

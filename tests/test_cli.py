@@ -1,11 +1,16 @@
 """The `fnet` command: light to start, one clear line for a user's mistake."""
 
+import argparse
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fnet_cli.main import COMMANDS, main
+from fnet_cli.parser import declare, make_parser
 from fnet_registry.presets.checkpoint import read_checkpoint
 from tests.programs import run_program
 
@@ -22,6 +27,49 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match="0"):
         main([name, "--help"])
     assert f"usage: fnet {name}" in capsys.readouterr().out
+
+
+def whole_parser(name: str) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The parser of all commands, and that of one, with its arguments."""
+    parser, subparsers = make_parser()
+    declare(COMMANDS[name], subparsers[name])
+    return parser, subparsers[name]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_an_example_that_it_takes(name: str) -> None:
+    parser, subparser = whole_parser(name)
+    assert f"example:\n  fnet {name} " in subparser.format_help()
+    for line in COMMANDS[name].example.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "fnet"
+        assert parser.parse_args(arguments).command == name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_is_explained(name: str) -> None:
+    _, subparser = whole_parser(name)
+    assert [action.dest for action in subparser._actions if not action.help] == []
+
+
+def test_the_arguments_of_all_commands_are_known_before_anything_heavy_is_imported() -> None:
+    program = (
+        "import sys; from fnet_cli.main import COMMANDS, main\n"
+        "for name in COMMANDS:\n"
+        "    try: main([name, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "print(sorted({'keras', 'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
+    )
+    assert run_program(program).splitlines()[-1] == "[]"
+
+
+def test_what_is_imported_for_seconds_is_named_before() -> None:
+    code = "import sys; from fnet_cli.main import main; sys.exit(main(['verify', 'nowhere']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    first, *_, last = done.stderr.splitlines()
+    assert first == "fnet: loading mlflow, torch, then nowhere"
+    assert last.startswith("fnet: error: ")
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["inspect"]])
@@ -92,3 +140,39 @@ def test_convert_writes_a_kerashub_folder(
     assert main(["convert", str(data_folder / preset), str(tmp_path / "out")]) == 0
     assert "44,992 parameters" in capsys.readouterr().out
     assert read_checkpoint(tmp_path / "out").config == read_checkpoint(data_folder / preset).config
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_can_complete_commands_options_and_choices(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in [*COMMANDS, "--long-text", "truncate", "--held-out"])
+
+
+def test_bash_completes_what_was_begun(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main(["completion", "bash"])
+    (tmp_path / "fnet.bash").write_text(capsys.readouterr().out)
+    (tmp_path / "corpus.parquet").touch()
+    program = (
+        "source fnet.bash; COMP_WORDS=({}); COMP_CWORD={}; _shtab_fnet; echo ${{COMPREPLY[@]}}"
+    )
+    for words, completed in {
+        "fnet em": "embed",
+        "fnet embed --lo": "--long-text",
+        "fnet embed m --long-text s": "split",
+        "fnet embed m cor": "corpus.parquet",
+    }.items():
+        line = program.format(words, len(words.split()) - 1)
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == completed
+
+
+def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["presets"])
+    main(["inspect", "nowhere"])
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err

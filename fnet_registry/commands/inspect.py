@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fnet_registry.commands.printing import print_json
 from fnet_registry.encoding.stored import read_encoding
 from fnet_registry.presets.card import ModelCard, read_card
 from fnet_registry.presets.checkpoint import preset_format, read_checkpoint
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the preset's facts."""
     inspection = inspect_preset(args.preset)
     if args.json:
-        print(json.dumps(asdict(inspection), indent=2))
+        print_json(inspection)
         return 0
     for name, value in asdict(inspection).items():
         print(f"{name.replace('_', ' '):<12}{_shown(value)}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from fnet_registry.commands.printing import print_json
 from fnet_registry.errors import DamagedFileError, PresetError
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
 from fnet_registry.presets.checkpoint import preset_format
@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
     cached = list(cached_presets(check=args.check))
     if args.json:
         built_in = [{"name": name, **asdict(each)} for name, each in BUILT_IN_PRESETS.items()]
-        content = {"built_in": built_in, "cached": [asdict(preset) for preset in cached]}
-        print(json.dumps(content, indent=2))
+        print_json({"built_in": built_in, "cached": cached})
         return 0
     print("Built in:")
     for name, preset in BUILT_IN_PRESETS.items():

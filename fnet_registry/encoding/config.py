@@ -184,7 +184,7 @@ ENCODING_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "buckets": {
         "type": _lengths,
         "metavar": "A,B,…",
-        "help": "lengths to pad to instead, the last the pad length",
+        "help": "pad to the smallest of these lengths that holds a text; cut at the last",
     },
     "pooling": {"choices": tuple(POOLINGS), "help": "default: mean"},
     "normalize": {"action": "store_const", "const": True, "help": "give vectors of length 1"},
@@ -213,6 +213,12 @@ def split_options(options: Mapping[str, Any], *kinds: type) -> list[dict[str, An
     return [{name: given[name] for name in names if name in given} for names in known]
 
 
+def _last(buckets: Any, *, else_: int) -> int:
+    """Return the last of some lengths, by which a text is cut; what is none is refused later."""
+    usable = isinstance(buckets, Sequence) and type(buckets[-1]) is int
+    return buckets[-1] if usable else else_
+
+
 def complete_encoding(
     longest: int, *, stored: EncodingConfig | None = None, **options: Unpack[EncodingOptions]
 ) -> EncodingConfig:
@@ -221,7 +227,8 @@ def complete_encoding(
     Args:
         longest: The model's longest input, in tokens.
         stored: What the model's preset carries, which an option replaces. A sequence length and
-            buckets are one choice: either of them replaces the stored buckets.
+            buckets are one choice: either of them replaces the stored buckets, and buckets alone
+            imply the sequence length.
         **options: What a user says.
 
     Raises:
@@ -234,6 +241,8 @@ def complete_encoding(
         values = stored.to_dict()
     if "sequence_length" in given:
         values["buckets"] = ()
+    elif given.get("buckets"):
+        values["sequence_length"] = _last(given["buckets"], else_=values["sequence_length"])
     values |= given
     values["padding"] = "bucket" if values.get("buckets") else "fixed"
     return EncodingConfig(**values)

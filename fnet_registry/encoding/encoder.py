@@ -25,16 +25,18 @@ from fnet_registry.encoding.config import (
 from fnet_registry.encoding.fitting import check_fits, tokenizer_of
 from fnet_registry.encoding.packing import Tokens, pack_texts
 from fnet_registry.encoding.pooling import POOLINGS
+from fnet_registry.encoding.similarity import cosines
 from fnet_registry.encoding.stored import preset_encoding, write_encoding
 from fnet_registry.encoding.tokenizer import FNetTokenizer, check_is_list
 from fnet_registry.engine.engine import ComputeDtype, Engine
 from fnet_registry.engine.layout import laid_out_for_engine, with_views_copied
 from fnet_registry.errors import ConfigError, TextError
-from fnet_registry.inputs import check_length
+from fnet_registry.inputs import check_length, positive
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
-from fnet_registry.presets.tensors import HEAD
+from fnet_registry.presets.tensors import HEAD, parameter_count
 from fnet_registry.presets.writing import write_checkpoint
+from fnet_registry.progress import progress_bar
 from fnet_registry.shown import shown
 
 if TYPE_CHECKING:
@@ -132,11 +134,11 @@ class TextEncoder:
     ) -> None:
         check_fits(checkpoint, config)
         if num_threads is not None:
-            torch.set_num_threads(_positive("num_threads", num_threads))
+            torch.set_num_threads(positive("num_threads", num_threads))
         self.checkpoint = checkpoint
         self.config = config
         self.tokenizer = tokenizer_of(checkpoint)
-        self.batch_size = _positive("batch_size", batch_size)
+        self.batch_size = positive("batch_size", batch_size)
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype: ComputeDtype = dtype
         self._engine = Engine(
@@ -145,6 +147,12 @@ class TextEncoder:
             dtype=self.dtype,
             quantised=config.quantization is not None,
         )
+
+    def __repr__(self) -> str:
+        chosen = {"dim": self.dim, **self.config.chosen()}
+        encoding = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
+        count = parameter_count(self.checkpoint.config)
+        return f"TextEncoder({count:,} parameters, {encoding}, {self.dtype} on {self.device})"
 
     @cached_property
     def backbone(self) -> FNetBackbone:
@@ -170,6 +178,7 @@ class TextEncoder:
         normalize: bool | None = None,
         batch_size: int | None = None,
         long_text: LongText = "truncate",
+        show_progress: bool = False,
     ) -> np.ndarray:
         """Turn texts into vectors.
 
@@ -179,6 +188,7 @@ class TextEncoder:
             batch_size: Texts to work on at once.
             long_text: `truncate` keeps a text's first tokens; `error` refuses one that is longer
                 than the sequence length.
+            show_progress: Whether to draw a bar on stderr.
 
         Returns:
             Float32 array of shape `(texts, dim)`.
@@ -187,16 +197,19 @@ class TextEncoder:
             TextError: If a row is not a text, or too long where that is refused.
         """
         check_is_list(texts)
-        step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
+        step = positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        for start in range(0, len(texts), step):
-            tokens = self.tokenize(
-                texts[start : start + step], long_text=long_text, first_row=start
-            )
-            vectors[start : start + step] = self.encode_tokens(
-                tokens, normalize=normalize, batch_size=step
-            )
+        with progress_bar(total=len(texts), unit="text", disable=not show_progress) as bar:
+            for start in range(0, len(texts), step):
+                batch = texts[start : start + step]
+                tokens = self.tokenize(batch, long_text=long_text, first_row=start)
+                vectors[start : start + step] = self.encode_tokens(
+                    tokens, normalize=normalize, batch_size=step
+                )
+                bar.update(len(batch))
         return vectors
+
+    similarity = staticmethod(cosines)
 
     def tokenize(
         self, texts: Sequence[str], *, long_text: LongText = "truncate", first_row: int = 0
@@ -235,7 +248,7 @@ class TextEncoder:
             TokensError: If the ids were packed for a longer sequence length than this encoder's.
         """
         check_length(int(tokens.lengths.max(initial=1)), self.config.sequence_length)
-        step = _positive("batch_size", self.batch_size if batch_size is None else batch_size)
+        step = positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
         for start in range(0, len(tokens), step):
             vectors[start : start + step] = self._encode_batch(
@@ -278,11 +291,3 @@ class TextEncoder:
             rows = np.flatnonzero(padded_lengths == length)
             vectors[rows] = pool(self._engine, ids[rows, :length], tokens.lengths[rows].tolist())
         return vectors
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(
-            f"`{name}` must be a positive integer, for example 32. Received: {shown(value)}"
-        )
-    return value

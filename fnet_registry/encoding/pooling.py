@@ -47,3 +47,8 @@ POOLINGS: Mapping[Pooling, Callable[[Engine, torch.Tensor, Sequence[int]], torch
     "cls": cls,
     "pooled": pooled,
 }
+
+
+def in_words(pooling: Pooling) -> str:
+    """Return what a person would call a pooling."""
+    return "the pooler's output" if pooling == "pooled" else f"{pooling} pooling"

@@ -29,6 +29,11 @@ class BuiltInHandle:
         return False
 
     @property
+    def label(self) -> str:
+        """What a model made from the preset is called, where nobody says otherwise."""
+        return self.name
+
+    @property
     def target(self) -> HubHandle | LocalHandle:
         """What the name stands for: a pinned handle, or a folder of this package."""
         published = BUILT_IN_PRESETS[self.name].handle
@@ -53,6 +58,11 @@ class LocalHandle:
     def pinned(self) -> bool:
         """False: a folder's content can change; its digests tell."""
         return False
+
+    @property
+    def label(self) -> str:
+        """The folder's name; see `BuiltInHandle`."""
+        return os.path.basename(os.path.normpath(self.path))
 
     def __str__(self) -> str:
         return str(self.path)

@@ -84,6 +84,7 @@ def embed(
     allowed = None if max_rejects is None else RejectLimit(max_rejects)
     store = open_store(output)
     files = find_inputs(inputs, output=store.url)
+    parameters.check_used(file.format.name for file in files)
     check_first(files, parameters)
     older = None if reuse is None else open_older(reuse, store)
     pinned = resolve_model(model)

@@ -84,6 +84,7 @@ def preview(
     parameters = Parameters(**options)
     store = None if output is None else open_store(output)
     files = find_inputs(inputs, output=store and store.url)
+    parameters.check_used(file.format.name for file in files)
     older = None if reuse is None else open_older(reuse, store)
     pinned = resolve_model(model)
     windowing = parameters.windowing(pinned.encoding.sequence_length)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TypedDict
 
@@ -185,6 +185,30 @@ class Parameters:
                 "The column of vectors must have a name of its own, such as embedding. "
                 f"Received: {self.output_column!r}"
             )
+
+    def check_used(self, formats: Iterable[str]) -> None:
+        """Refuse what would change nothing, which a user surely did not mean.
+
+        Stored parameters are not checked so: earlier releases took them.
+
+        Args:
+            formats: The names of the formats of the input files.
+
+        Raises:
+            JobError: An option has nothing to act on.
+        """
+        there = set(formats)
+        tables, split = bool(there & {"csv", "tsv"}), self.long_text == "split"
+        asked = ", ".join(sorted(there))
+        for name, idle, needs, received in (
+            ("overlap", self.overlap and not split, "--long-text split", self.long_text),
+            ("windows", self.windows != "rows" and not split, "--long-text split", self.long_text),
+            ("whole-files", self.whole_files and "txt" not in there, "plain text files", asked),
+            ("delimiter", self.delimiter is not None and not tables, "CSV or TSV files", asked),
+            ("header", self.header is not None and not tables, "CSV or TSV files", asked),
+        ):
+            if idle:
+                raise JobError(f"--{name} needs {needs}. Received: {received}")
 
     @property
     def columns(self) -> Columns:

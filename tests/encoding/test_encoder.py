@@ -153,7 +153,7 @@ class TestBuckets:
         alone = np.concatenate([encoder.encode([text]) for text in TEXTS] * 2)
         np.testing.assert_array_equal(encoder.encode(TEXTS * 2, batch_size=5), alone)
 
-    @pytest.mark.parametrize("buckets", [(16, 8, 64), (8, 16), (2, 64), (8, 8, 64), (8, 64, 128)])
+    @pytest.mark.parametrize("buckets", [(16, 8, 64), (2, 64), (8, 8, 64), (16, 8)])
     def test_impossible_buckets_are_refused(
         self, buckets: tuple[int, ...], preset_folder: Path
     ) -> None:

@@ -1,5 +1,6 @@
 """The commands `fnet register`, `fnet models` and `fnet verify`."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,40 @@ def test_a_pooling_that_the_model_lacks_is_refused_in_one_line(
     ]
     assert main([*arguments, "cls"]) == 0
     assert "43,936 parameters" in capsys.readouterr().out
+
+
+def test_figures_are_json_alone_on_stdout(
+    registry: Path, preset_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    def told(*arguments: str, status: int = 0):
+        assert main([*arguments, "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    assert told("models") == []
+    made = told("register", str(preset_folder), "--name", "fnet", "--buckets", "8,16")
+    assert (made["model_uri"], made["created"]) == ("models:/fnet/1", True)
+    assert made["metadata"]["sequence_length"] == 16
+    [entry] = told("models", "models:/fnet")
+    assert (entry["model_uri"], entry["parameter_count"]) == ("models:/fnet/1", 44_992)
+    report = told("verify", "models:/fnet/1")
+    assert report["passed"]
+    assert report["texts"] == 8
+    Path("presets.toml").write_text(
+        f"preset = [{{ handle = '{preset_folder}' }}, {{ handle = './nowhere' }}]"
+    )
+    good, bad = told("register", "--from", "presets.toml", status=1)
+    assert good["model_uri"] == "models:/kerashub/1"
+    assert bad["error"].startswith("Unknown preset handle")
+
+
+def test_a_version_without_a_name_has_the_presets(
+    registry: Path, preset_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["register", str(preset_folder), "--pooling", "pooled"]) == 0
+    assert capsys.readouterr().out == (
+        "models:/kerashub/1 registered: 44,992 parameters, 32 dimensions, "
+        "the pooler's output over 64 tokens\n"
+    )
 
 
 def test_verify_fails_with_status_1(model_copy: Path, capsys: pytest.CaptureFixture[str]):

@@ -128,3 +128,17 @@ def test_any_text_is_a_handle_or_a_handle_error(text: str):
 def test_another_type_is_refused(value: object):
     with pytest.raises(HandleError, match="string or a path"):
         parse_handle(value)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("f_net_base_en", "f_net_base_en"),
+        ("kaggle://keras/f_net/keras/f_net_large_en/3", "f_net_large_en"),
+        ("hf://google/fnet-base@refs/pr/1", "fnet-base"),
+        ("hf://google/fnet-base", "fnet-base"),
+        ("tests/..", Path.cwd().name),
+    ],
+)
+def test_a_handle_tells_what_to_call_a_model_made_from_it(text: str, label: str) -> None:
+    assert parse_handle(text).label == label

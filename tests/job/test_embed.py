@@ -251,7 +251,7 @@ class TestNoRows:
         assert (
             main(["embed", str(preset_folder), str(corpus), str(tmp_path / "out"), "--plan"]) == 0
         )
-        assert capsys.readouterr().out.startswith("0 rows in 1 files, 1 shards\nabout 0 tokens")
+        assert capsys.readouterr().out.startswith("0 rows in 1 file, 1 shard\nabout 0 tokens")
 
 
 @pytest.mark.parametrize("write", [write_parquet, write_json_lines])

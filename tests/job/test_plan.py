@@ -20,7 +20,7 @@ def test_inputs_without_a_text_take_no_time(
     corpus = write_parquet(tmp_path / "corpus.parquet", [None, None])
     assert main(["embed", str(preset_folder), str(corpus), str(tmp_path / "out"), "--plan"]) == 0
     assert capsys.readouterr().out == (
-        "2 rows in 1 files, 1 shards\nabout 0 tokens; 0.0% of the texts would be cut\n"
+        "2 rows in 1 file, 1 shard\nabout 0 tokens; 0.0% of the texts would be cut\n"
         "100.0% of the rows would be rejected\n"
     )
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fnet_mlflow.commands.table import format_table
-from fnet_mlflow.registry.batch import OPTIONS, read_presets, register, register_all
-from fnet_mlflow.registry.register import Registration
+from fnet_mlflow.registry.options import OPTIONS
+from fnet_registry.commands.printing import print_json
+from fnet_registry.encoding.pooling import in_words
 from fnet_registry.errors import ModelError
+
+if TYPE_CHECKING:
+    from fnet_mlflow.registry.register import Registration
+
+FAILED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,35 +35,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tag", dest="tags", action="append", metavar="KEY=VALUE", help="a tag; may be repeated"
     )
+    parser.add_argument("--json", action="store_true", help="print what was registered as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where a preset of a file failed."""
+    from fnet_mlflow.registry.batch import register
+
     given = {
         name: value
         for name in ("handle", *OPTIONS, "tags")
         if (value := getattr(args, name)) is not None
     }
     if args.file is not None:
-        return _register_file(args.file, given)
-    if not {"handle", "name"} <= given.keys():
+        return _register_file(args.file, given, as_json=args.json)
+    if args.handle is None:
         raise ModelError(
-            "Expected a handle and --name, for example: fnet register f_net_base_en --name fnet. "
-            f"Received: handle {args.handle}, name {args.name}"
+            "Expected a handle and --name, or a handle alone, for example: fnet register "
+            "f_net_base_en. Received: no handle"
         )
     if args.tags is not None:
         given["tags"] = read_tags(args.tags)
     registration = register(**given)
-    print(f"{registration.model_uri} {_say(registration)}")
+    if args.json:
+        print_json(_figures(registration))
+    else:
+        print(f"{registration.model_uri} {_say(registration)}")
     return 0
 
 
-def _register_file(file: Path, beside: dict[str, object]) -> int:
+def _register_file(file: Path, beside: dict[str, object], *, as_json: bool) -> int:
     if beside:
         given = ", ".join(f"{name} {value}" for name, value in beside.items())
         raise ModelError(f"--from takes all of a preset from the file. Received beside it: {given}")
+    from fnet_mlflow.registry.batch import read_presets, register_all
+
     presets = read_presets(file)
     outcomes = list(register_all(presets))
+    failed = any(isinstance(outcome, Exception) for outcome in outcomes)
+    if as_json:
+        print_json(
+            [
+                {"handle": preset["handle"], "error": str(outcome)}
+                if isinstance(outcome, Exception)
+                else {"handle": preset["handle"], **_figures(outcome)}
+                for preset, outcome in zip(presets, outcomes, strict=True)
+            ]
+        )
+        return FAILED if failed else 0
     rows = [
         (preset["handle"], "-", f"failed: {outcome}".partition("\n")[0])
         if isinstance(outcome, Exception)
@@ -63,7 +90,11 @@ def _register_file(file: Path, beside: dict[str, object]) -> int:
         for preset, outcome in zip(presets, outcomes, strict=True)
     ]
     print(format_table(("HANDLE", "VERSION", "RESULT"), rows))
-    return 1 if any(isinstance(outcome, Exception) for outcome in outcomes) else 0
+    return FAILED if failed else 0
+
+
+def _figures(registration: Registration) -> dict[str, object]:
+    return {"model_uri": registration.model_uri, **asdict(registration)}
 
 
 def _say(registration: Registration) -> str:
@@ -72,7 +103,7 @@ def _say(registration: Registration) -> str:
     told = registration.metadata
     return (
         f"registered: {told['parameter_count']:,} parameters, {told['embedding_dim']} dimensions, "
-        f"{told['pooling']} pooling over {told['sequence_length']} tokens"
+        f"{in_words(told['pooling'])} over {told['sequence_length']} tokens"
     )
 
 

@@ -9,21 +9,12 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
+from fnet_mlflow.registry.options import OPTIONS
 from fnet_mlflow.registry.register import Registration, register_preset
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.errors import FNetError, ModelError
+from fnet_registry.presets.handle import parse_handle
 from fnet_registry.shown import shown
-
-_FLAG = {"action": "store_true", "default": None}
-OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "name": {"help": "the registered model"},
-    "alias": {"help": "an alias to set on the version, for example champion"},
-    **ENCODING_ARGUMENTS,
-    "dtype": {"choices": ("float32", "bfloat16"), "help": "dtype at load"},
-    "reference": {**_FLAG, "help": "refer to the hub, pinned, instead of storing the weights"},
-    "force": {**_FLAG, "help": "register again what is registered already"},
-}
-"""What a preset is registered with beside its handle and tags, as `argparse` takes it."""
 
 _KINDS = {
     **{"handle": str, "tags": dict},
@@ -52,8 +43,11 @@ def read_presets(path: Path) -> list[dict[str, Any]]:
     return presets
 
 
-def register(handle: str, name: str, *, dtype: str | None = None, **options: Any) -> Registration:
+def register(
+    handle: str, name: str | None = None, *, dtype: str | None = None, **options: Any
+) -> Registration:
     """Register a preset as the command line and a file say it: `dtype` is saved for its load."""
+    name = parse_handle(handle).label if name is None else name
     config = None if dtype is None else {"dtype": dtype}
     return register_preset(handle, name, model_config=config, **options)
 
@@ -68,7 +62,7 @@ def register_all(presets: list[dict[str, Any]]) -> Iterator[Registration | Excep
 
 
 def _check(preset: Any, place: str) -> None:
-    if not isinstance(preset, Mapping) or not {"handle", "name"} <= set(preset):
+    if not isinstance(preset, Mapping) or "handle" not in preset:
         raise ModelError(f"{_EXPECTED}. Received: {shown(preset)} in {place}")
     for key, value in preset.items():
         if key not in _KINDS:

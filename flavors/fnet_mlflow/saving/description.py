@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fnet_registry.encoding.pooling import in_words
 from fnet_registry.presets.tensors import parameter_count
 
 if TYPE_CHECKING:
@@ -66,5 +67,5 @@ def _sentence(model: UnsavedModel) -> str:
     config, encoding = model.checkpoint.config, model.encoding
     return (
         f"FNet text encoder with {config.num_layers} layers and {model.checkpoint.dim} dimensions; "
-        f"{encoding.pooling} pooling over texts padded to {encoding.sequence_length} tokens."
+        f"{in_words(encoding.pooling)} over texts padded to {encoding.sequence_length} tokens."
     )

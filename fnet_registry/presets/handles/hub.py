@@ -66,6 +66,11 @@ class HubHandle(ABC):
         """The address of the preset's page."""
         return self.PAGE.format(self)
 
+    @property
+    def label(self) -> str:
+        """What a model made from the preset is called, where nobody says otherwise."""
+        return self.page.rpartition("/")[2]
+
     @classmethod
     @abstractmethod
     def environment(cls) -> dict[str, str]:

@@ -6,7 +6,6 @@ import logging
 from dataclasses import replace
 
 import filelock
-from tqdm import tqdm
 
 from fnet_registry.errors import DamagedFileError, FetchTimeoutError
 from fnet_registry.presets.folder import PresetFolder, digest_file, select_files
@@ -16,6 +15,7 @@ from fnet_registry.presets.hub.messages import Event, Failed, Fetched, Listed, P
 from fnet_registry.presets.hub.offline import folder_of, open_recorded
 from fnet_registry.presets.hub.process import HubSession
 from fnet_registry.presets.hub.record import DigestRecord
+from fnet_registry.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class _Download:
         self._damaged = {name for name in files if name in self._earlier.sha256} - self._good
         self._record = self._earlier
         # disable=None: shown on a terminal only.
-        self._bar = tqdm(desc=str(entry.handle), unit="B", unit_scale=True, disable=None)
+        self._bar = progress_bar(desc=str(entry.handle), unit="B", unit_scale=True, disable=None)
 
     def run(self, session: HubSession) -> PresetFolder:
         with self._bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from fnet_evaluate.bootstrap import paired_difference
 from fnet_evaluate.evaluation import Evaluation, Figure
 from fnet_evaluate.kinds import KINDS
 from fnet_mlflow.commands.table import format_table
+from fnet_registry.shown import counted
 
 
 def as_table(evaluations: Sequence[Evaluation]) -> str:
@@ -30,10 +32,12 @@ def as_table(evaluations: Sequence[Evaluation]) -> str:
         for name in first.figures
         for place, each in enumerate(evaluations)
     ]
-    count = f"{first.count:,} {KINDS[first.kind].unit}"
+    unit = KINDS[first.kind].unit
+    singular = re.sub("ies$", "ys", unit).removesuffix("s")
+    count = counted(first.count, singular, unit)
     lines = [f"{first.data}: {count}, SHA-256 {first.data_digest[:12]}"]
     if differences:
-        lines.append(f"differences are to {first.model}, on the same {KINDS[first.kind].unit}")
+        lines.append(f"differences are to {first.model}, on the same {unit}")
     return "\n".join([*lines, "", format_table(header, rows)])
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from fnet_evaluate.baselines import TfIdf, bm25_scores
 from fnet_evaluate.data.corpus import Block, StoredCorpus
@@ -21,6 +20,7 @@ from fnet_evaluate.data.shapes import PAIRS, QUERIES
 from fnet_evaluate.kinds.kind import Data, Encoder, Kind, means
 from fnet_ray.nearest.hits import NearestRows, TopHits
 from fnet_registry.errors import InputError
+from fnet_registry.progress import progress_bar
 
 DEPTH = 100
 RECALLS = (1, 10, 100)
@@ -47,7 +47,8 @@ def items(encoder: Encoder, data: Retrieval) -> pa.Table:
     if isinstance(data.corpus, StoredCorpus):
         _check_made_by(encoder, data.corpus)
     nearest, row = NearestRows(encoder.encode(data.queries), DEPTH, left_out=data.itself), 0
-    with tqdm(total=data.size, unit="text", unit_scale=True, disable=None, leave=False) as bar:
+    shape = {"unit": "text", "unit_scale": True, "leave": False}
+    with progress_bar(total=data.size, disable=None, **shape) as bar:
         for block in data.corpus.blocks():
             following = row + len(block.ids)
             nearest.add(_vectors(encoder, block), np.arange(row, following))

@@ -6,6 +6,8 @@ import contextlib
 import logging
 import os
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from types import ModuleType
@@ -14,6 +16,11 @@ from typing import Any
 # On a machine of few cores, a worker that encodes takes them all. The tasks that read and commit
 # need logical CPUs that no worker holds, or nothing would ever start; threads bound the real load.
 SPARE_CPUS = 2
+
+_LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
+STDERR = 2
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -30,8 +37,10 @@ def ray_cluster(*users: ModuleType) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _own_signals():
-        if os.environ.get("RAY_ADDRESS"):
+    address = os.environ.get("RAY_ADDRESS")
+    logger.info("%s", f"joining Ray at {address}" if address else "starting Ray on this machine")
+    with _own_signals(), _without_line_on_log_level():
+        if address:
             ray.init(runtime_env={"py_modules": [*_own_packages(), *users]}, **_quiet())
         else:
             cpus = (os.cpu_count() or 1) + SPARE_CPUS
@@ -51,6 +60,28 @@ def _own_signals() -> Iterator[None]:
         signal.signal(signal.SIGTERM, handler)
 
 
+@contextlib.contextmanager
+def _without_line_on_log_level() -> Iterator[None]:
+    """Hide that Ray obeys its log level: it says so by a line that no level hides.
+
+    It is written to the process's own stderr, below Python's; all else there is passed on.
+    """
+    if _LOG_LEVEL not in os.environ:
+        yield
+        return
+    sys.stderr.flush()
+    own = os.dup(STDERR)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(own, STDERR)
+            os.close(own)
+            kept.seek(0)
+            os.write(STDERR, b"".join(line for line in kept if _LOG_LEVEL.encode() not in line))
+
+
 def live_nodes() -> list[dict[str, float]]:
     """Return the resources of each node that is up, by name."""
     import ray
@@ -60,7 +91,7 @@ def live_nodes() -> list[dict[str, float]]:
 
 def quieten_ray() -> None:
     """Keep Ray's reports of its inner workings off the terminal; its log files have them all."""
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault(_LOG_LEVEL, "fatal")
     import ray.data  # noqa: F401  (it sets its own handlers up when it is imported)
 
     own = set(logging.getLogger("ray.data").handlers) - set(logging.root.handlers)

@@ -6,11 +6,14 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Generic, Self, TypeVar
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from fnet_ray.progress.tally import Progress
+from fnet_registry.progress import progress_bar
+from fnet_registry.shown import counted
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 LINE_SECONDS = 10.0
 
@@ -76,7 +79,8 @@ class ProgressBar(TerminalProgress[Progress]):
     """Shows how far a job is."""
 
     def _start(self, figures: Progress) -> tqdm:
-        return tqdm(total=figures.rows, initial=figures.encoded, unit="row", unit_scale=True)
+        done = figures.encoded
+        return progress_bar(total=figures.rows, initial=done, unit="row", unit_scale=True)
 
     def _place(self, figures: Progress) -> int:
         return figures.encoded
@@ -93,7 +97,7 @@ def describe(progress: Progress) -> str:
     share = progress.encoded / progress.rows if progress.rows else 1.0
     left = progress.seconds_left
     return (
-        f"{progress.encoded:,} of {progress.rows:,} rows ({share:.0%}), "
+        f"{progress.encoded:,} of {counted(progress.rows, 'row')} ({share:.0%}), "
         f"{progress.rows_per_second:,.0f} rows/s, {progress.tokens_per_second:,.0f} tokens/s, "
         f"{progress.rejects:,} rejected" + (f", {duration(left)} left" if left else "")
     )

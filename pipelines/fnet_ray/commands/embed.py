@@ -15,8 +15,10 @@ from fnet_ray.output.layout import EMBEDDINGS, GONE, REJECTS
 from fnet_ray.progress.hint import MOST, SPLIT_HINT
 from fnet_ray.progress.report import Report
 from fnet_ray.stages.tokens import LongTextHandling
+from fnet_registry.commands.printing import print_json
+from fnet_registry.shown import counted
 
-PARTLY, TERMINATED = 1, 143
+PARTLY, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     parser.add_argument("--no-tracking", action="store_true", help="log no MLflow run")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
     workers = parser.add_argument_group("workers")
     workers.add_argument(
@@ -135,25 +138,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command."""
-    signal.signal(signal.SIGTERM, _stop)
-    from fnet_ray.cluster.runtime import quieten_ray
-    from fnet_ray.embedding import embed
-    from fnet_ray.job_preview import preview
+    """Run the command; the exit status is 1 where files were damaged."""
+    if args.plan:
+        return _plan(args)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _embed(args)
+    except KeyboardInterrupt:
+        _say_stopped()
+        return INTERRUPTED
 
-    quieten_ray()
 
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what a job and its preview are both asked."""
     workers = WorkerRequest(
         workers=parse_workers(args.workers) if args.workers else None,
         gpus_per_worker=args.gpus_per_worker,
         cpus_per_worker=args.cpus_per_worker,
     )
     options = {name: getattr(args, name) for name in Options.__annotations__}
-    asked: dict[str, Any] = {"skip_damaged": args.skip_damaged, "workers": workers, **options}
-    if args.plan:
-        found = preview(args.model, args.inputs, output=args.output, reuse=args.reuse, **asked)
+    beside = {name: getattr(args, name) for name in ("skip_damaged", "reuse")}
+    return {"workers": workers, **beside, **options}
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from fnet_ray.cluster.runtime import quieten_ray
+    from fnet_ray.job_preview import preview
+
+    quieten_ray()
+    found = preview(args.model, args.inputs, output=args.output, **_asked(args))
+    if args.json:
+        print_json(found)
+    else:
         _print_preview(found)
-        return 0
+    return 0
+
+
+def _embed(args: argparse.Namespace) -> int:
+    from fnet_ray.cluster.runtime import quieten_ray
+    from fnet_ray.embedding import embed
+
+    quieten_ray()
     with ProgressBar() as bar:
         report = embed(
             args.model,
@@ -161,18 +186,22 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             max_rejects=args.max_rejects,
             append=args.append,
-            reuse=args.reuse,
             tracking=not args.no_tracking,
             on_progress=bar,
-            **asked,
+            **_asked(args),
         )
-    _print_report(report)
+    if args.json:
+        print_json(report)
+    else:
+        _print_report(report)
     return PARTLY if report.damaged else 0
 
 
 def _print_preview(found: Preview) -> None:
-    print(f"{found.rows:,} rows in {found.files:,} files, {found.shards:,} shards")
-    print(f"about {found.tokens:,} tokens; {found.truncated_share:.1%} of the texts would be cut")
+    files, shards = counted(found.files, "file"), counted(found.shards, "shard")
+    print(f"{counted(found.rows, 'row')} in {files}, {shards}")
+    tokens = counted(found.tokens, "token")
+    print(f"about {tokens}; {found.truncated_share:.1%} of the texts would be cut")
     if found.truncated_share > MOST:
         print(SPLIT_HINT)
     if found.rejected_share:
@@ -182,21 +211,27 @@ def _print_preview(found: Preview) -> None:
     if found.seconds is None:
         return
     print(
-        f"about {duration(found.seconds)} with {found.model} on {found.workers} workers "
+        f"about {duration(found.seconds)} with {found.model} on {counted(found.workers, 'worker')} "
         f"({found.rows_per_second:,.1f} rows/s in a sample)"
     )
 
 
 def _print_report(report: Report) -> None:
-    print(f"{report.embedded:,} rows embedded with {report.model} in {duration(report.seconds)}")
-    print(f"{report.truncated:,} texts were cut to the model's sequence length")
+    done = f"{counted(report.embedded, 'row')} embedded with {report.model}"
+    if report.before == report.rows:
+        print(f"finished already: {done}")
+    else:
+        print(f"finished: {done} in {duration(report.seconds)}")
+    cut = counted(report.truncated, "text was", "texts were")
+    print(f"{cut} cut to the model's sequence length")
     if report.gone is not None:
         print(f"{report.reused:,} of the vectors come from the older output")
-        print(f"gone        {report.output}/{GONE} ({report.gone:,} rows of the older output)")
+        gone = counted(report.gone, "row")
+        print(f"gone        {report.output}/{GONE} ({gone} of the older output)")
     print(f"embeddings  {report.output}/{EMBEDDINGS}/*.parquet")
     if report.rejected:
         where = f"{report.output}/{REJECTS}/*.parquet"
-        print(f"rejects     {where} ({report.rejected:,} rows, with the reasons)")
+        print(f"rejects     {where} ({counted(report.rejected, 'row')}, with the reasons)")
     if report.damaged:
         print(f"damaged     {report.damaged:,} of these could not be read")
     if report.tracking_run:
@@ -207,7 +242,11 @@ def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
 
-def _stop(number: int, frame: object) -> NoReturn:
+def _terminate(number: int, frame: object) -> NoReturn:
     """End as on a user's interrupt: what is committed stays, the next run goes on."""
-    print("fnet: stopped; the same command goes on from here", file=sys.stderr)
+    _say_stopped()
     sys.exit(TERMINATED)
+
+
+def _say_stopped() -> None:
+    print("fnet: stopped; the same command goes on from here", file=sys.stderr)

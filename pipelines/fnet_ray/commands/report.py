@@ -9,8 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.description = (
         "Write a page on which one sees what an output holds: what was embedded, with what, how "
-        "fast, what went wrong, and what is near what. The output may still be written to. "
-        "Example: fnet report out --color lang"
+        "fast, what went wrong, and what is near what. The output may still be written to."
     )
     parser.add_argument("output", metavar="OUTPUT", help="the folder that fnet embed wrote to")
     parser.add_argument(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from fnet_registry.commands.printing import print_json
 from fnet_registry.errors import InputError
-from fnet_registry.shown import one_line
+from fnet_registry.shown import counted, one_line
 
 if TYPE_CHECKING:
     from fnet_ray.nearest.searching import Search
@@ -20,8 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.description = (
         "Find the rows of an output whose vectors are nearest to a text's, by cosine. Every row is "
-        "compared, with the very model that made the output. Example: fnet search out "
-        "'how to parse a date' -k 5 --where \"lang = 'en'\""
+        "compared, with the very model that made the output."
     )
     parser.add_argument("output", metavar="OUTPUT", help="the folder that fnet embed wrote to")
     parser.add_argument("query", nargs="*", metavar="QUERY", help="texts to find the nearest of")
@@ -55,12 +53,11 @@ def run(args: argparse.Namespace) -> int:
     if args.queries:
         _write(found, queries, args.to)
     elif args.json:
-        results = [[_plain(hit) for hit in hits] for hits in found.results()]
-        told = results[0] if len(results) == 1 else {"results": results}
-        print(json.dumps(told, default=str, allow_nan=False))
+        results = list(found.results())
+        print_json(results[0] if len(results) == 1 else {"results": results})
     else:
         _print(found, queries)
-    print(f"{found.rows:,} rows read in {found.seconds:.1f} s", file=sys.stderr)
+    print(f"{counted(found.rows, 'row')} read in {found.seconds:.1f} s", file=sys.stderr)
     return 0
 
 
@@ -85,7 +82,8 @@ def _write(found: Search, queries: list[str], path: str) -> None:
 
     texts = pc.take(pa.array(queries), found.hits["query"])
     pq.write_table(found.hits.add_column(1, "query_text", texts), path)
-    print(f"{found.hits.num_rows:,} neighbours of {found.queries:,} queries: {path}")
+    queries_told = counted(found.queries, "query", "queries")
+    print(f"{counted(found.hits.num_rows, 'neighbour')} of {queries_told}: {path}")
 
 
 def _print(found: Search, queries: list[str]) -> None:
@@ -96,15 +94,6 @@ def _print(found: Search, queries: list[str]) -> None:
         for hit in hits:
             print(_line(hit)[:width])
         print()
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: what is no number is null."""
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _line(hit: dict[str, Any]) -> str:

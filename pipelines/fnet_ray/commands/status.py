@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
 
 from fnet_ray.output.audit import take_back
 from fnet_ray.output.stores import open_store
 from fnet_ray.status import Status, read_status
+from fnet_registry.commands.printing import print_json
+from fnet_registry.shown import counted
 
 DAMAGED = 1
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     status = read_status(args.output, check=args.check)
     if args.json:
-        print(json.dumps(asdict(status), indent=1))
+        print_json(status)
     else:
         _print(status)
     if args.check and status.holder is None:
@@ -40,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
 def _print(status: Status) -> None:
     by = f" ({status.holder})" if status.holder else ""
     share = status.done / status.rows if status.rows else 1.0
-    print(f"{status.state}{by}: {status.done:,} of {status.rows:,} rows ({share:.0%})")
-    print(f"{status.shards_done:,} of {status.shards:,} shards, {status.rejected:,} rows rejected")
+    print(f"{status.state}{by}: {status.done:,} of {counted(status.rows, 'row')} ({share:.0%})")
+    shards, rejected = counted(status.shards, "shard"), counted(status.rejected, "row")
+    print(f"{status.shards_done:,} of {shards}, {rejected} rejected")
     print(f"with {status.model}")
     for shard, what in status.damage.items():
         print(f"shard {shard} is damaged: {what}")

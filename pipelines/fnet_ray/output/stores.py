@@ -24,7 +24,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
     check_no_credentials(text)
     scheme = urlsplit(text).scheme if "://" in text else "file"
     if scheme == "file":
-        return LocalStore(Path(text.removeprefix("file://")).absolute())
+        return LocalStore(_plain_path(text.removeprefix("file://")))
     if scheme not in OBJECT_STORES:
         raise OutputError(
             "The output must be a local folder, s3://bucket/folder or gs://bucket/folder. "
@@ -36,3 +36,10 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         # A listing that was remembered would hide what other drivers and workers wrote.
         fs, root = fsspec.url_to_fs(text.rstrip("/"), use_listings_cache=False)
     return Store(fs, root, f"{scheme}://{root}")
+
+
+def _plain_path(path: str) -> Path:
+    """Return a full path without `..`, which leads elsewhere behind a link."""
+    plain = os.path.abspath(path)
+    same = os.path.realpath(plain) == os.path.realpath(path)
+    return Path(plain if same else os.path.realpath(path))

@@ -26,6 +26,7 @@ class Report:
         rows: Input rows: those embedded and those rejected.
         embedded: Rows with a vector.
         rejected: Rows without one.
+        before: Rows of which an earlier run had made either.
         damaged: Of those rejected: rows that could not be read.
         truncated: Windows that lost tokens.
         reused: Rows whose vectors were taken from an older output.
@@ -44,6 +45,7 @@ class Report:
     rows: int
     embedded: int
     rejected: int
+    before: int
     damaged: int
     truncated: int
     reused: int
@@ -98,6 +100,7 @@ def make_report(
         rows=progress.done,
         embedded=progress.done - progress.rejects,
         rejected=progress.rejects,
+        before=tally.rows_before,
         damaged=tally.damaged,
         truncated=progress.truncated,
         reused=tally.reused,

@@ -76,7 +76,7 @@ class Tally:
     unread: int = 0
     devices: set[str] = field(default_factory=set)
     started: float = field(default_factory=time.monotonic)
-    _rows_before: int = 0
+    rows_before: int = 0
     _tokens_before: int = 0
     _standing_since: float = field(default_factory=time.monotonic)
 
@@ -86,7 +86,7 @@ class Tally:
         self = cls(rows=manifest.rows, shards=manifest.shards)
         for commit in commits:
             self.add(commit)
-        self._rows_before, self._tokens_before = self.done, self.tokens
+        self.rows_before, self._tokens_before = self.done, self.tokens
         return self
 
     def add(self, commit: Commit) -> None:
@@ -114,7 +114,7 @@ class Tally:
         windows = self.windows + sum(figures.windows for figures in begun)
         cut = self.truncated + sum(figures.truncated for figures in begun)
         now = time.monotonic()
-        if rows == self._rows_before:
+        if rows == self.rows_before:
             self._standing_since = now
         seconds = now - self._standing_since
         return Progress(
@@ -127,7 +127,7 @@ class Tally:
             tokens=tokens,
             truncated=self.truncated,
             cut_share=cut / windows if windows else 0.0,
-            rows_per_second=(rows - self._rows_before) / seconds if seconds else 0.0,
+            rows_per_second=(rows - self.rows_before) / seconds if seconds else 0.0,
             tokens_per_second=(tokens - self._tokens_before) / seconds if seconds else 0.0,
             seconds=now - self.started,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from fnet_ray.commands.bar import TerminalProgress, duration
+from fnet_registry.progress import progress_bar
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from fnet_tune.training.loop import Progress
 
 
@@ -16,7 +17,7 @@ class ProgressBar(TerminalProgress["Progress"]):
     """Shows how far a tuning is."""
 
     def _start(self, figures: Progress) -> tqdm:
-        return tqdm(total=figures.recipe.steps, initial=figures.state.step - 1, unit="step")
+        return progress_bar(total=figures.recipe.steps, initial=figures.state.step - 1, unit="step")
 
     def _place(self, figures: Progress) -> int:
         return figures.state.step

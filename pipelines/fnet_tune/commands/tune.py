@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fnet_evaluate.commands.evaluate import renaming
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
+from fnet_registry.shown import counted
 from fnet_tune.commands.bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -119,11 +120,11 @@ def _told(tuning: Tuning, name: str) -> str:
         as_table([before, after]) for before, after in zip(tuning.before, tuning.after, strict=True)
     ]
     if tuning.bad.count:
-        parts.append(f"{tuning.bad.count:,} rows were left out: {'; '.join(tuning.bad.named)}")
+        rows = counted(tuning.bad.count, "row was", "rows were")
+        parts.append(f"{rows} left out: {'; '.join(tuning.bad.named)}")
     made = tuning.registration
-    steps = (
-        f"{tuning.metric} was best after {tuning.state.best_step:,} of {tuning.state.step:,} steps"
-    )
+    trained = counted(tuning.state.step, "step")
+    steps = f"{tuning.metric} was best after {tuning.state.best_step:,} of {trained}"
     if made is None:
         parts.append(f"{steps}, and not better than before: no version of {name} was registered")
     else:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from fnet_registry.shown import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.description = (
         "Register a version with a head that makes its vectors vary alike in all directions, by "
         "mean and covariance over a corpus. It takes minutes and no labels, and helps search and "
-        "similarity with vectors that were never trained for it. Classification can suffer. "
-        "Example: fnet whiten models:/fnet/1 corpus/*.parquet --name fnet --dims 256"
+        "similarity with vectors that were never trained for it. Classification can suffer."
     )
     parser.add_argument("model", metavar="MODEL", help="any preset handle, or models:/NAME/VERSION")
     parser.add_argument(
@@ -47,8 +48,9 @@ def run(args: argparse.Namespace) -> int:
         alias=args.alias,
         tags=read_tags(args.tags or []),
     )
-    left_out = f"; {made.left_out:,} rows without a text were left out" if made.left_out else ""
+    rows = counted(made.left_out, "row without a text was", "rows without a text were")
+    left_out = f"; {rows} left out" if made.left_out else ""
     done = "registered" if made.registration.created else "holds this already"
-    print(f"{made.texts:,} texts, vectors of {made.dims:,} values{left_out}")
+    print(f"{counted(made.texts, 'text')}, vectors of {counted(made.dims, 'value')}{left_out}")
     print(f"{made.registration.model_uri} {done}")
     return 0
