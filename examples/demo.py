@@ -41,10 +41,8 @@ def main(preset: str) -> None:
     for question in QUESTIONS:
         fnet("search", "embeddings", question, "-k", "3", "--show", "name")
 
-    pairs = list(summaries(rows))
-    write(pairs, "pairs.parquet")
-    say(f"pairs: {len(pairs):,} docstrings' first paragraphs and the rest of each")
-    fnet("tune", "models:/fnet/1", "pairs.parquet", "--name", "fnet", "--epochs", "3")
+    if preset == PRESET:  # large ones take hours to tune on a CPU
+        tune(rows)
 
     say(f"done in {time.perf_counter() - started:.0f} s")
     print("     vectors     demo/embeddings/embeddings/*.parquet (pandas, pyarrow, DuckDB, polars)")
@@ -52,6 +50,13 @@ def main(preset: str) -> None:
     print(
         "                 cd demo && ../.venv/bin/mlflow ui --backend-store-uri sqlite:///mlflow.db"
     )
+
+
+def tune(rows: Sequence[dict[str, str]]) -> None:
+    pairs = list(summaries(rows))
+    write(pairs, "pairs.parquet")
+    say(f"pairs: {len(pairs):,} docstrings' first paragraphs and the rest of each")
+    fnet("tune", "models:/fnet/1", "pairs.parquet", "--name", "fnet", "--epochs", "3")
 
 
 def summaries(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
