@@ -19,6 +19,7 @@ from fnet_ray.output.audit import audit
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.stores import open_store
+from fnet_ray.reporting.likeness import project
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, JobError, OutputError
 from tests.job.written import work_of, write_output
@@ -290,6 +291,22 @@ class TestColours:
         told = visible(page_of(write_output(tmp_path, [table]), color="price"))
         assert "0 to 3.8 4" in told
         assert "no value 1" in told
+
+    def test_one_number_and_values_that_are_none(self, tmp_path: Path) -> None:
+        values = [1.0] * 5 + [float("nan")] * 12 + [float("inf")] * 3
+        table = rows(20, price=pa.array(values, pa.float64()))
+        told = visible(page_of(write_output(tmp_path, [table]), color="price"))
+        assert "no value 12" in told
+        assert "1.0 5" in told
+
+    def test_many_rows_of_one_vector(self) -> None:
+        places, method = project(np.ones((60, 8), np.float32))
+        assert (places.tolist(), method) == ([[0.0, 0.0]] * 60, "principal components")
+
+    def test_a_file_with_a_colon_in_its_name(self, tmp_path: Path) -> None:
+        target = tmp_path / "a:b.parquet"
+        fnet_ray.report(write_output(tmp_path / "out", [rows(12)]), export=target)
+        assert pq.read_table(target).num_rows == 12
 
     @pytest.mark.parametrize(
         ("color", "words"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def colour(sample: Sample, column: str | None = None) -> Colours:
             counts=[len(sample.rows)],
             group=np.zeros(len(sample.rows), int),
         )
-    values = sample.table[column].to_pylist()
+    values = [None if _is_nan(value) else value for value in sample.table[column].to_pylist()]
     kind = sample.table[column].type
     is_number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     if is_number and len(set(values)) > MOST_COLOURS:
@@ -73,6 +74,10 @@ def colour(sample: Sample, column: str | None = None) -> Colours:
         told = [name if name in kept else OTHERS for name in told]
         names = [*names[: MOST_COLOURS - 1], OTHERS]
     return _grouped(column, told, names)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _chosen(sample: Sample) -> str | None:
@@ -125,6 +130,7 @@ def _bands(column: str, values: Sequence[Any]) -> Colours:
         return _grouped(column, [NOTHING] * len(values), [NOTHING])
     edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, _BANDS + 1)))
     names = [f"{low:,g} to {high:,g}" for low, high in itertools.pairwise(edges)]
+    names = names or [f"{edges[0]:,g}"]
     band = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(names) - 1, 0))
     told = [names[b] if ok else NOTHING for b, ok in zip(band, known, strict=True)]
     return _grouped(column, told, [*names, *[NOTHING] * (not known.all())], is_ordered=True)

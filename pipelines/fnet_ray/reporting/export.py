@@ -42,7 +42,8 @@ def export_map(facts: Facts, path: str) -> str:
         "neighbors": _neighbours(sample.vectors),
         **dict(zip(names, sample.table.columns, strict=True)),
     }
-    pq.write_table(pa.table(columns), path)
+    with open(path, "wb") as file:  # Arrow takes a name with a colon for an address
+        pq.write_table(pa.table(columns), file)
     text = (
         []
         if sample.text is None

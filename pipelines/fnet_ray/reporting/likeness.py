@@ -69,7 +69,8 @@ def project(vectors: np.ndarray) -> tuple[np.ndarray, str]:
     unit = _unit(vectors)
     # Threads that share their cores with a job wait for each other: they take ten times as long.
     with threadpool_limits(1):
-        if len(unit) >= _LEAST_ROWS_FOR_TSNE:
+        # Where all rows are one, t-SNE divides by zero, and its tree ends the process.
+        if len(unit) >= _LEAST_ROWS_FOR_TSNE and np.ptp(unit, axis=0).any():
             return _tsne(unit), "t-SNE"
         return _principal(unit, 2), "principal components"
 

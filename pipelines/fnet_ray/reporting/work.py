@@ -46,6 +46,7 @@ class Work:
     """The work of all committed shards. What older programs did not record is None.
 
     Args:
+        reused: Rows whose vectors an older output held.
         tokens: Tokens encoded, without padding.
         windows: What was encoded: texts, or windows of them.
         truncated: How many of these lost tokens.
@@ -63,6 +64,7 @@ class Work:
         versions: The versions of packages on them.
     """
 
+    reused: int
     tokens: int
     windows: int
     truncated: int
@@ -88,6 +90,7 @@ def add_up(commits: Sequence[Commit]) -> Work:
     is_timed = bool(timed) and len(timed) == len(commits)
     stretches = _stretches(map(_at_work, timed))
     return Work(
+        reused=sum(work.get("reused", 0) for work in done),
         tokens=sum(work["tokens"] for work in done),
         windows=sum(work.get("windows", 0) for work in done),
         truncated=sum(work["truncated"] for work in done),
