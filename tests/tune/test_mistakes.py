@@ -135,3 +135,12 @@ def test_help_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert "anchor" in told
     assert "--held-out" in told
+
+
+def test_labels_that_are_no_two_texts(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out.jsonl"
+    held_out.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    status, line = run(labels(str), "--held-out", str(held_out))
+    assert status == 2
+    assert "that of two texts at least" in line
+    assert "Received: as many labels as texts, 40" in line

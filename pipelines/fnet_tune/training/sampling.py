@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from fnet_registry.errors import InputError
 from fnet_tune.data.tokens import TokenizedExamples
 
 Integer = np.ndarray | np.uint64
@@ -89,7 +90,13 @@ def sampler_of(examples: TokenizedExamples, *, seed: int, paired: bool) -> Sampl
     if not paired:
         return EachOnce(count=len(examples), seed=seed)
     assert examples.targets is not None
-    return WithPartner(np.asarray(examples.targets), seed)
+    sampler = WithPartner(np.asarray(examples.targets), seed)
+    if not len(sampler):
+        raise InputError(
+            "A label must be that of two texts at least, for example 'sport' of twenty. "
+            f"Received: as many labels as texts, {len(examples):,}"
+        )
+    return sampler
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
