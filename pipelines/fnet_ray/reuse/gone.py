@@ -93,7 +93,9 @@ def _places(output: OlderOutput, shard: StoredShard, rows: np.ndarray) -> pa.Tab
     found = {name: table[name] for name in PLACE.names[1:] if name in names}
     if parameters.id_column:
         found = {"id": id_texts(table[parameters.id_column])}
-    return pa.table(columns | found).cast(PLACE)
+    places = pa.table(columns | found).cast(PLACE)
+    # A row without an id cannot be told from another one.
+    return places.filter(pc.field("id").is_valid()) if parameters.id_column else places
 
 
 def _read(output: OlderOutput, shard: StoredShard, columns: list[str]) -> pa.Table:
