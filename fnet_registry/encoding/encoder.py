@@ -36,7 +36,7 @@ from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.handle import Handle, LocalHandle
 from fnet_registry.presets.tensors import HEAD, parameter_count
 from fnet_registry.presets.writing import write_checkpoint
-from fnet_registry.progress import progress_bar
+from fnet_registry.progress import batch_starts
 from fnet_registry.shown import shown
 
 if TYPE_CHECKING:
@@ -199,14 +199,12 @@ class TextEncoder:
         check_is_list(texts)
         step = positive("batch_size", self.batch_size if batch_size is None else batch_size)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        with progress_bar(total=len(texts), unit="text", disable=not show_progress) as bar:
-            for start in range(0, len(texts), step):
-                batch = texts[start : start + step]
-                tokens = self.tokenize(batch, long_text=long_text, first_row=start)
-                vectors[start : start + step] = self.encode_tokens(
-                    tokens, normalize=normalize, batch_size=step
-                )
-                bar.update(len(batch))
+        for start in batch_starts(len(texts), step, show_progress=show_progress):
+            batch = texts[start : start + step]
+            tokens = self.tokenize(batch, long_text=long_text, first_row=start)
+            vectors[start : start + step] = self.encode_tokens(
+                tokens, normalize=normalize, batch_size=step
+            )
         return vectors
 
     similarity = staticmethod(cosines)

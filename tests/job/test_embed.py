@@ -207,7 +207,11 @@ class TestNoRows:
     """A day without rows is a day that is done."""
 
     @pytest.mark.parametrize("name", ["corpus.parquet", "corpus.csv"])
-    @pytest.mark.parametrize("options", [{}, {"long_text": "split"}, {"windows": "mean"}], ids=str)
+    @pytest.mark.parametrize(
+        "options",
+        [{}, {"long_text": "split"}, {"long_text": "split", "windows": "mean"}],
+        ids=str,
+    )
     def test_the_output_is_empty_and_finished(
         self,
         name: str,

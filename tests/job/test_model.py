@@ -24,6 +24,7 @@ def test_the_public_names() -> None:
         "encode",
         "preview",
         "read_status",
+        "report",
         "search",
     ]
     for name in fnet_ray.__all__:
