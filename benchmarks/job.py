@@ -5,13 +5,9 @@ python benchmarks/job.py [--rows 20000] [--memory-rows 10000 100000 1000000]
 
 import argparse
 import logging
-import multiprocessing
-import re
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from machine import description
+from watched import in_own_process, watched
 
 import fnet_ray
 from fnet_ray.progress.tally import Progress
@@ -131,40 +128,13 @@ def compare_memory(folder: Path, counts: list[int]) -> None:
 
 def watch_job(preset: Path, corpus: Path, output: Path) -> tuple[float, float, float]:
     """The driver's and the largest worker's peak MB, and the rows per second."""
-    ended, peaks = threading.Event(), [0]
-
-    def watch() -> None:
-        while not ended.wait(0.5):
-            children = psutil.Process().children(recursive=True)
-            peaks.append(max(map(own_memory, children), default=0))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    report = fnet_ray.embed(preset, corpus, output / corpus.stem, tracking=False)
-    ended.set()
-    watcher.join()
-    # Not `ru_maxrss`, which begins at what the parent process held.
-    status = Path("/proc/self/status").read_text()
-    driver = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-    return driver, max(peaks) / 2**20, report.rows_per_second
-
-
-def own_memory(process: psutil.Process) -> int:
-    """Bytes of an encoding worker that no other process shares; 0 for any other process."""
-    try:
-        encodes = "EncodeShard" in "".join(process.cmdline())
-        return process.memory_full_info().uss if encodes else 0
-    except psutil.Error:
-        return 0
+    with watched("EncodeShard") as peaks:
+        report = fnet_ray.embed(preset, corpus, output / corpus.stem, tracking=False)
+    return peaks.driver, peaks.worker, report.rows_per_second
 
 
 def seconds_of_this_process() -> float:
     return time.time() - psutil.Process().create_time()
-
-
-def in_own_process(function: Callable[..., tuple[float, ...]], *args: Path) -> tuple[float, ...]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
 
 
 def write_corpus(path: Path, rows: int) -> Path:

@@ -7,21 +7,17 @@ The vectors have 768 numbers; the model is a small one, so that what reusing cos
 
 import argparse
 import logging
-import multiprocessing
-import re
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from machine import description
+from watched import in_own_process, watched
 
 import fnet_ray
 from fnet_ray.output.stores import open_store
@@ -103,34 +99,14 @@ def row(name: str, folder: Path, corpus: str, output: Path, reuse: Path | None =
 
 def watch_job(preset: Path, corpus: Path, output: Path, reuse: Path | None) -> tuple[float, ...]:
     """The seconds, the driver's and the largest worker's peak MB, and the rows reused."""
-    ended, peaks = threading.Event(), [0]
-
-    def watch() -> None:
-        while not ended.wait(0.5):
-            children = psutil.Process().children(recursive=True)
-            peaks.append(max(map(own_memory, children), default=0))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
     started = time.perf_counter()
     workers = fnet_ray.WorkerRequest(cpus_per_worker=1)
-    report = fnet_ray.embed(preset, corpus, output, tracking=False, workers=workers, reuse=reuse)
-    seconds = time.perf_counter() - started
-    ended.set()
-    watcher.join()
-    # Not `ru_maxrss`, which begins at what the parent process held.
-    status = Path("/proc/self/status").read_text()
-    driver = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
-    return seconds, driver, max(peaks) / 2**20, report.reused
-
-
-def own_memory(process: psutil.Process) -> int:
-    """Bytes of a worker that no other process shares; 0 for any other process."""
-    try:
-        works = process.name().startswith("ray::")
-        return process.memory_full_info().uss if works else 0
-    except psutil.Error:
-        return 0
+    with watched("ray::") as peaks:
+        report = fnet_ray.embed(
+            preset, corpus, output, tracking=False, workers=workers, reuse=reuse
+        )
+        seconds = time.perf_counter() - started
+    return seconds, peaks.driver, peaks.worker, report.reused
 
 
 def index(output: Path) -> tuple[float, float]:
@@ -158,11 +134,6 @@ def check(old: Path, new: Path) -> None:
             for text, vector in zip(hashes, values, strict=True):
                 if text[0] == 0:  # one of 256
                     assert held.setdefault(text, vector.tobytes()) == vector.tobytes()
-
-
-def in_own_process(function: Callable[..., tuple[float, ...]], *args: Any) -> tuple[float, ...]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, args)
 
 
 if __name__ == "__main__":
