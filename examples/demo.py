@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from standard_library import standard_library_docstrings
+from standard_library import parts, standard_library_docstrings
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 PRESET = "f_net_mini_docs_en"
@@ -62,9 +62,8 @@ def tune(rows: Sequence[dict[str, str]]) -> None:
 def summaries(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
     """Pair each docstring's first paragraph with what follows it."""
     for row in rows:
-        first, _, rest = row["text"].partition("\n\n")
-        if rest.strip():
-            yield {"anchor": first, "positive": rest}
+        if both := parts(row["text"]):
+            yield dict(zip(("anchor", "positive"), both, strict=True))
 
 
 def write(rows: Sequence[dict[str, str]], name: str) -> None:

@@ -27,6 +27,12 @@ def standard_library_docstrings() -> Iterator[dict[str, str]]:
         yield from _docstrings(tree, str(place))
 
 
+def parts(text: str) -> tuple[str, str] | None:
+    """Returns a docstring's first paragraph and the rest, or None where there is no rest."""
+    first, _, rest = text.partition("\n\n")
+    return (first, rest) if first.strip() and rest.strip() else None
+
+
 def _docstrings(tree: ast.Module, place: str) -> Iterator[dict[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

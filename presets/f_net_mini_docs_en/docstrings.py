@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from standard_library import standard_library_docstrings
+from standard_library import parts, standard_library_docstrings
 
 # Copies of other packages, and tests, whose docstrings are for their authors.
 _LEFT_OUT = re.compile(r"(^|/)(tests?|testing|vendor|_vendor|_vendored|extern)(/|_)")
@@ -39,12 +39,6 @@ def read_archive(path: Path) -> Iterator[Docstring]:
         module = PurePosixPath(place)
         name = module.parent.name if module.stem == "__init__" else module.stem
         yield from _docstrings(tree, name)
-
-
-def parts(text: str) -> tuple[str, str] | None:
-    """Return a docstring's first paragraph and the rest, or None where there is no rest."""
-    first, _, rest = text.partition("\n\n")
-    return (first, rest) if first.strip() and rest.strip() else None
 
 
 def fold(text: str) -> str:

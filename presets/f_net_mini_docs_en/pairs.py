@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from docstrings import Docstring, fold, held_out, parts, read_archive
+from docstrings import Docstring, fold, held_out, read_archive
+from standard_library import parts
 
 SHORTEST = 20  # characters of a docstring
 SHORTEST_HALVED, HALF = 24, 80  # words

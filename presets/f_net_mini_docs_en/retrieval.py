@@ -20,18 +20,14 @@ def measure(encoder: TextEncoder) -> dict[str, float]:
     """Return the shares of texts that are found first and among the first ten, and the MRR."""
     found = [parts(row["text"]) for row in standard_library_docstrings()]
     firsts, rests = zip(*filter(None, found), strict=True)
-    queries, documents = (unit(encoder.encode(list(texts))) for texts in (firsts, rests))
-    cosines = queries @ documents.T
+    queries, documents = (encoder.encode(list(texts)) for texts in (firsts, rests))
+    cosines = encoder.similarity(queries, documents)
     ranks = 1 + (cosines > np.diag(cosines)[:, None]).sum(1)
     return {
         "R@1": (ranks == 1).mean().item(),
         "R@10": (ranks <= 10).mean().item(),
         "MRR": (1 / ranks).mean().item(),
     }
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 if __name__ == "__main__":
