@@ -93,7 +93,8 @@ class TestDisks:
         try:
             for _ in range(2):
                 assert self.embed(corpus, disk, preset_folder) == 2
-                deadline = time.monotonic() + 30
+                # A worker that is still loading is killed by Ray after 30 s.
+                deadline = time.monotonic() + 120
                 while ray.available_resources().get("CPU", 0) < free:
                     assert time.monotonic() < deadline, "a worker is left"
                     time.sleep(0.1)
