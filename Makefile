@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BENCH := .venv-bench
 PARALLEL := -n 2 --dist loadgroup
 
-.PHONY: demo preset test test-services test-all bench lint clean
+.PHONY: demo docs preset test test-services test-all bench lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,6 +15,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py $(PRESET)
+
+# The pages of docs/ as a site; a broken link or anchor fails.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/zensical build --clean --strict
 
 # The preset that comes with the package; stopped, it goes on where it was.
 preset: $(READY)
@@ -48,4 +53,4 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist demo site .cache .pytest_cache .ruff_cache .hypothesis

@@ -15,7 +15,7 @@ from fnet_registry import TextEncoder
 PAGE = (Path(__file__).parents[2] / "docs" / "mteb.md").read_text()
 WRAPPER, TASK = (
     re.findall(f"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[0]
-    for kind in ("python", "python mteb")
+    for kind in ("python", 'python title="needs mteb"')
 )
 TEXTS = ["a text", "another one", "", "a text", "rain falls"]
 

@@ -1,0 +1,129 @@
+"""README and the pages of docs/: what they say to type runs, in their order, and prints what they say.
+
+`docs/tour.md` starts in an empty folder. README has its corpus at hand, all other pages the folder
+that it leaves, each a copy of its own.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.flavor.conftest import empty_database, use_registry  # noqa: F401
+from tests.pages import PAGES, ROOT, blocks_of, run_page
+
+TOUR, README = ROOT / "docs" / "tour.md", ROOT / "README.md"
+KAGGLE_FOLDER = "models/keras/f_net/keras/f_net_base_en/3"
+REPOSITORY = "https://github.com/fnet-registry/fnet-registry/blob/main/"
+NOT_RUN = {
+    "README.md": ["needs the package index", "needs GitHub"],
+    "docs/flavor.md": ["runs until it is stopped"],
+    "docs/install.md": [
+        "needs the package index",
+        "needs GitHub",
+        "needs a clone and the package index",
+    ],
+    "docs/job.md": ["needs a cluster"],
+    "docs/mteb.md": ["needs mteb and a network", "needs mteb"],
+    "docs/tune.md": ["needs a cluster"],
+}
+
+
+@pytest.fixture(scope="module")
+def hub_cache(preset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache in which the published preset is a small one, and no hub."""
+    cache = tmp_path_factory.mktemp("cache")
+    shutil.copytree(preset_folder, cache / KAGGLE_FOLDER)
+    (cache / f"{KAGGLE_FOLDER}.complete").touch()  # as kagglehub marks it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAGGLEHUB_CACHE", str(cache))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("XDG_CACHE_HOME", str(cache / "xdg"))
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        yield
+
+
+@pytest.fixture(scope="module")
+def toured(
+    hub_cache: None,
+    ray_session: None,
+    empty_database: Path,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder that the tour leaves."""
+    folder = tmp_path_factory.mktemp("tour")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        run_in(folder, TOUR, patch)
+    return folder
+
+
+def run_in(folder: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(folder)
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    use_registry(folder / "mlflow.db")
+    try:
+        run_page(page)
+    finally:
+        mlflow.set_tracking_uri(None)
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize("page", [page for page in PAGES if page != TOUR], ids=lambda page: page.name)
+def test_what_a_page_says_to_type_runs_and_prints_what_it_says(
+    page: Path,
+    toured: Path,
+    empty_database: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if page == README:
+        shutil.copy(empty_database, tmp_path / "mlflow.db")
+        shutil.copy(toured / "pairs.parquet", tmp_path)
+    else:
+        shutil.copytree(toured, tmp_path, dirs_exist_ok=True)
+    run_in(tmp_path, page, monkeypatch)
+
+
+def test_no_block_is_left_out_in_silence() -> None:
+    blocks = {str(page.relative_to(ROOT)): blocks_of(page) for page in PAGES}
+    titles = {page: [block.title for block in each if block.title] for page, each in blocks.items()}
+    assert {page: each for page, each in titles.items() if each} == NOT_RUN
+    known = {"console", "python", "text", "", '"""'}
+    assert [b.place for each in blocks.values() for b in each if b.kind not in known] == []
+    plain = [b for each in blocks.values() for b in each if b.kind == ""]
+    assert [b.place for b in plain if re.search(r"^(\$|pip|fnet|import) ", b.text, re.M)] == []
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    broken = []
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            inside = link.startswith(REPOSITORY)
+            target = ROOT / link.removeprefix(REPOSITORY) if inside else page.parent / link
+            if (inside or "://" not in link) and not target.is_file():
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
+
+
+@pytest.mark.skipif(find_spec("zensical") is None, reason='needs pip install -e ".[docs]"')
+def test_the_site_is_built_with_no_broken_link_and_fetches_nothing(tmp_path: Path) -> None:
+    for name in ("mkdocs.yml", "docs", "fnet_registry", "flavors", "pipelines"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    pages = {path: path.read_text() for path in (tmp_path / "site").rglob("*.html")}
+    fetching = re.compile(r"<(?:script|img|iframe)[^>]*src=\"?https?:|<link[^>]*stylesheet[^>]*https?:")
+    assert [str(path) for path, text in pages.items() if fetching.search(text)] == []
+    reference = pages[tmp_path / "site" / "api" / "fnet_ray" / "index.html"]
+    assert 'id="fnet_ray.embed"' in reference
