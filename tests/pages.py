@@ -65,13 +65,13 @@ def run_page(page: Path) -> None:
         if block.title is None and block.kind == "text":
             compare(block.place, block.text, printed)
         elif block.title is None and block.kind in ("console", "python"):
-            for typed, shown in steps_of(block):
+            for typed, said in steps_of(block):
                 printed = run_python(typed, names) if block.kind == "python" else run(typed)
-                compare(f"{block.place}: {typed}", shown, printed)
+                compare(f"{block.place}: {typed}", said, printed)
 
 
 def run_python(program: str, names: dict[str, Any]) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
+    with shown() as printed:
         exec(program, names)
     return printed.getvalue()
 
@@ -81,21 +81,35 @@ def run(command: str) -> str:
     words = shlex.split(command)
     if words[0] == "fnet" and not SHELL.search(re.sub(r"\"[^\"]*\"|'[^']*'", "", command)):
         found = [sorted(glob.glob(word)) or [word] for word in words[1:]]
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            status = main([word for each in found for word in each])
+        with shown() as printed:
+            try:
+                status = main([word for each in found for word in each])
+            except SystemExit as end:  # argparse, of --version and of mistakes
+                status = end.code
         assert status == 0, f"{command}\n{printed.getvalue()}"
         return printed.getvalue()
-    result = subprocess.run(
-        ["bash", "-euc", command], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    bash = ["bash", "-euc", command]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    result = subprocess.run(bash, check=False, **both)
+    assert result.returncode == 0, f"{command}\n{result.stdout}"
     return result.stdout
 
 
-def compare(place: str, shown: str, printed: str) -> None:
-    """Every line shown is printed, in this order; … stands for anything, and times vary."""
-    lines = [re.escape(" ".join(line.split())) for line in shown.splitlines() if line.strip()]
-    patterns = [re.sub(r"[\d\\.]+(?=\\ s\b)", r"[\\d.]+", line).replace("…", ".*") for line in lines]
+@contextlib.contextmanager
+def shown() -> Iterator[io.StringIO]:
+    """What a terminal shows: both streams."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+        contextlib.redirect_stderr(printed),
+    ):
+        yield printed
+
+
+def compare(place: str, said: str, printed: str) -> None:
+    """Every line said is printed, in this order; … stands for anything, and times vary."""
+    lines = [re.escape(" ".join(line.split())) for line in said.splitlines() if line.strip()]
+    timeless = (re.sub(r"[\d\\.]+(?=\\ s\b)", r"[\\d.]+", line) for line in lines)
+    patterns = [re.sub(r"(\\ )?…(\\ )?", ".*", line) for line in timeless]
     found = iter(" ".join(line.split()) for line in printed.splitlines())
     missing = [each for each in patterns if not any(re.fullmatch(each, line) for line in found)]
-    assert missing == [], f"{place}\n{shown}\nis not in\n{printed}"
+    assert missing == [], f"{place}\n{said}\nis not in\n{printed}"

@@ -1,4 +1,4 @@
-"""README and the pages of docs/: what they say to type runs, in their order, and prints what they say.
+"""README and the pages of docs/: what they say to type runs, and prints what they say.
 
 `docs/tour.md` starts in an empty folder. README has its corpus at hand, all other pages the folder
 that it leaves, each a copy of its own.
@@ -46,6 +46,7 @@ def hub_cache(preset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         patch.setenv("KAGGLEHUB_CACHE", str(cache))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("XDG_CACHE_HOME", str(cache / "xdg"))
+        patch.setenv("COLUMNS", "120")
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         yield
 
@@ -78,7 +79,10 @@ def run_in(folder: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.xdist_group("ray")
-@pytest.mark.parametrize("page", [page for page in PAGES if page != TOUR], ids=lambda page: page.name)
+@pytest.mark.filterwarnings("default")  # a user sees them, too
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != TOUR], ids=lambda page: page.name
+)
 def test_what_a_page_says_to_type_runs_and_prints_what_it_says(
     page: Path,
     toured: Path,
@@ -117,13 +121,17 @@ def test_every_link_to_a_file_leads_to_one() -> None:
 
 @pytest.mark.skipif(find_spec("zensical") is None, reason='needs pip install -e ".[docs]"')
 def test_the_site_is_built_with_no_broken_link_and_fetches_nothing(tmp_path: Path) -> None:
-    for name in ("mkdocs.yml", "docs", "fnet_registry", "flavors", "pipelines"):
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    for name in ("fnet_registry", "flavors", "pipelines"):
         (tmp_path / name).symlink_to(ROOT / name)
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     pages = {path: path.read_text() for path in (tmp_path / "site").rglob("*.html")}
-    fetching = re.compile(r"<(?:script|img|iframe)[^>]*src=\"?https?:|<link[^>]*stylesheet[^>]*https?:")
+    fetching = re.compile(
+        r"<(?:script|img|iframe)[^>]*src=\"?https?:|<link[^>]*stylesheet[^>]*https?:"
+    )
     assert [str(path) for path, text in pages.items() if fetching.search(text)] == []
     reference = pages[tmp_path / "site" / "api" / "fnet_ray" / "index.html"]
     assert 'id="fnet_ray.embed"' in reference
