@@ -19,7 +19,7 @@ demo: $(READY)
 # The pages of docs/ as a site; a broken link or anchor fails.
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
-	$(BIN)/zensical build --clean --strict
+	$(BIN)/python -m zensical build --clean --strict
 
 # The preset that comes with the package; stopped, it goes on where it was.
 preset: $(READY)

@@ -119,6 +119,13 @@ def test_every_link_to_a_file_leads_to_one() -> None:
     assert broken == []
 
 
+def test_every_page_is_in_the_site_s_navigation() -> None:
+    # What zensical does not ask for.
+    named = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    there = [str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")]
+    assert sorted(named) == sorted(there)
+
+
 @pytest.mark.skipif(find_spec("zensical") is None, reason='needs pip install -e ".[docs]"')
 def test_the_site_is_built_with_no_broken_link_and_fetches_nothing(tmp_path: Path) -> None:
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
@@ -133,5 +140,7 @@ def test_the_site_is_built_with_no_broken_link_and_fetches_nothing(tmp_path: Pat
         r"<(?:script|img|iframe)[^>]*src=\"?https?:|<link[^>]*stylesheet[^>]*https?:"
     )
     assert [str(path) for path, text in pages.items() if fetching.search(text)] == []
+    # With `repo_url`, the theme asks GitHub for stars and releases.
+    assert not any('data-md-component="source"' in text for text in pages.values())
     reference = pages[tmp_path / "site" / "api" / "fnet_ray" / "index.html"]
     assert 'id="fnet_ray.embed"' in reference
