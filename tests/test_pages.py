@@ -1,6 +1,6 @@
 """README and the pages of docs/: what they say to type runs, and prints what they say.
 
-`docs/tour.md` starts in an empty folder. README has its corpus at hand, all other pages the folder
+`docs/tour.md` starts in an empty folder. README has its data at hand, all other pages the folder
 that it leaves, each a copy of its own.
 """
 
@@ -14,10 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import mlflow
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.flavor.conftest import empty_database, use_registry  # noqa: F401
 from tests.pages import PAGES, ROOT, blocks_of, run_page
+from tests.tune.conftest import pair
 
 TOUR, README = ROOT / "docs" / "tour.md", ROOT / "README.md"
 KAGGLE_FOLDER = "models/keras/f_net/keras/f_net_base_en/3"
@@ -58,11 +61,13 @@ def toured(
     empty_database: Path,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The folder that the tour leaves."""
+    """The folder that the tour leaves, and examples of the user's that a small model learns from."""
     folder = tmp_path_factory.mktemp("tour")
     shutil.copy(empty_database, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         run_in(folder, TOUR, patch)
+    pairs = [dict(zip(("anchor", "positive"), pair(n), strict=True)) for n in range(240)]
+    pq.write_table(pa.Table.from_pylist(pairs), folder / "questions.parquet")
     return folder
 
 
@@ -92,7 +97,8 @@ def test_what_a_page_says_to_type_runs_and_prints_what_it_says(
 ) -> None:
     if page == README:
         shutil.copy(empty_database, tmp_path / "mlflow.db")
-        shutil.copy(toured / "pairs.parquet", tmp_path)
+        for name in ("pairs.parquet", "questions.parquet"):
+            shutil.copy(toured / name, tmp_path)
     else:
         shutil.copytree(toured, tmp_path, dirs_exist_ok=True)
     run_in(tmp_path, page, monkeypatch)
