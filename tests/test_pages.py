@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.flavor.conftest import empty_database, use_registry  # noqa: F401
-from tests.pages import PAGES, ROOT, blocks_of, run_page
+from tests.pages import PAGES, ROOT, blocks_of, compare, run, run_page
 from tests.tune.conftest import pair
 
 TOUR, README = ROOT / "docs" / "tour.md", ROOT / "README.md"
@@ -61,7 +61,7 @@ def toured(
     empty_database: Path,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The folder that the tour leaves, and examples of the user's that a small model learns from."""
+    """The folder that the tour leaves, and a user's examples that a small model learns from."""
     folder = tmp_path_factory.mktemp("tour")
     shutil.copy(empty_database, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
@@ -108,10 +108,32 @@ def test_no_block_is_left_out_in_silence() -> None:
     blocks = {str(page.relative_to(ROOT)): blocks_of(page) for page in PAGES}
     titles = {page: [block.title for block in each if block.title] for page, each in blocks.items()}
     assert {page: each for page, each in titles.items() if each} == NOT_RUN
-    known = {"console", "python", "text", "", '"""'}
-    assert [b.place for each in blocks.values() for b in each if b.kind not in known] == []
-    plain = [b for each in blocks.values() for b in each if b.kind == ""]
-    assert [b.place for b in plain if re.search(r"^(\$|pip|fnet|import) ", b.text, re.M)] == []
+    kinds = {"console", "python", "text", ""}
+    everything = [block for each in blocks.values() for block in each]
+    assert [b.place for b in everything if b.kind not in kinds] == []
+    assert [b.place for b in everything if b.kind == "console" and b.text[:2] != "$ "] == []
+    commands = re.compile(r"^(\$|pip|fnet|import) ", re.MULTILINE)
+    assert [b.place for b in everything if b.kind == "" and commands.search(b.text)] == []
+    for page in PAGES:
+        fences = re.findall(r"^ *(```|~~~)", page.read_text(), re.MULTILINE)
+        assert len(fences) == 2 * len(blocks_of(page)), page
+
+
+@pytest.mark.parametrize("said", ["one 1.5 s", "… 1 s\nthree", "  one   0 s \ntwo: …", ""])
+def test_what_is_printed_may_be_said_in_part_and_with_other_times(said: str) -> None:
+    compare("page.md:1", said, "one 2.75 s\ntwo: 0.5\nthree\n")
+
+
+@pytest.mark.parametrize("said", ["one 2 s here", "three\none 2 s", "two: 0.4", "four"])
+def test_a_page_that_says_what_is_not_printed_is_told(said: str) -> None:
+    with pytest.raises(AssertionError, match="page.md:1"):
+        compare("page.md:1", said, "one 2.75 s\ntwo: 0.5\nthree\n")
+
+
+def test_a_command_that_fails_is_told() -> None:
+    for command in ("fnet status nowhere", "fnet nonsense", "false | true; exit 3"):
+        with pytest.raises(AssertionError, match=re.escape(command)):
+            run(command)
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:
