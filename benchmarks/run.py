@@ -22,6 +22,10 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
     corpus = ["--corpus", *corpora] if corpora else []
     return {
         "Forward pass": ["forward.py", "--length", "512", "256", "128", "64"],
+        "Forward pass of a small model": [
+            *("forward.py", "--shape", "small", "--batch", "64"),
+            *("--length", "128", "64"),
+        ],
         "Texts to vectors": ["texts.py", *corpus],
         "What bit equality costs": ["equality.py"],
         "int8 weights over a corpus": ["quantization.py", *corpus],
