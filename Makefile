@@ -25,6 +25,9 @@ docs: $(READY)
 preset: $(READY)
 	$(BIN)/python presets/f_net_mini_docs_en/make.py
 
+# Tests run side by side: threads that wait must not hold a core.
+test test-services test-all: export OMP_WAIT_POLICY := passive
+
 test: $(READY) lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not services and not network"
 

@@ -17,7 +17,7 @@ from fnet_registry.engine.engine import Engine
 
 LENGTHS = (64, 128, 256, 512)
 BATCH = 8
-ROUNDS = 11
+ROUNDS = 7
 
 
 class WholeBatches(Engine):

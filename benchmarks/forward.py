@@ -1,6 +1,6 @@
 """Forward pass: sequences per second of every contender, measured in turn, at equal work.
 
-python benchmarks/forward.py [--length 512] [--batch 8] [--rounds 9]
+python benchmarks/forward.py [--shape base] [--length 512] [--batch 8] [--rounds 9]
 """
 
 import argparse
@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 from forward_contenders import CONTENDERS
 from machine import description
-from models import BASE, make_presets
+from models import SHAPES, make_presets
 from process import Contender, lowest_cosine
 
 DTYPES = ("float32", "bfloat16", "int8")
 
 
-def compare(length: int, batch: int, rounds: int, only: str = "") -> str:
+def compare(shape: str, length: int, batch: int, rounds: int, only: str = "") -> str:
     """Measures one length; the table says how far each output lies from the first contender's."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        make_presets(folder / "presets")
-        ids = np.random.default_rng(0).integers(BASE.vocabulary_size, size=(batch, length))
+        config = SHAPES[shape]
+        make_presets(folder / "presets", config)
+        ids = np.random.default_rng(0).integers(config.vocabulary_size, size=(batch, length))
         np.save(folder / "ids.npy", ids.astype("int32"))
         contenders = [
             Contender(
@@ -43,7 +44,8 @@ def compare(length: int, batch: int, rounds: int, only: str = "") -> str:
         for contender in contenders:
             contender.close()
     head = [
-        f"### Length {length}, batch {batch}, median of {rounds}",
+        f"### {config.num_layers} layers of {config.hidden_dim}, length {length}, batch {batch},"
+        f" median of {rounds}",
         "",
         "| forward pass | sequences/s | of the fastest float32 peer | of the limit at its dtype"
         " | lowest cosine to float32 |",
@@ -79,6 +81,7 @@ def cosine(contender: Contender, running: list[Contender]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", choices=SHAPES, default="base")
     parser.add_argument("--length", type=int, nargs="+", default=[512])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=9)
@@ -86,7 +89,7 @@ def main() -> None:
     args = parser.parse_args()
     print(description(), "\n")
     for length in args.length:
-        print(compare(length, args.batch, args.rounds, args.only), flush=True)
+        print(compare(args.shape, length, args.batch, args.rounds, args.only), flush=True)
 
 
 if __name__ == "__main__":

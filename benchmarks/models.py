@@ -15,6 +15,8 @@ from fnet_registry.presets.tensors import tensor_shapes
 from fnet_registry.presets.writing import write_checkpoint, write_json
 
 BASE = FNetConfig(vocabulary_size=32_000, num_layers=12, hidden_dim=768, intermediate_dim=3072)
+SMALL = FNetConfig(vocabulary_size=8_000, num_layers=4, hidden_dim=256, intermediate_dim=1024)
+SHAPES = {"base": BASE, "small": SMALL}
 SPECIAL_PIECES = ["<pad>", "[CLS]", "[SEP]", "[MASK]"]
 
 

@@ -1,7 +1,7 @@
 """A contender in a process of its own, driven over its standard streams.
 
-A line in, one run, its seconds out; all contenders stay loaded and take turns, so that each figure
-of a table belongs to the same minutes of the same machine.
+A line in, a turn of runs, the seconds of one out; all contenders stay loaded and take turns, so
+that each figure of a table belongs to the same minutes of the same machine.
 
     python benchmarks/process.py MODULE NAME PRESETS INPUT OUTPUT.npy
 """
@@ -11,12 +11,12 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from turns import seconds_of_a_turn
 
 
 class Contender:
@@ -69,9 +69,7 @@ def main(module: str, name: str, presets: str, given: str, output: str) -> None:
     np.save(output, run(inputs))
     print("ready", file=channel)
     for _ in sys.stdin:
-        started = time.perf_counter()
-        run(inputs)
-        print(time.perf_counter() - started, file=channel)
+        print(seconds_of_a_turn(lambda: run(inputs)), file=channel)
 
 
 def read_input(path: Path) -> Any:

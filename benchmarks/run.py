@@ -1,21 +1,31 @@
-"""All benchmarks, one after the other, into `benchmarks/RESULTS.md`. Leave the machine alone.
+"""All benchmarks, one after the other, into `benchmarks/results/`. Leave the machine alone.
 
-python benchmarks/run.py [CORPUS.parquet …]
+python benchmarks/run.py [CORPUS.parquet …] [--only TITLE …]
+
+Each kind of processor has a file of its own there, and each benchmark a section of it, which the
+next run on such a processor writes anew.
 """
 
+import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from machine import description
+from machine import description, processor
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 
 
 def runs(corpora: list[str]) -> dict[str, list[str]]:
     corpus = ["--corpus", *corpora] if corpora else []
     return {
         "Forward pass": ["forward.py", "--length", "512", "256", "128", "64"],
+        "Forward pass of a small model": [
+            *("forward.py", "--shape", "small", "--batch", "64"),
+            *("--length", "128", "64"),
+        ],
         "Texts to vectors": ["texts.py", *corpus],
         "What bit equality costs": ["equality.py"],
         "int8 weights over a corpus": ["quantization.py", *corpus],
@@ -32,15 +42,32 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
     }
 
 
+def results_file() -> Path:
+    name = re.sub(r"\(r\)|processor|cpu|avx2|avx512f|@.*?ghz", "", processor().lower())
+    return RESULTS / f"{'-'.join(re.findall(r'[a-z0-9_]+', name))}.md"
+
+
+def sections(path: Path) -> dict[str, str]:
+    """The sections that stand in a file, by title."""
+    text = path.read_text() if path.exists() else ""
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)[1:]
+    return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def write(path: Path, found: dict[str, str]) -> None:
+    body = [f"## {title}\n\n{found[title]}" for title in runs([]) if title in found]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n\n".join([f"# {processor()}", *body]) + "\n")
+
+
 def main() -> None:
-    machine = description()
-    sections = [
-        "# Benchmarks",
-        machine,
-        "Written by `make bench`. Speed of a virtual machine moves by some 20 % within minutes, so"
-        " figures\ncompare within one table, where the contenders take turns.",
-    ]
-    for title, (script, *arguments) in runs(sys.argv[1:]).items():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpora", nargs="*", help="Parquet files with a column of texts")
+    parser.add_argument("--only", nargs="+", metavar="TITLE", default=list(runs([])))
+    args = parser.parse_args()
+    machine, path = description(), results_file()
+    for title in args.only:
+        script, *arguments = runs(args.corpora)[title]
         print(f"{title} …", flush=True)
         result = subprocess.run(
             [sys.executable, "-W", "ignore", HERE / script, *arguments],
@@ -50,8 +77,7 @@ def main() -> None:
         )
         tables = result.stdout.replace(machine, "").strip()
         print(tables, flush=True)
-        sections.append(f"## {title}\n\n{tables}")
-        (HERE / "RESULTS.md").write_text("\n\n".join(sections) + "\n")
+        write(path, {**sections(path), title: f"{machine}\n\n{tables}"})
 
 
 if __name__ == "__main__":

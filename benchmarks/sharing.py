@@ -18,7 +18,7 @@ from fnet_registry.engine.layout import laid_out_for_engine
 
 LENGTHS = (64, 128, 256, 512)
 BATCH = 8
-ROUNDS = 11
+ROUNDS = 7
 
 
 def main() -> None:

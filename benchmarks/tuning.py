@@ -21,14 +21,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from machine import description
-from models import BASE, make_presets
+from models import BASE, SMALL, make_presets
 
 LENGTH = 64
 SHAPES = {
-    "4 layers of 256, 128 pairs": (
-        replace(BASE, vocabulary_size=8000, num_layers=4, hidden_dim=256, intermediate_dim=1024),
-        128,
-    ),
+    "4 layers of 256, 128 pairs": (SMALL, 128),
     "12 layers of 768, 32 pairs": (replace(BASE, vocabulary_size=8000), 32),
 }
 LEFT_OUT = 2

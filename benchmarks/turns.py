@@ -3,35 +3,43 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    from fnet_registry.engine.engine import Engine
 
-from fnet_registry.engine.engine import Engine
+TURN_SECONDS, LONG_RUN_SECONDS = 1.0, 10.0
 
 
-def median_seconds(
-    runs: Sequence[Callable[[], object]], *, rounds: int, unmeasured: int = 1
-) -> list[float]:
-    """The median time of each run.
+def seconds_of_a_turn(run: Callable[[], object]) -> float:
+    """The mean time of a run, over a turn of a second or more.
 
-    Args:
-        runs: What to time.
-        rounds: How often each is timed.
-        unmeasured: How often each runs before, to warm up.
+    The first run of a turn is not measured, for it wakes threads, and fills caches that another
+    turn has emptied; where it takes so long that this is nothing beside it, it is the turn.
     """
-    taken: list[list[float]] = [[] for _ in runs]
-    for _ in range(unmeasured + rounds):
-        for run, seconds in zip(runs, taken, strict=True):
-            started = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - started)
-    return [statistics.median(seconds[unmeasured:]) for seconds in taken]
+    started = time.perf_counter()
+    run()
+    if (taken := time.perf_counter() - started) > LONG_RUN_SECONDS:
+        return taken
+    started, runs = time.perf_counter(), 0
+    while (taken := time.perf_counter() - started) < TURN_SECONDS:
+        run()
+        runs += 1
+    return taken / runs
+
+
+def median_seconds(runs: Sequence[Callable[[], object]], *, rounds: int) -> list[float]:
+    """The median time of each run, over turns."""
+    taken = [[seconds_of_a_turn(run) for run in runs] for _ in range(rounds)]
+    return [statistics.median(seconds) for seconds in zip(*taken, strict=True)]
 
 
 def sequences_per_second(
-    engines: Sequence[Engine], *, length: int, batch: int, rounds: int
+    engines: Sequence["Engine"], *, length: int, batch: int, rounds: int
 ) -> list[float]:
     """How fast each engine computes the sequence output of one random batch."""
+    import torch
+
     ids = torch.randint(engines[0].config.vocabulary_size, (batch, length))
     runs = [lambda engine=engine: engine.sequence_outputs(ids).cpu() for engine in engines]
     return [batch / seconds for seconds in median_seconds(runs, rounds=rounds)]

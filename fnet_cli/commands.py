@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
 
 class CommandModule(Protocol):
@@ -25,159 +25,76 @@ class Command:
     """A command of `fnet`.
 
     Args:
-        load: Imports its module.
+        module: The module that declares and runs it.
         help: One line for the list of commands.
         example: A command line that shows it.
         loads: The packages that take a while to import, which a user waits for.
         extra: The extra of this project that it needs.
         brings: A package that only this extra brings; None for one of the extra's own name.
+        resumes: Whether, once stopped, the same command goes on where it was.
     """
 
-    load: Callable[[], CommandModule]
+    module: str
     help: str
     example: str
     loads: tuple[str, ...] = ()
     extra: str | None = None
     brings: str | None = None
+    resumes: bool = False
 
-
-def _presets() -> CommandModule:
-    from fnet_registry.commands import presets
-
-    return presets
-
-
-def _inspect() -> CommandModule:
-    from fnet_registry.commands import inspect
-
-    return inspect
-
-
-def _convert() -> CommandModule:
-    from fnet_registry.commands import convert
-
-    return convert
-
-
-def _register() -> CommandModule:
-    from fnet_mlflow.commands import register
-
-    return register
-
-
-def _models() -> CommandModule:
-    from fnet_mlflow.commands import models
-
-    return models
-
-
-def _verify() -> CommandModule:
-    from fnet_mlflow.commands import verify
-
-    return verify
-
-
-def _tune() -> CommandModule:
-    from fnet_tune.commands import tune
-
-    return tune
-
-
-def _whiten() -> CommandModule:
-    from fnet_tune.commands import whiten
-
-    return whiten
-
-
-def _evaluate() -> CommandModule:
-    from fnet_evaluate.commands import evaluate
-
-    return evaluate
-
-
-def _promote() -> CommandModule:
-    from fnet_evaluate.commands import promote
-
-    return promote
-
-
-def _embed() -> CommandModule:
-    from fnet_ray.commands import embed
-
-    return embed
-
-
-def _status() -> CommandModule:
-    from fnet_ray.commands import status
-
-    return status
-
-
-def _search() -> CommandModule:
-    from fnet_ray.commands import search
-
-    return search
-
-
-def _report() -> CommandModule:
-    from fnet_ray.commands import report
-
-    return report
-
-
-def _completion() -> CommandModule:
-    from fnet_cli import completion
-
-    return completion
+    def load(self) -> CommandModule:
+        """Import its module."""
+        return cast(CommandModule, import_module(self.module))
 
 
 COMMANDS = {
     "presets": Command(
-        load=_presets,
+        module="fnet_registry.commands.presets",
         help="list the built-in presets and what is in the cache",
         example="fnet presets --check",
     ),
     "inspect": Command(
-        load=_inspect,
+        module="fnet_registry.commands.inspect",
         help="show what a preset is, without loading its weights",
         example="fnet inspect hf://google/fnet-base",
     ),
     "convert": Command(
-        load=_convert,
+        module="fnet_registry.commands.convert",
         help="write a preset of any format as a KerasHub folder",
         example="fnet convert hf://google/fnet-base converted",
     ),
     "register": Command(
-        load=_register,
+        module="fnet_mlflow.commands.register",
         help="register a preset as a model version in MLflow",
         example="fnet register f_net_base_en --name fnet --alias champion",
         loads=("mlflow", "torch"),
         extra="mlflow",
     ),
     "models": Command(
-        load=_models,
+        module="fnet_mlflow.commands.models",
         help="list the registered versions",
         example="fnet models fnet",
         loads=("mlflow",),
         extra="mlflow",
     ),
     "verify": Command(
-        load=_verify,
+        module="fnet_mlflow.commands.verify",
         help="recompute a version's probe vectors on this machine",
         example="fnet verify models:/fnet/1 --dtype bfloat16",
         loads=("mlflow", "torch"),
         extra="mlflow",
     ),
     "tune": Command(
-        load=_tune,
+        module="fnet_tune.commands.tune",
         help="tune a model on your own examples, and register it if it is better",
         example="fnet tune models:/fnet/1 questions.parquet --name support --sequence-length 64",
         loads=("mlflow", "ray", "torch"),
         extra="tune",
         brings="mlflow",
+        resumes=True,
     ),
     "whiten": Command(
-        load=_whiten,
+        module="fnet_tune.commands.whiten",
         help="spread a version's vectors by a corpus, without labels",
         example="fnet whiten models:/fnet/1 corpus/*.parquet --name fnet --dims 256",
         loads=("mlflow", "ray", "torch"),
@@ -185,7 +102,7 @@ COMMANDS = {
         brings="ray",
     ),
     "evaluate": Command(
-        load=_evaluate,
+        module="fnet_evaluate.commands.evaluate",
         help="compare models on your own data",
         example="fnet evaluate models:/fnet/1 models:/fnet/2 --data sts.csv --baselines",
         loads=("mlflow", "torch"),
@@ -193,7 +110,7 @@ COMMANDS = {
         brings="bm25s",
     ),
     "promote": Command(
-        load=_promote,
+        module="fnet_evaluate.commands.promote",
         help="give a version an alias if its figures are good enough",
         example="""\
 fnet promote models:/fnet/2 --require "ndcg@10>=0.3" --require "ndcg@10>=champion"
@@ -203,27 +120,28 @@ fnet promote models:/fnet/2 --require "ndcg@10>=0.3" --require "ndcg@10>=champio
         brings="bm25s",
     ),
     "embed": Command(
-        load=_embed,
+        module="fnet_ray.commands.embed",
         help="turn a corpus into embeddings",
         example="fnet embed models:/fnet/1 corpus/*.parquet embeddings --column text",
         loads=("mlflow", "ray", "torch"),
         extra="ray",
+        resumes=True,
     ),
     "status": Command(
-        load=_status,
+        module="fnet_ray.commands.status",
         help="show how far an embedding job is",
         example="fnet status embeddings --check",
         extra="ray",
     ),
     "search": Command(
-        load=_search,
+        module="fnet_ray.commands.search",
         help="find the nearest rows of an output",
         example='''fnet search embeddings "how to parse a date" -k 5 --where "lang = 'en'"''',
         loads=("mlflow", "torch"),
         extra="ray",
     ),
     "report": Command(
-        load=_report,
+        module="fnet_ray.commands.report",
         help="write a page that shows what an output holds",
         example="fnet report embeddings --color lang",
         loads=("matplotlib",),
@@ -231,7 +149,7 @@ fnet promote models:/fnet/2 --require "ndcg@10>=0.3" --require "ndcg@10>=champio
         brings="ray",
     ),
     "completion": Command(
-        load=_completion,
+        module="fnet_cli.completion",
         help="print the script by which a shell completes fnet",
         example="fnet completion bash",
     ),

@@ -6,15 +6,17 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from types import ModuleType
 
 from fnet_cli.commands import COMMANDS, Command
 from fnet_cli.parser import declare, make_parser
+from fnet_cli.stopping import stoppable
 from fnet_registry.errors import FNetError
 from fnet_registry.redaction import without_secrets
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE_ERROR = 2
 
 
 class _Formatter(logging.Formatter):
@@ -41,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.parse_args(arguments)
         return USAGE_ERROR
     try:
-        return _run(COMMANDS[name], subparsers[name], parser, arguments)
-    except KeyboardInterrupt:
-        print("fnet: stopped", file=sys.stderr)
-        return INTERRUPTED
+        command = COMMANDS[name]
+        return stoppable(
+            partial(_run, command, subparsers[name], parser, arguments), resumes=command.resumes
+        )
     except (FNetError, OSError) as error:
         return _fail(str(error))
     except Exception as error:
@@ -72,15 +74,15 @@ def _run(
         logging.getLogger(package).setLevel(logging.INFO)
     module = declare(command, subparser)
     parsed = parser.parse_args(arguments)
-    _say_what_is_loaded(command, getattr(parsed, "model", None))
+    _say_what_is_loaded(command, getattr(parsed, "models", None) or [getattr(parsed, "model", "")])
     return module.run(parsed)
 
 
-def _say_what_is_loaded(command: Command, model: str | None) -> None:
+def _say_what_is_loaded(command: Command, models: Sequence[str]) -> None:
     """Give a sign of life before imports that take seconds, and more on a busy machine."""
     left = [package for package in command.loads if package not in sys.modules]
     if left:
-        then = f", then {model}" if model else ""
+        then = f", then {', '.join(models)}" if any(models) else ""
         print(without_secrets(f"fnet: loading {', '.join(left)}{then}"), file=sys.stderr)
 
 

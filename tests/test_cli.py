@@ -2,15 +2,19 @@
 
 import argparse
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from fnet_cli.main import COMMANDS, main
 from fnet_cli.parser import declare, make_parser
+from fnet_cli.stopping import stoppable
 from fnet_registry.presets.checkpoint import read_checkpoint
 from tests.programs import run_program
 
@@ -176,3 +180,24 @@ def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "nowhere"])
     told = capsys.readouterr()
     assert "\x1b" not in told.out + told.err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("resumes", "then"), [(True, "goes on from here"), (False, "starts anew")])
+def test_a_stopped_command_says_what_the_same_command_does(
+    number: int, status: int, resumes: bool, then: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run() -> int:
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+        return 0
+
+    assert stoppable(run, resumes=resumes) == status
+    assert capsys.readouterr().err == f"fnet: stopped; the same command {then}\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_can_be_stopped_and_goes_on() -> None:
+    assert [name for name, command in COMMANDS.items() if command.resumes] == ["tune", "embed"]

@@ -165,14 +165,25 @@ class Engine:
         those positions alone. On a GPU it runs over all, because shapes there are fixed.
         """
         if self.device.type != "cpu":
-            sequences = self.sequence_outputs(token_ids)
-        else:
-            sequences, counts = [], iter(lengths)
-            for x in self._before_last(token_ids):
-                kept = [sequence[: next(counts)] for sequence in self._mix(x)]
-                sequences += self._last_feed_forward(kept)
+            return self._fixed_means(token_ids, lengths)
+        sequences, counts = [], iter(lengths)
+        for x in self._before_last(token_ids):
+            kept = [sequence[: next(counts)] for sequence in self._mix(x)]
+            sequences += self._last_feed_forward(kept)
         means = [row[:length].mean(0) for row, length in zip(sequences, lengths, strict=True)]
         return torch.stack(means)
+
+    def _fixed_means(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """Return the means by operations whose shapes are the same for all lengths and batches."""
+        length = token_ids.shape[1]
+        counted = torch.arange(length) < torch.tensor(lengths)[:, None]
+        groups = zip(self._before_last(token_ids), self._groups(counted), strict=True)
+        means = []
+        for x, kept in groups:
+            outputs = self._feed_forward(self._last, self._mix(x))
+            outputs.masked_fill_(~kept[..., None], 0)
+            means.append(outputs.sum(1) / kept.sum(1, keepdim=True))
+        return torch.cat(means)[: len(token_ids)]
 
     @torch.inference_mode()
     def pooled_outputs(self, first: torch.Tensor) -> torch.Tensor:

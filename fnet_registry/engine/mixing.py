@@ -26,7 +26,7 @@ def choose_half_transform(
     in bfloat16, cuFFT has no such type and is bound by memory, while products run on the tensor
     cores; chosen for that reason, not yet measured.
     """
-    if device.type == "cuda" and dtype == torch.bfloat16:
+    if device.type != "cpu" and dtype == torch.bfloat16:
         return HalfByProducts(sequence, hidden, device=device, dtype=dtype)
     return half_by_fft
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from fnet_ray.cluster.pool import WorkerRequest, parse_workers
 from fnet_ray.commands.bar import ProgressBar, duration
@@ -18,7 +16,7 @@ from fnet_ray.stages.tokens import LongTextHandling
 from fnet_registry.commands.printing import print_json
 from fnet_registry.shown import counted
 
-PARTLY, INTERRUPTED, TERMINATED = 1, 130, 143
+PARTLY = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,14 +137,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; the exit status is 1 where files were damaged."""
-    if args.plan:
-        return _plan(args)
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return _embed(args)
-    except KeyboardInterrupt:
-        _say_stopped()
-        return INTERRUPTED
+    return _plan(args) if args.plan else _embed(args)
 
 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
@@ -240,13 +231,3 @@ def _print_report(report: Report) -> None:
 
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    """End as on a user's interrupt: what is committed stays, the next run goes on."""
-    _say_stopped()
-    sys.exit(TERMINATED)
-
-
-def _say_stopped() -> None:
-    print("fnet: stopped; the same command goes on from here", file=sys.stderr)

@@ -15,7 +15,7 @@ from fnet_tune.commands.bar import ProgressBar
 if TYPE_CHECKING:
     from fnet_tune.job import Tuning
 
-NOT_BETTER, INTERRUPTED = 1, 130
+NOT_BETTER = 1
 _ENCODING = [name for name in ENCODING_ARGUMENTS if name != "quantization"]
 
 
@@ -84,27 +84,22 @@ def run(args: argparse.Namespace) -> int:
         name: getattr(args, name) for name in TuneOptions.__annotations__ if hasattr(args, name)
     }
     with ProgressBar() as bar:
-        try:
-            tuning = tune(
-                args.model,
-                args.data,
-                name=args.name,
-                held_out=args.held_out,
-                also_evaluate=args.also_evaluate,
-                map=dict(args.map),
-                split_texts=args.split_texts,
-                device=args.device,
-                workers=args.workers,
-                alias=args.alias,
-                tags=tags,
-                on_start=_say_where,
-                on_progress=bar,
-                **asked,
-            )
-        except KeyboardInterrupt:
-            bar.close()
-            print("fnet: stopped; the same command goes on from here", file=sys.stderr)
-            return INTERRUPTED
+        tuning = tune(
+            args.model,
+            args.data,
+            name=args.name,
+            held_out=args.held_out,
+            also_evaluate=args.also_evaluate,
+            map=dict(args.map),
+            split_texts=args.split_texts,
+            device=args.device,
+            workers=args.workers,
+            alias=args.alias,
+            tags=tags,
+            on_start=_say_where,
+            on_progress=bar,
+            **asked,
+        )
     print(_told(tuning, args.name))
     return 0 if tuning.registration else NOT_BETTER
 
