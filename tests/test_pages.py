@@ -49,7 +49,7 @@ def hub_cache(preset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         patch.setenv("KAGGLEHUB_CACHE", str(cache))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("XDG_CACHE_HOME", str(cache / "xdg"))
-        patch.setenv("COLUMNS", "120")
+        patch.setenv("COLUMNS", "300")  # so that no text is cut, however long the path
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         yield
 
