@@ -209,13 +209,18 @@ def _read_content(model: LocalModel, encoding: EncodingConfig) -> Checkpoint:
 
 
 def open_encoder(
-    model: LocalModel, *, verify: bool = False, **options: Unpack[LoadOptions]
+    model: LocalModel,
+    *,
+    verify: bool = False,
+    shared: bool = False,
+    **options: Unpack[LoadOptions],
 ) -> TextEncoder:
     """Open a model.
 
     Args:
         model: What `find_model` gave.
         verify: Whether to recompute the probe texts first.
+        shared: Whether calls from several threads are to share products.
         **options: How it runs.
 
     Raises:
@@ -226,10 +231,11 @@ def open_encoder(
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Importing torch takes as long as hashing does.
         read = pool.submit(read_model, model)
-        from fnet_registry.encoding.encoder import TextEncoder
+        from fnet_registry.encoding.shared import SharedEncoder, TextEncoder
 
         checkpoint, encoding = read.result()
-    encoder = TextEncoder.from_checkpoint(checkpoint, encoding, **options)
+    kind = SharedEncoder if shared else TextEncoder
+    encoder = kind.from_checkpoint(checkpoint, encoding, **options)
     if verify:
         report = check_probe(encoder, read_probe(model.data))
         if not report.passed:

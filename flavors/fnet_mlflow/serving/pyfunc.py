@@ -22,7 +22,7 @@ class EmbeddingModel:
     """Texts to vectors behind MLflow's `predict`.
 
     Args:
-        encoder: The loaded encoder.
+        encoder: The loaded encoder; a `SharedEncoder` where requests come from several threads.
     """
 
     def __init__(self, encoder: TextEncoder):
@@ -56,7 +56,7 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Em
     """Return what `mlflow.pyfunc.load_model` calls; `path` is the model's data folder."""
     refuse_unreadable_json()
     model = read_model_folder(Path(path).parent, path)
-    return EmbeddingModel(open_encoder(model, **load_settings(model_config)))
+    return EmbeddingModel(open_encoder(model, shared=True, **load_settings(model_config)))
 
 
 def _chosen(params: dict[str, Any] | None) -> dict[str, Any]:
