@@ -12,11 +12,11 @@ from fnet_evaluate import evaluate, log_evaluation, promote
 from fnet_mlflow import register_preset
 
 # Any pairs do: here the name of a function is to find its docstring.
-rows = [row for row in standard_library_docstrings() if "@" in row["name"]][:1000]
+rows = [row for row in standard_library_docstrings() if "@" in row["name"]][:500]
 names = [row["name"].rpartition("@")[0].replace("_", " ") for row in rows]
 pairs = pa.table({"anchor": names, "positive": [row["text"] for row in rows]})
-pq.write_table(pairs[:800], "train.parquet")
-pq.write_table(pairs[800:], "test.parquet")
+pq.write_table(pairs[:400], "train.parquet")
+pq.write_table(pairs[400:], "test.parquet")
 
 parent = register_preset("f_net_mini_docs_en", "docs", alias="champion")
 tuned = fnet_tune.tune(parent.model_uri, "train.parquet", name="docs", epochs=1)

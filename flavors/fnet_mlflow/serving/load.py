@@ -22,7 +22,13 @@ from fnet_mlflow.registry.local_copy import bring, forget
 from fnet_mlflow.registry.lookup import StoredModel, look_up
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.data_folder import check_files, read_record
-from fnet_mlflow.saving.description import DIGEST_KEY, DIGEST_TAG, FLAVOR_NAME, REFERENCE_KEY
+from fnet_mlflow.saving.description import (
+    DIGEST_KEY,
+    DIGEST_TAG,
+    FLAVOR_NAME,
+    REFERENCE_KEY,
+    TASK_KEY,
+)
 from fnet_registry.encoding.config import EncodingConfig, LoadOptions, split_options
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -42,6 +48,7 @@ class LocalModel:
         settings: The load-time settings that were saved with it.
         reference: Whether it was made of a hub's preset that a version only refers to.
         digest: What `content_digest` gave when it was saved; None where nothing recorded it.
+        task: The form of its answers, `llm/v1/embeddings`; None for plain vectors.
         tags: What MLflow knows of it; empty where it was not asked.
     """
 
@@ -51,6 +58,7 @@ class LocalModel:
     settings: Mapping[str, Any]
     reference: bool
     digest: str | None
+    task: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -158,6 +166,7 @@ def read_model_folder(folder: Path, model_uri: str) -> LocalModel:
             settings=load_settings(served["config"]),
             reference=ours.get(REFERENCE_KEY) is True,
             digest=ours.get(DIGEST_KEY),
+            task=ours.get(TASK_KEY),
         )
     except ModelError:
         raise

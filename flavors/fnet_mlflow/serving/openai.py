@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnet_registry.encoding.encoder import TextEncoder
-from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import FNetError, TextError
 from fnet_registry.shown import one_line, shown
 
+if TYPE_CHECKING:
+    from fnet_registry.encoding.encoder import TextEncoder
+    from fnet_registry.encoding.packing import Tokens
+
+EMBEDDINGS_TASK = "llm/v1/embeddings"
+"""MLflow's name for answers of this form."""
 MOST_TEXTS = 2048
 LARGEST_BODY = 16 << 20
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
