@@ -9,8 +9,10 @@ Ray Serve's own command takes it, too, with all that its configuration files set
 """
 
 import argparse
+import os
 from typing import Any
 
+import ray
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from ray import serve
@@ -81,5 +83,6 @@ if __name__ == "__main__":
     parser.add_argument("model", help="for example models:/docs/1 or f_net_mini_docs_en")
     parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1 (default: 8000)")
     arguments = parser.parse_args()
+    ray.init(os.environ.get("RAY_ADDRESS", "local"))  # not any Ray that happens to run here
     serve.start(http_options={"port": arguments.port})
     serve.run(app({"model": arguments.model}), blocking=True)

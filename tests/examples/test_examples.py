@@ -30,6 +30,7 @@ def run(empty_database: Path, tmp_path: Path) -> Callable[..., str]:  # noqa: F8
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     environment = os.environ | {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
     environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    environment |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
 
     def run(name: str, *arguments: str) -> str:
         command = [sys.executable, str(EXAMPLES / name), *arguments]
