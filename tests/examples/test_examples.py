@@ -1,11 +1,14 @@
 """The programs of examples/, run as a user runs them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -14,13 +17,15 @@ from urllib.request import urlopen
 import numpy as np
 import openai
 import pytest
+import torch
 
-import fnet_registry
 from fnet_registry import TextEncoder
 from tests.flavor.conftest import empty_database  # noqa: F401
 from tests.flavor.mlflow_server import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
+PRESET = "f_net_mini_docs_en"
 TEXTS = ["a text", "another one", "Delete a folder and all that is in it."]
 
 
@@ -77,9 +82,9 @@ def test_from_spark(run: Callable[..., str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(preset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, folder = free_port(), tmp_path_factory.mktemp("serve")
-    command = [sys.executable, str(EXAMPLES / "serve.py"), str(preset_folder), "--port", str(port)]
+    command = [sys.executable, str(EXAMPLES / "serve.py"), PRESET, "--port", str(port)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
@@ -101,6 +106,14 @@ def wait_for(url: str, process: subprocess.Popen[Any], log: Path) -> None:
     raise TimeoutError(log.read_text()[-4000:])
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.xdist_group("ray")
 class TestServing:
     @pytest.fixture
@@ -108,22 +121,31 @@ class TestServing:
         return openai.OpenAI(base_url=server, api_key="none is needed", max_retries=0)
 
     @pytest.fixture
-    def create(self, client: openai.OpenAI, preset_folder: Path) -> Callable[..., Any]:
+    def create(self, client: openai.OpenAI) -> Callable[..., Any]:
         return lambda **fields: client.embeddings.create(
-            **{"model": str(preset_folder), "input": TEXTS} | fields
+            **{"model": PRESET, "input": TEXTS} | fields
         )
 
     @pytest.mark.parametrize("form", [{}, {"encoding_format": "float"}], ids=["base64", "float"])
     def test_served_vectors_have_the_bits_of_the_encoder(
-        self, create: Callable[..., Any], form: dict[str, Any], encoder: TextEncoder
+        self, create: Callable[..., Any], form: dict[str, Any]
     ) -> None:
+        with one_thread():  # as Ray gives a replica of one CPU
+            encoder = TextEncoder.from_preset(PRESET)
+            expected = encoder.encode(TEXTS)
         answer = create(**form)
         found = np.array([row.embedding for row in answer.data], np.float32)
-        np.testing.assert_array_equal(found, encoder.encode(TEXTS))
+        np.testing.assert_array_equal(found, expected)
         assert answer.usage.total_tokens == encoder.tokenize(TEXTS).lengths.sum()
 
-    def test_the_served_model_is_listed(self, client: openai.OpenAI, preset_folder: Path) -> None:
-        assert [model.id for model in client.models.list()] == [str(preset_folder)]
+    def test_clients_at_once_get_what_each_gets_alone(self, create: Callable[..., Any]) -> None:
+        with ThreadPoolExecutor(16) as pool:
+            texts = [f"text {number % 8}" for number in range(48)]
+            together = [one.data[0].embedding for one in pool.map(lambda t: create(input=t), texts)]
+        assert together == [create(input=text).data[0].embedding for text in texts[:8]] * 6
+
+    def test_the_served_model_is_listed(self, client: openai.OpenAI) -> None:
+        assert [model.id for model in client.models.list()] == [PRESET]
 
     @pytest.mark.parametrize(
         ("fields", "status"),
@@ -147,12 +169,16 @@ class TestServing:
             client.files.list()
         assert len(create().data) == len(TEXTS)
 
-    def test_the_client_of_the_examples(
-        self, server: str, run: Callable[..., str], preset_folder: Path
+    def test_the_client_of_the_examples(self, server: str, run: Callable[..., str]) -> None:
+        best, other, tokens = run("call_server.py", server, PRESET).splitlines()
+        assert best.endswith("Delete a folder and all that is in it.")
+        assert float(best.split()[0]) > float(other.split()[0])
+        assert tokens.endswith(" tokens")
+
+    def test_the_page_on_serving_runs_as_it_stands(
+        self, server: str, run: Callable[..., str], tmp_path: Path
     ) -> None:
-        assert run("call_server.py", server, str(preset_folder)).endswith(" tokens\n")
-
-
-def test_the_serving_page_names_the_examples() -> None:
-    page = (Path(fnet_registry.__file__).parents[1] / "docs" / "serving.md").read_text()
-    assert "examples/serve.py" in page
+        blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        program = "\n".join(blocks).replace("http://127.0.0.1:8000/v1", server)
+        (tmp_path / "page.py").write_text(program)
+        assert run(str(tmp_path / "page.py")).startswith("480 ")
