@@ -33,6 +33,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "Loading": ["loading.py"],
         "Weights that workers share": ["sharing.py"],
         "A registered model": ["serving.py"],
+        "Servers under load": ["load.py"],
         "Cost": ["scaling.py"],
         "The two forms of the mixing": ["mixing.py"],
         "The embedding job": ["job.py"],

@@ -256,10 +256,14 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode_batch(self, tokens: Tokens, normalize: bool | None) -> np.ndarray:
-        vectors = self._engine.head_outputs(self._pool_batch(tokens))
+        vectors = self._embed(tokens)
         if self.config.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
         return vectors.cpu().numpy()
+
+    def _embed(self, tokens: Tokens) -> torch.Tensor:
+        """Return vectors `(texts, dim)` that are not normalised, on the encoder's device."""
+        return self._engine.head_outputs(self._pool_batch(tokens))
 
     @torch.inference_mode()
     def amplification(self, texts: Sequence[str]) -> np.ndarray:

@@ -51,6 +51,13 @@ class Tokens:
         return ids
 
 
+def join_tokens(parts: Sequence[Tokens]) -> Tokens:
+    """Return the texts of several, one after the other."""
+    offsets = np.concatenate([[0], *(part.lengths for part in parts)]).cumsum()
+    values = np.concatenate([part.values for part in parts])
+    return Tokens(values, offsets, np.concatenate([part.truncated for part in parts]))
+
+
 def pack_texts(
     token_ids: Sequence[Sequence[int]],
     sequence_length: int,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -94,6 +95,15 @@ def test_parameters(endpoint: str, encoder: TextEncoder):
     content = {"inputs": TEXTS, "params": {"normalize": True, "batch_size": 1}}
     vectors = np.array(ask(endpoint, content)["predictions"], dtype=np.float32)
     np.testing.assert_array_equal(vectors, encoder.encode(TEXTS, normalize=True))
+
+
+def test_requests_at_once_get_what_each_gets_alone(endpoint: str, encoder: TextEncoder):
+    requests = [[f"text {n}", "word " * n][: n % 2 + 1] for n in range(24)]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda texts: ask(endpoint, {"inputs": texts}), requests))
+    for texts, answer in zip(requests, answers, strict=True):
+        vectors = np.array(answer["predictions"], np.float32)
+        np.testing.assert_array_equal(vectors, encoder.encode(texts))
 
 
 @pytest.mark.parametrize("form", ["inputs", "instances", "input"])

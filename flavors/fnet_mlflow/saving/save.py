@@ -20,6 +20,7 @@ from fnet_mlflow.saving.description import (
     DIGEST_KEY,
     FLAVOR_NAME,
     REFERENCE_KEY,
+    TASK_KEY,
     describe,
     version_tags,
 )
@@ -51,6 +52,7 @@ class ModelOptions(TypedDict, total=False):
         model_config: Load-time settings to save: `device`, `dtype`, `batch_size`, `num_threads`,
             `verify`.
         extra_files: URIs or paths of files to keep beside the model.
+        task: `llm/v1/embeddings` answers in OpenAI's form, and takes the texts as `input`.
     """
 
     code_paths: Sequence[str] | None
@@ -62,6 +64,7 @@ class ModelOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     model_config: Mapping[str, Any] | None
     extra_files: Sequence[str] | None
+    task: Literal["llm/v1/embeddings"] | None
 
 
 class SaveOptions(EncodingOptions, ModelOptions, total=False):
@@ -185,9 +188,12 @@ def write_model(
     """
     settings = load_settings(options.get("model_config"))
     conda_env, example = options.get("conda_env"), options.get("input_example")
-    mlflow_model.signature = checked_signature(options.get("signature"))
+    task = options.get("task")
+    answers = {TASK_KEY: task} if task else {}
+    mlflow_model.signature = checked_signature(options.get("signature"), task)
     mlflow_model.metadata = {
         **describe(model),
+        **answers,
         **(mlflow_model.metadata or {}),
         **(options.get("metadata") or {}),
     }
@@ -198,7 +204,7 @@ def write_model(
         data=DATA_FOLDER,
         format_version=needed_format(model.checkpoint),
         code_version=__version__,
-        **{DIGEST_KEY: digest, REFERENCE_KEY: reference},
+        **{DIGEST_KEY: digest, REFERENCE_KEY: reference, **answers},
     )
     with TemporaryDirectory() as scratch:
         loader_module, code_paths, own = ship_code(options.get("code_paths"), Path(scratch))
@@ -207,7 +213,7 @@ def write_model(
             loader_module=loader_module,
             code_paths=code_paths,
             mlflow_model=mlflow_model,
-            input_example=INPUT_EXAMPLE if example is None else example,
+            input_example=_example(task) if example is None else example,
             conda_env=str(conda_env) if isinstance(conda_env, Path) else conda_env,
             pip_requirements=settle_requirements(
                 options.get("pip_requirements"),
@@ -230,6 +236,10 @@ def write_model(
         file.stat().st_size for file in path.rglob("*") if file.is_file()
     )
     mlflow_model.save(path / MLMODEL_FILE_NAME)
+
+
+def _example(task: str | None) -> Any:
+    return INPUT_EXAMPLE if task is None else {"input": INPUT_EXAMPLE}
 
 
 def _save_extra_files(extra_files: Sequence[str] | None, path: Path) -> dict[str, Any]:

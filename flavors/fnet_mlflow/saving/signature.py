@@ -5,22 +5,34 @@ from __future__ import annotations
 import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.llm import EMBEDDING_MODEL_INPUT_SCHEMA, EMBEDDING_MODEL_OUTPUT_SCHEMA
 from mlflow.types.schema import AnyType, Array
 
 from fnet_mlflow.serving.inputs import TEXT_COLUMNS
+from fnet_mlflow.serving.openai import EMBEDDINGS_TASK
 from fnet_registry.errors import ModelError
+from fnet_registry.shown import shown
 
 _TEXT_TYPES = (DataType.string, Array(DataType.string), AnyType(), np.dtype(str), np.dtype(object))
 
 
-def checked_signature(signature: ModelSignature | bool | None) -> ModelSignature | None:
+def checked_signature(
+    signature: ModelSignature | bool | None, task: str | None = None
+) -> ModelSignature | None:
     """Return a user's signature, the flavor's own by default, or None for False, as in MLflow.
 
+    Args:
+        signature: What the user gave.
+        task: The task that the default is for, where it is not the flavor's own.
+
     Raises:
-        ModelError: It is no signature, or none of its inputs can hold the texts.
+        ModelError: It is no signature, or none of its inputs can hold the texts; or there is no
+            such task.
     """
+    if task not in (None, EMBEDDINGS_TASK):
+        raise ModelError(f"`task` may be {EMBEDDINGS_TASK!r}. Received: {shown(task)}")
     if signature is None:
-        return embedding_signature()
+        return embedding_signature() if task is None else _task_signature()
     if signature is False:
         return None
     if not isinstance(signature, ModelSignature):
@@ -57,11 +69,24 @@ def embedding_signature() -> ModelSignature:
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.string)]),
         outputs=Schema([ColSpec(Array(DataType.float))]),
-        params=ParamSchema(
-            [
-                ParamSpec("normalize", DataType.boolean, None),
-                ParamSpec("batch_size", DataType.long, None),
-                ParamSpec("long_text", DataType.string, None),
-            ]
-        ),
+        params=_params(),
+    )
+
+
+def _task_signature() -> ModelSignature:
+    """Return what MLflow's own flavors store for the task, and what a request may choose here."""
+    return ModelSignature(
+        inputs=EMBEDDING_MODEL_INPUT_SCHEMA,
+        outputs=EMBEDDING_MODEL_OUTPUT_SCHEMA,
+        params=_params(),
+    )
+
+
+def _params() -> ParamSchema:
+    return ParamSchema(
+        [
+            ParamSpec("normalize", DataType.boolean, None),
+            ParamSpec("batch_size", DataType.long, None),
+            ParamSpec("long_text", DataType.string, None),
+        ]
     )

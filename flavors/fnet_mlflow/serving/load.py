@@ -22,7 +22,13 @@ from fnet_mlflow.registry.local_copy import bring, forget
 from fnet_mlflow.registry.lookup import StoredModel, look_up
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.data_folder import check_files, read_record
-from fnet_mlflow.saving.description import DIGEST_KEY, DIGEST_TAG, FLAVOR_NAME, REFERENCE_KEY
+from fnet_mlflow.saving.description import (
+    DIGEST_KEY,
+    DIGEST_TAG,
+    FLAVOR_NAME,
+    REFERENCE_KEY,
+    TASK_KEY,
+)
 from fnet_registry.encoding.config import EncodingConfig, LoadOptions, split_options
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
@@ -42,6 +48,7 @@ class LocalModel:
         settings: The load-time settings that were saved with it.
         reference: Whether it was made of a hub's preset that a version only refers to.
         digest: What `content_digest` gave when it was saved; None where nothing recorded it.
+        task: The form of its answers, `llm/v1/embeddings`; None for plain vectors.
         tags: What MLflow knows of it; empty where it was not asked.
     """
 
@@ -51,6 +58,7 @@ class LocalModel:
     settings: Mapping[str, Any]
     reference: bool
     digest: str | None
+    task: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -158,6 +166,7 @@ def read_model_folder(folder: Path, model_uri: str) -> LocalModel:
             settings=load_settings(served["config"]),
             reference=ours.get(REFERENCE_KEY) is True,
             digest=ours.get(DIGEST_KEY),
+            task=ours.get(TASK_KEY),
         )
     except ModelError:
         raise
@@ -209,13 +218,18 @@ def _read_content(model: LocalModel, encoding: EncodingConfig) -> Checkpoint:
 
 
 def open_encoder(
-    model: LocalModel, *, verify: bool = False, **options: Unpack[LoadOptions]
+    model: LocalModel,
+    *,
+    verify: bool = False,
+    shared: bool = False,
+    **options: Unpack[LoadOptions],
 ) -> TextEncoder:
     """Open a model.
 
     Args:
         model: What `find_model` gave.
         verify: Whether to recompute the probe texts first.
+        shared: Whether calls from several threads are to share products.
         **options: How it runs.
 
     Raises:
@@ -226,10 +240,11 @@ def open_encoder(
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Importing torch takes as long as hashing does.
         read = pool.submit(read_model, model)
-        from fnet_registry.encoding.encoder import TextEncoder
+        from fnet_registry.encoding.shared import SharedEncoder, TextEncoder
 
         checkpoint, encoding = read.result()
-    encoder = TextEncoder.from_checkpoint(checkpoint, encoding, **options)
+    kind = SharedEncoder if shared else TextEncoder
+    encoder = kind.from_checkpoint(checkpoint, encoding, **options)
     if verify:
         report = check_probe(encoder, read_probe(model.data))
         if not report.passed:

@@ -11,6 +11,7 @@ import numpy as np
 from fnet_mlflow.content.settings import load_settings
 from fnet_mlflow.serving.inputs import RequestError, read_texts
 from fnet_mlflow.serving.load import open_encoder, read_model_folder
+from fnet_mlflow.serving.openai import EMBEDDINGS_TASK, listed
 from fnet_mlflow.serving.scoring_server import refuse_unreadable_json
 from fnet_registry.errors import ConfigError, TextError
 
@@ -22,13 +23,15 @@ class EmbeddingModel:
     """Texts to vectors behind MLflow's `predict`.
 
     Args:
-        encoder: The loaded encoder.
+        encoder: The loaded encoder; a `SharedEncoder` where requests come from several threads.
+        task: `llm/v1/embeddings` where answers are to have OpenAI's form.
     """
 
-    def __init__(self, encoder: TextEncoder):
+    def __init__(self, encoder: TextEncoder, task: str | None = None):
         self._encoder = encoder
+        self._task = task
 
-    def predict(self, data: Any, params: dict[str, Any] | None = None) -> np.ndarray:
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         """Embed a request's texts.
 
         Args:
@@ -36,14 +39,19 @@ class EmbeddingModel:
             params: `normalize`, `batch_size` and `long_text`; None leaves the model's own.
 
         Returns:
-            Vectors, (n, dim) float32.
+            Vectors, (n, dim) float32; for the task, the vectors as OpenAI lists them.
 
         Raises:
             RequestError: A row is no text, or too long under `long_text="error"`, or a parameter
                 is impossible.
         """
         try:
-            return self._encoder.encode(read_texts(data), **_chosen(params))
+            texts, chosen = read_texts(data), _chosen(params)
+            if self._task != EMBEDDINGS_TASK:
+                return self._encoder.encode(texts, **chosen)
+            long_text = chosen.pop("long_text", "truncate")
+            tokens = self._encoder.tokenize(texts, long_text=long_text)
+            return listed(self._encoder.encode_tokens(tokens, **chosen).tolist(), tokens)
         except (TextError, ConfigError) as error:
             raise RequestError(str(error)) from None
 
@@ -56,7 +64,8 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Em
     """Return what `mlflow.pyfunc.load_model` calls; `path` is the model's data folder."""
     refuse_unreadable_json()
     model = read_model_folder(Path(path).parent, path)
-    return EmbeddingModel(open_encoder(model, **load_settings(model_config)))
+    encoder = open_encoder(model, shared=True, **load_settings(model_config))
+    return EmbeddingModel(encoder, model.task)
 
 
 def _chosen(params: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +41,7 @@ def ray_cluster(*users: ModuleType) -> Iterator[None]:
     logger.info("%s", f"joining Ray at {address}" if address else "starting Ray on this machine")
     with _own_signals(), _without_line_on_log_level():
         if address:
-            ray.init(runtime_env={"py_modules": [*_own_packages(), *users]}, **_quiet())
+            ray.init(runtime_env={"py_modules": _folders(users)}, **_quiet())
         else:
             cpus = (os.cpu_count() or 1) + SPARE_CPUS
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
@@ -100,12 +100,13 @@ def quieten_ray() -> None:
             handler.setLevel(logging.CRITICAL)  # errors reach the user as they are raised
 
 
-def _own_packages() -> list[Any]:
+def _folders(users: Iterable[ModuleType]) -> list[str]:
+    """Return where packages lie; under `ray job submit`, Ray copies these and could no modules."""
     import fnet_mlflow
     import fnet_ray
     import fnet_registry
 
-    return [fnet_registry, fnet_mlflow, fnet_ray]
+    return [package.__path__[0] for package in (fnet_registry, fnet_mlflow, fnet_ray, *users)]
 
 
 def _quiet() -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""Servers under load: one text a request, from 1, 16 and 64 clients, with texts of real lengths.
+
+    python benchmarks/load.py [--seconds 10]
+
+A small model of random weights, the same in all servers; a docstring of the Python standard library
+in each request. Servers start one after the other; clients are threads of a process of their own.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from machine import description
+from models import make_presets
+
+from fnet_registry.presets.config import FNetConfig
+
+CLIENTS = (1, 16, 64)
+SMALL = FNetConfig(vocabulary_size=8_000, num_layers=4, hidden_dim=256, intermediate_dim=1024)
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SAVE_OURS = """
+import sys, fnet_mlflow
+_, preset, path = sys.argv
+fnet_mlflow.save_model(preset, path, sequence_length=256, buckets=[16, 32, 64, 128, 256])
+"""
+SAVE_PEER = """
+import sys, mlflow.sentence_transformers
+from sentence_transformers import SentenceTransformer, models
+_, preset, path = sys.argv
+part = models.Transformer(preset, max_seq_length=256)
+model = SentenceTransformer(modules=[part, models.Pooling(part.get_word_embedding_dimension())])
+mlflow.sentence_transformers.save_model(model, path)
+"""
+Body = Callable[[str], dict[str, Any]]
+
+
+def mlflow_server(save: str, preset: Path, folder: Path, port: int) -> list[str]:
+    model = str(folder / "model")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", save, preset, model], check=True)
+    serve = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    return [*serve, "--model-uri", model, "--host", "127.0.0.1", "--port", str(port)]
+
+
+def ray_server(preset: Path, port: int) -> list[str]:
+    return [sys.executable, str(EXAMPLES / "serve.py"), str(preset), "--port", str(port)]
+
+
+def answers(
+    command: list[str], port: int, path: str, bodies: Sequence[bytes], seconds: float
+) -> list[list[float]]:
+    """Seconds of each answer, for each number of clients."""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"PATH": programs},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as server:
+        try:
+            wait_for(server, port, path, bodies[0])
+            load(1, port, path, bodies, min(seconds, 3))
+            return [load(count, port, path, bodies, seconds) for count in CLIENTS]
+        finally:
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGTERM)
+
+
+def wait_for(server: subprocess.Popen[bytes], port: int, path: str, body: bytes) -> None:
+    while server.poll() is None:
+        try:
+            return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=60), path, body)
+        except (OSError, AssertionError):
+            time.sleep(0.5)
+    raise RuntimeError(f"{server.args} ended")
+
+
+def ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> None:
+    connection.request("POST", path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    content = answer.read()
+    assert answer.status == 200, content
+
+
+def load(
+    clients: int, port: int, path: str, bodies: Sequence[bytes], seconds: float
+) -> list[float]:
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        while (started := time.perf_counter()) < end:
+            ask(connection, path, bodies[number % len(bodies)])
+            taken.append(time.perf_counter() - started)
+            number += clients
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(taken)
+
+
+def row(name: str, command: list[str], port: int, path: str, body: Body, options: Any) -> str:
+    bodies = [json.dumps(body(text)).encode() for text in options.texts]
+    told = []
+    for taken in answers(command, port, path, bodies, options.seconds):
+        last = taken[int(0.99 * len(taken))]
+        rate = len(taken) / options.seconds
+        told.append(f"{rate:.0f} ({1e3 * taken[len(taken) // 2]:.1f}, {1e3 * last:.0f})")
+    return f"| {name} | {' | '.join(told)} |"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=10)
+    options = parser.parse_args()
+    sys.path.append(str(EXAMPLES))
+    from standard_library import standard_library_docstrings
+
+    options.texts = [docstring["text"] for docstring in standard_library_docstrings()][::10]
+    print(description(), "\n")
+    print("| answers/s (median ms, 99th percentile) |", end="")
+    print("|".join(f" {count} clients " for count in CLIENTS), "|\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        ours, peer = make_presets(folder / "presets", SMALL)
+        port = free_port()
+        command = mlflow_server(SAVE_OURS, ours, folder, port)
+        inputs: Body = lambda text: {"inputs": [text]}  # noqa: E731
+        print(row("`mlflow models serve`", command, port, "/invocations", inputs, options))
+        port = free_port()
+        served: Body = lambda text: {"model": str(folder / "model"), "input": text}  # noqa: E731
+        command = ray_server(folder / "model", port)
+        print(row("`examples/serve.py`", command, port, "/v1/embeddings", served, options))
+        try:
+            port = free_port()
+            command = mlflow_server(SAVE_PEER, peer, folder / "peer", port)
+        except subprocess.CalledProcessError:
+            print("| MLflow's sentence_transformers around Transformers' FNet | fails | | |")
+            return
+        name = "MLflow's sentence_transformers around Transformers' FNet"
+        print(row(name, command, port, "/invocations", inputs, options))
+
+
+if __name__ == "__main__":
+    main()

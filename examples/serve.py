@@ -1,0 +1,88 @@
+"""Serve a registered version, or any preset, as OpenAI's embeddings API on Ray Serve.
+
+    pip install "fnet-registry[serve]"
+    python examples/serve.py models:/docs/1
+
+Ray Serve's own command takes it, too, with all that its configuration files set:
+
+    serve run --app-dir examples serve:app model=models:/docs/1
+"""
+
+import argparse
+import os
+from typing import Any
+
+import ray
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from ray import serve
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from fnet_mlflow.serving import openai
+from fnet_ray.model import resolve_model
+from fnet_registry.encoding.shared import SharedEncoder
+
+http = FastAPI()
+
+
+@http.exception_handler(openai.RefusedError)
+def refuse(_: Request, error: openai.RefusedError) -> JSONResponse:
+    return JSONResponse(error.body, status_code=error.status)
+
+
+@http.exception_handler(HTTPException)
+def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
+    message = f"{error.detail}. Received: {request.method} {request.url.path}"
+    return refuse(request, openai.RefusedError(message, status=error.status_code))
+
+
+async def read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        openai.check_size(len(body))
+    return bytes(body)
+
+
+@serve.deployment(max_ongoing_requests=64)
+@serve.ingress(http)  # which takes what `http` has by now
+class Embeddings:
+    """Threads hand their requests to one encoder, and those in flight share its products.
+
+    `serve.batch` would wait for a batch to fill, and while one is computed it closes the next
+    before it is full.
+    """
+
+    def __init__(self, model: str) -> None:
+        pinned = resolve_model(model)
+        dtype: Any = pinned.compute_dtype
+        self.model = model
+        self.encoder = SharedEncoder.from_checkpoint(
+            pinned.checkpoint, pinned.encoding, dtype=dtype
+        )
+
+    @http.post("/v1/embeddings")
+    async def embeddings(self, request: Request) -> JSONResponse:
+        return await run_in_threadpool(self.answer, await read_body(request))
+
+    def answer(self, body: bytes) -> JSONResponse:
+        return JSONResponse(openai.answer(body, model=self.model, encoder=self.encoder))
+
+    @http.get("/v1/models")
+    def models(self) -> dict[str, Any]:
+        return openai.models(self.model)
+
+
+def app(options: dict[str, str]) -> serve.Application:
+    return Embeddings.bind(options["model"])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model", help="for example models:/docs/1 or f_net_mini_docs_en")
+    parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1 (default: 8000)")
+    arguments = parser.parse_args()
+    ray.init(os.environ.get("RAY_ADDRESS", "local"))  # not any Ray that happens to run here
+    serve.start(http_options={"port": arguments.port})
+    serve.run(app({"model": arguments.model}), blocking=True)
