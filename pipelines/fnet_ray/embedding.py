@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Unpack
 
 from fnet_ray.cluster.pool import WorkerRequest, choose_pool
@@ -125,9 +126,10 @@ def embed(
 
             lease.check()
             check_complete(manifest, tally)
+            report = make_report(store, manifest, tally)
             remove_uncommitted(store)
-            gone = None if older is None else write_gone(older, store, manifest)
-            report = make_report(store, manifest, tally, gone=gone)
+            if older:
+                report = replace(report, gone=write_gone(older, store, manifest))
             report.write(store)
             tracker.finish(report)
             log_page(store, tracker.run_id)
