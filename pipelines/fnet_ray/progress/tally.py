@@ -91,6 +91,11 @@ class Tally:
         self.rows_before, self._tokens_before = self.done, self.tokens
         return self
 
+    def begin(self, manifest: Manifest) -> None:
+        """Count time from here on, towards what the manifest holds by now."""
+        self.rows, self.shards = manifest.rows, manifest.shards
+        self.started = self._standing_since = time.monotonic()
+
     def add(self, commit: Commit) -> None:
         """Count a shard."""
         self.done += commit.rows
