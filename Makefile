@@ -37,7 +37,7 @@ test-services: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) -m "services and not slow"
 
 test-all: $(READY) lint
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark,dev-stores]'
 	$(BIN)/python -m pytest $(PARALLEL) -m "not network"
 
 bench: $(BENCH)/.ready

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Unpack
 
 from fnet_ray.cluster.pool import WorkerRequest, choose_pool
@@ -89,45 +91,49 @@ def embed(
     older = None if reuse is None else open_older(reuse, store)
     pinned = resolve_model(model)
     parameters.windowing(pinned.encoding.sequence_length)  # an overlap may be too long for it
-    with Lease(store) as lease, ray_cluster():
-        pool = choose_pool(workers or WorkerRequest(), live_nodes())
+    with Lease(store) as lease, ExitStack() as cluster:
         manifest = open_manifest(store, pinned, parameters)
-        manifest = shard_inputs(
-            manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
-        )
+        is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
         tally = Tally.of(manifest, finish_commits(store, manifest))
-        if len(tally.shards_done) < manifest.shards:
-            restore_converted(manifest, files, store)
-        with tracked(manifest, store, on=tracking) as (tracker, manifest):
-            done, shared = frozenset(tally.shards_done), share_model(pinned, dtype=parameters.dtype)
-            is_left = len(done) < manifest.shards
-            pipeline = Pipeline(
-                manifest=manifest,
-                model=shared,
-                store=store,
-                pool=pool,
-                opened=opened_as(files),
-                reuse=share_older(
-                    older if is_left else None,
-                    digest=pinned.digest,
-                    asked=parameters,
-                    model=shared,
-                    pool=pool,
-                ),
+        is_left = is_new or len(tally.shards_done) < manifest.shards
+        if is_left:
+            cluster.enter_context(ray_cluster())
+            pool = choose_pool(workers or WorkerRequest(), live_nodes())
+            manifest = shard_inputs(
+                manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
             )
-            listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
-            with Reporter(tally, listeners) as reporter:
-                for commit in pipeline.run(done=done, board=reporter.board):
-                    lease.check()
-                    reporter.add(commit)
-                    if allowed:
-                        allowed.check(tally.rejects, tally.rows)
+            tally.begin(manifest)
+            restore_converted(manifest, files, store, done=tally.shards_done)
+        with tracked(manifest, store, on=tracking) as (tracker, manifest):
+            if is_left:
+                done, shared = (
+                    frozenset(tally.shards_done),
+                    share_model(pinned, dtype=parameters.dtype),
+                )
+                pipeline = Pipeline(
+                    manifest=manifest,
+                    model=shared,
+                    store=store,
+                    pool=pool,
+                    opened=opened_as(files),
+                    reuse=share_older(
+                        older, digest=pinned.digest, asked=parameters, model=shared, pool=pool
+                    ),
+                )
+                listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
+                with Reporter(tally, listeners) as reporter:
+                    for commit in pipeline.run(done=done, board=reporter.board):
+                        lease.check()
+                        reporter.add(commit)
+                        if allowed:
+                            allowed.check(tally.rejects, tally.rows)
 
             lease.check()
             check_complete(manifest, tally)
+            report = make_report(store, manifest, tally)
             remove_uncommitted(store)
-            gone = None if older is None else write_gone(older, store, manifest)
-            report = make_report(store, manifest, tally, gone=gone)
+            if older:
+                report = replace(report, gone=write_gone(older, store, manifest))
             report.write(store)
             tracker.finish(report)
             log_page(store, tracker.run_id)

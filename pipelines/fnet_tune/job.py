@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fnet_evaluate.evaluation import Evaluation
 from fnet_mlflow.registry.register import Registration
+from fnet_mlflow.runs import describe_run
 from fnet_ray.model import PinnedModel
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.encoding.tokenizer import FNetTokenizer
@@ -95,7 +96,11 @@ class Job:
         recipe = {f"recipe.{name}": value for name, value in training.recipe.to_dict().items()}
         device = training.network.device
         with (
-            tracked(self.folder, target.name, {"model": self.parent.uri, **recipe}),
+            tracked(
+                self.folder,
+                f"tune {target.name} on {self.source.rows.name}",
+                {"model": self.parent.uri, **recipe},
+            ) as run_id,
             torch.random.fork_rng([device] if device.type == "cuda" else []),
         ):
             self._log_data()
@@ -124,6 +129,8 @@ class Job:
             )
             better = values[1] > values[0]
             made = register_tuned(checkpoint, self.encoding, target, story) if better else None
+            outcome = f"Registered as {made.model_uri}." if made else "Nothing was registered."
+            describe_run(run_id, f"{story.card(self.encoding)} {outcome}".replace(". ", ".\n\n"))
             if made is not None:
                 self._log_on_versions({self.parent.uri: before, made.model_uri: after})
         return Tuning(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_evaluate.evaluation import Evaluation
+from fnet_mlflow.runs import run_name
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.writing import write_json
 from fnet_registry.redaction import without_secrets
@@ -25,15 +26,18 @@ _CURVE_POINTS = 100
 
 
 @contextmanager
-def tracked(folder: Path, name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
+def tracked(folder: Path, told: str, parameters: Mapping[str, Any]) -> Iterator[str]:
     """Work inside the run that the folder names, or in a new one; yields its id.
+
+    `told` is what to call a new one.
 
     A run that was interrupted is marked so, and is open again when the tuning goes on.
     """
     import mlflow
 
     nested = mlflow.active_run() is not None
-    with mlflow.start_run(run_id=_known_run(folder), run_name=f"tune {name}", nested=nested) as run:
+    name = run_name(told)
+    with mlflow.start_run(run_id=_known_run(folder), run_name=name, nested=nested) as run:
         write_json({"run_id": run.info.run_id}, folder / _RUN_FILE)
         mlflow.log_params(dict(parameters))
         try:

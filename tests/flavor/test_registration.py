@@ -118,8 +118,8 @@ class TestProvenance:
         assert tags["fnet.handle"] == str(preset_folder)
         assert tags["fnet.pooling"] == "mean"
         assert tags["fnet.parameter_count"] == "44992"
-        assert json.loads(tags["fnet.config"])["hidden_dim"] == 32
-        assert len(json.loads(tags["fnet.source_sha256"])["model.weights.h5"]) == 64
+        assert len(tags["fnet.source_sha256.model.weights.h5"]) == 64
+        assert not [value for value in tags.values() if value.startswith("{")]
         assert len(tags["fnet.content_sha256"]) == 64
         assert version.description is not None
         assert version.description.startswith("FNet text encoder with 2 layers and 32 dimensions")

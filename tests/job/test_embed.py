@@ -231,7 +231,11 @@ class TestNoRows:
         assert {"id", "label", "text"} < set(found.column_names)
         assert len(pd.read_parquet(output / "embeddings")) == 0
         assert fnet_ray.embed(preset_folder, corpus, output, id_column="id", **options) == replace(
-            report, seconds=ANY, rows_per_second=ANY
+            report,
+            seconds=ANY,
+            encoding_seconds=ANY,
+            rows_per_second=ANY,
+            tokens_per_second=ANY,
         )
         assert main(["status", str(output)]) == 0
         assert "finished: 0 of 0 rows (100%)" in capsys.readouterr().out

@@ -10,27 +10,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import fnet_mlflow
 import fnet_ray
+from fnet_ray.output.layout import GONE
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
 
 ROWS = 60_000
 EVERY_REJECT = 1_000
+WENT_AWAY = ["gone-0", "gone-1"]
 FNET = Path(sys.executable).with_name("fnet")
 
 
 @pytest.fixture(scope="module")
-def short_model(registry_uri: str, preset_folder: Path) -> str:
+def short_model(registry_uri: str, preset_folder: Path) -> Iterator[str]:
     """A version that encodes thousands of rows in a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", registry_uri)
         registration = fnet_mlflow.register_preset(str(preset_folder), "short", sequence_length=8)
-    return registration.model_uri
+        yield registration.model_uri
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +42,38 @@ def big_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_parquet(tmp_path_factory.mktemp("big") / "corpus.parquet", texts)
 
 
+@pytest.fixture(scope="module")
+def older(short_model: str, big_corpus: Path) -> Path:
+    """An output of the corpus as it was: half of the texts were others, and there were more."""
+    rows = pq.read_table(big_corpus)
+    texts = rows["text"].to_pylist()
+    texts[::2] = [text and f"{text} as it was" for text in texts[::2]]
+    before = rows.set_column(2, "text", pa.array(texts))
+    went_away = pa.table({"id": WENT_AWAY, "label": [0, 0], "text": ["text 2", "long ago"]})
+    corpus, output = big_corpus.with_name("before.parquet"), big_corpus.with_name("older")
+    pq.write_table(pa.concat_tables([before, went_away]), corpus)
+    with job(short_model, corpus, output) as process:
+        assert process.wait() == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def fresh(short_model: str, big_corpus: Path) -> pa.Table:
+    """What a run makes that nobody kills, and that takes nothing over."""
+    output = big_corpus.with_name("fresh")
+    with job(short_model, big_corpus, output) as process:
+        assert process.wait() == 0
+    return by_row(output)
+
+
+def by_row(output: Path) -> pa.Table:
+    return pq.read_table(output / "embeddings").sort_by("label")
+
+
 @contextmanager
-def job(model: str, corpus: Path, output: Path) -> Iterator[subprocess.Popen]:
+def job(model: str, corpus: Path, output: Path, *more: object) -> Iterator[subprocess.Popen]:
     """`fnet embed` in a process of its own; whatever it leaves behind is killed."""
-    command = [FNET, "embed", model, corpus, output, "--id-column", "id", "--no-tracking"]
+    command = [FNET, "embed", model, corpus, output, "--id-column", "id", "--no-tracking", *more]
     with (output.parent / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -86,20 +117,33 @@ def test_every_row_is_there_once_after_kills_at_random_moments(
 ) -> None:
     moments = random.Random(seed)
     output = tmp_path / "out"
-    kills = 0
-    while kills < 3:
+    for _ in range(3):
         with job(short_model, big_corpus, output) as process:
             time.sleep(moments.uniform(8, 25))
             kill_actor(process)
             time.sleep(moments.uniform(0, 6))
-            children = family(process)
-            process.kill()
-            for child in children:
-                child.kill()
-            kills += 1
     with job(short_model, big_corpus, output) as process:
         assert process.wait() == 0, (tmp_path / "log").read_text()
     check_every_row_is_there_once(output)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(8))
+def test_vectors_that_are_taken_over_are_there_once_after_kills_at_random_moments(
+    seed: int, short_model: str, big_corpus: Path, older: Path, fresh: pa.Table, tmp_path: Path
+) -> None:
+    moments = random.Random(seed)
+    output = tmp_path / "out"
+    for _ in range(3):
+        with job(short_model, big_corpus, output, "--reuse", older) as process:
+            time.sleep(moments.uniform(8, 25))
+            kill_actor(process)
+            time.sleep(moments.uniform(0, 3))
+    with job(short_model, big_corpus, output, "--reuse", older) as process:
+        assert process.wait() == 0, (tmp_path / "log").read_text()
+    check_every_row_is_there_once(output)
+    assert by_row(output).equals(fresh)
+    assert pq.read_table(output / GONE)["id"].to_pylist() == WENT_AWAY
 
 
 def test_sigterm_ends_cleanly_within_its_grace(

@@ -94,6 +94,25 @@ class TestJob:
             assert data == Path(job.output, "run", file).read_bytes()
             assert file.suffix == ".html" or data.startswith(b"\x89PNG")
 
+    def test_the_page_says_what_was_taken_over(self, job: fnet_ray.Report, tmp_path: Path) -> None:
+        corpus = pq.read_table(Path(job.output).with_name("walks.parquet"))
+        texts = [*corpus["text"].to_pylist()[:9], "a text that is new"]
+        pq.write_table(pa.table({"text": texts[:9]}), tmp_path / "known.parquet")
+        pq.write_table(pa.table({"text": texts}), tmp_path / "more.parquet")
+        pages = {}
+        for name in ("known", "more"):
+            report = fnet_ray.embed(
+                *("models:/fnet/1", tmp_path / f"{name}.parquet", tmp_path / name),
+                reuse=job.output,
+                tracking=False,
+            )
+            assert report.reused == 8
+            pages[name] = visible(page_of(tmp_path / name))
+        assert "Rows embedded 8 of 9, 8 reused" in pages["known"]
+        assert "No text was tokenized: all vectors come from an older output." in pages["known"]
+        assert "Rows embedded 9 of 10, 8 reused" in pages["more"]
+        assert "The picture counts those that were computed anew." in pages["more"]
+
     def test_the_page_needs_nothing_else(self, page: str) -> None:
         assert not re.search(r"""(src|href|url\()\s*=?\s*["']?(https?:|//|data:)""", page)
         assert "<link" not in page
@@ -307,6 +326,21 @@ class TestColours:
         target = tmp_path / "a:b.parquet"
         fnet_ray.report(write_output(tmp_path / "out", [rows(12)]), export=target)
         assert pq.read_table(target).num_rows == 12
+
+    @pytest.mark.parametrize("name", ["map", "map.csv", "-map.parquet"])
+    def test_a_file_that_embedding_atlas_would_take_for_something_else(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        output = write_output(tmp_path / "out", [rows(3)])
+        if name.endswith(".parquet"):
+            assert "embedding-atlas ./-map.parquet " in str(
+                fnet_ray.report(output, export=name).atlas
+            )
+        else:
+            with pytest.raises(InputError, match=rf"must end in .parquet.* Received: {name}"):
+                fnet_ray.report(output, export=name)
+            assert not (tmp_path / name).exists()
 
     @pytest.mark.parametrize(
         ("color", "words"),

@@ -1,6 +1,7 @@
 """The same call again goes on; anything else is refused; and what won stays."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_cli.main import main
 from fnet_ray.corpus.shards import Sharding
 from fnet_ray.options import Parameters
 from fnet_ray.output.audit import audit, finish_commits
@@ -25,7 +27,7 @@ from fnet_ray.progress.tally import Progress
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, LeaseError, OutputError
 from fnet_registry.presets.writing import write_checkpoint
-from tests.job.corpora import write_parquet
+from tests.job.corpora import write_json_lines, write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray")]
 ROWS = 1200
@@ -116,6 +118,37 @@ def test_a_job_that_left_a_damaged_file_out_goes_on_without_it(
             append=append,
         )
         assert report.rows == 6
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.usefixtures("ray_session")
+def test_files_are_appended_where_those_before_are_not_named_and_their_copies_are_gone(
+    done: bool, tmp_path: Path, preset_folder: Path
+) -> None:
+    before = write_json_lines(tmp_path / "before.jsonl", [f"text {n}" for n in range(ROWS)])
+    if done:
+        fnet_ray.embed(preset_folder, before, tmp_path / "out")
+        before.unlink()
+    else:
+        with pytest.raises(StoppedError):
+            fnet_ray.embed(preset_folder, before, tmp_path / "out", on_progress=stop_after(1))
+    shutil.rmtree(tmp_path / "out" / "run" / "staged")
+    more = write_json_lines(tmp_path / "more.jsonl", ["one more"])
+    report = fnet_ray.embed(preset_folder, more, tmp_path / "out", append=True)
+    assert (report.rows, report.embedded) == (ROWS + 1, ROWS + 1)
+
+
+def test_a_finished_job_is_told_without_ray(
+    corpus: Path, tmp_path: Path, preset_folder: Path, ray_session: None
+) -> None:
+    command = ["embed", preset_folder, corpus, tmp_path / "out", "--no-tracking"]
+    assert main(list(map(str, command))) == 0
+    program = [Path(sys.executable).with_name("fnet"), *command]
+    told = subprocess.run(program, check=True, capture_output=True, text=True)
+    assert told.stdout.startswith("finished already: 6 rows embedded with ")
+    assert "starting Ray" not in told.stderr
+    more = write_parquet(tmp_path / "more.parquet", ["one more"])
+    assert fnet_ray.embed(preset_folder, [corpus, more], tmp_path / "out", append=True).rows == 7
 
 
 @pytest.mark.usefixtures("ray_session")

@@ -131,6 +131,19 @@ def test_all_but_the_vector_is_read_anew(older: Path, tmp_path: Path, embed: Emb
     assert [row["source_file"] for row in rows] == [str(corpus)] * 4
 
 
+def test_rows_without_an_id_do_not_hide_that_another_one_went_away(
+    tmp_path: Path, embed: Embed
+) -> None:
+    rows = pa.table({"id": ["a", None, "", "c", None], "text": list("vwxyz")})
+    pq.write_table(rows, tmp_path / "old.parquet")
+    pq.write_table(rows.slice(0, 2), tmp_path / "new.parquet")
+    embed(tmp_path / "old.parquet", tmp_path / "old", id_column="id")
+    report = embed(
+        tmp_path / "new.parquet", tmp_path / "new", reuse=tmp_path / "old", id_column="id"
+    )
+    assert (report.reused, report.gone, gone(tmp_path / "new")) == (2, 2, ["", "c"])
+
+
 def test_it_meets_append(older: Path, tmp_path: Path, embed: Embed, preset_folder: Path) -> None:
     first = write_parquet(tmp_path / "a.parquet", ["brand new"])
     second = write_parquet(tmp_path / "b.parquet", ["two", "newer"])

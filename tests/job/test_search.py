@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import fnet_mlflow
 import fnet_ray
 from fnet_cli.main import main
+from fnet_ray.nearest import many
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, OutputError
 
@@ -235,6 +237,67 @@ class TestCommand:
         found = pq.read_table(target)
         assert found["query_text"].to_pylist() == [query for query in QUERIES for _ in range(3)]
         assert found["rank"].to_pylist() == [1, 2, 3] * 3
+
+    def test_a_file_of_more_queries_than_one_pass_takes_goes_through_ray(
+        self, output: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(many, "QUERIES_AT_ONCE", 400)
+        folder = tmp_path / "queries"
+        folder.mkdir()
+        queries = [f"{text(n)} {n}" for n in range(1100)]
+        parts = queries[:300], queries[300:]
+        pq.write_table(pa.table({"doc": [{"q": each} for each in parts[0]]}), folder / "a.parquet")
+        (folder / "b.jsonl").write_text(
+            "".join(json.dumps({"doc": {"q": each}}) + "\n" for each in parts[1])
+        )
+        command = ["search", str(output), "--queries", str(folder), "--column", "doc.q", "-k", "2"]
+        command += ["--where", "number <> 7", "--to", str(tmp_path / "found.parquet")]
+        assert main(command) == 0
+        printed = capsys.readouterr()
+        assert f"{2 * len(queries):,} neighbours of {len(queries):,} queries" in printed.out
+        assert printed.err.startswith("699 rows read in ")
+        found = pq.read_table(tmp_path / "found.parquet")
+        expected = fnet_ray.search(output, queries, k=2, where="number <> 7").hits
+        assert found["query_text"].to_pylist() == [each for each in queries for _ in range(2)]
+        assert found.drop_columns("query_text").equals(expected)  # scores to the last bit
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["found.parquet", "queries"]
+
+    @pytest.mark.parametrize(
+        ("column", "values", "to", "words"),
+        [
+            (
+                "q",
+                ["a", None],
+                "found.parquet",
+                r"Every query must be a text. Received: None in "
+                r"row 2 of .*queries.parquet",
+            ),
+            ("x", ["a"], "found.parquet", r"must have the column 'q'; .* Received: x in"),
+            ("q", [], "found.parquet", r"must have a query"),
+            ("q", ["a"], "", r"Expected a file to write, such as found.parquet"),
+            ("q", ["a"], "none/found.parquet", r"none/found.parquet"),
+        ],
+        ids=str,
+    )
+    def test_mistakes_in_a_file_of_queries(
+        self,
+        column: str,
+        values: list[Any],
+        to: str,
+        words: str,
+        output: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        pq.write_table(
+            pa.table({column: pa.array(values, pa.string())}), tmp_path / "queries.parquet"
+        )
+        command = ["search", str(output), "--queries", str(tmp_path / "queries.parquet")]
+        assert main([*command, "--column", "q", "--to", str(tmp_path / to)]) == 2
+        printed = capsys.readouterr().err
+        assert re.search(words, printed)
+        assert printed.count("\n") == 1
+        assert [each.name for each in tmp_path.iterdir()] == ["queries.parquet"]
 
     def test_a_text_cannot_steer_the_terminal(
         self, preset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from PIL import Image
@@ -16,7 +20,7 @@ from fnet_cli.main import main
 from fnet_evaluate.evaluation import Evaluation
 from fnet_evaluate.registry.logged import log_evaluation, read_items
 from fnet_mlflow import register_preset
-from fnet_mlflow.registry.evaluations import read_evaluations
+from fnet_mlflow.registry.evaluations import LoggedEvaluation, in_words, read_evaluations
 from fnet_mlflow.registry.lookup import look_up
 from fnet_mlflow.registry.uri import ModelUri
 from tests.promotion.conftest import evaluation
@@ -75,6 +79,49 @@ def test_a_run_holds_the_data_the_figures_the_items_and_a_picture(
     told = json.loads((folder / "evaluation.json").read_text())
     assert told["figures"]["ndcg@10"]["high"] == logged.figures["ndcg@10"].high
     assert pq.read_table(folder / "items.parquet").equals(logged.items)
+
+
+def test_a_run_says_what_it_is_to_a_person(client: MlflowClient, version: str) -> None:
+    logged = retrieval(version)
+    run = client.get_run(str(log_evaluation(logged)))
+    assert run.info.run_name == "evaluate fnet/1 on dev.parquet"
+    told = run.data.tags["mlflow.note.content"]
+    assert f"`models:/fnet/1` on {logged.count} items of `dev.parquet`, retrieval:" in told
+    assert f"| ndcg@10 | {logged.figures['ndcg@10'].value:.4f} | " in told
+    assert f"(get-artifact?path=retrieval.png&run_uuid={run.info.run_id})" in told
+
+
+def test_a_person_can_read_the_figures_on_a_version(client: MlflowClient, version: str) -> None:
+    logged = retrieval(version)
+    log_evaluation(logged)
+    [told] = [
+        value
+        for name, value in client.get_model_version("fnet", "1").tags.items()
+        if name.startswith("fnet.evaluation.")
+    ]
+    assert told.startswith(f"ndcg@10 {logged.figures['ndcg@10'].value!r} (")
+    assert f"; retrieval, {logged.count} items of dev.parquet; data " in told
+
+
+@given(
+    data=st.text(),
+    figures=st.dictionaries(
+        st.sampled_from(["ndcg@10", "recall@1", "mrr"]), st.tuples(*[st.floats()] * 3), min_size=1
+    ),
+)
+def test_what_stands_on_a_version_is_read_as_it_was_written(data: str, figures: Any) -> None:
+    logged = LoggedEvaluation(
+        data=data,
+        data_digest="0a" * 32,
+        kind="retrieval",
+        count=7,
+        figures=figures,
+        run_id="0b" * 16,
+        logged_at="2026-01-01T00:00:00+00:00",
+    )
+    for value in (in_words(logged), json.dumps(asdict(logged))):  # as an earlier release wrote it
+        [read] = read_evaluations({"fnet.evaluation.x": value})
+        assert repr(read) == repr(logged)  # where NaN is NaN
 
 
 def test_where_the_data_lies_is_told_without_credentials(

@@ -1,6 +1,7 @@
 """Tuning: examples in, a better version out, or none."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,10 @@ def test_one_run_holds_parameters_data_and_curves(tune: Tune, pairs_file: Path) 
     tune(pairs_file)
     [run] = mlflow.search_runs(output_format="list")
     client = mlflow.MlflowClient()
+    assert re.fullmatch(r"tune \w+ on pairs.parquet", run.info.run_name)
+    told = run.data.tags["mlflow.note.content"]
+    assert told.startswith("Tuned from ")
+    assert re.search(r"\nRegistered as models:/\w+/1.$", told)
     assert run.data.params["recipe.batch_size"] == "24"
     assert run.inputs.dataset_inputs[0].dataset.name == "pairs.parquet"
     for curve in ("loss", "held_out_ndcg_at_10"):

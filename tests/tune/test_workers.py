@@ -64,7 +64,7 @@ def test_two_workers_take_the_steps_of_one_and_go_on_after_one_is_lost(
     assert shared.state.best_step == whole.state.best_step
     assert shared.registration is not None
     runs = [run.info.run_name for run in mlflow.search_runs(output_format="list")]
-    assert sorted(runs) == ["tune shared", "tune whole"]
+    assert sorted(runs) == ["tune shared on pairs.parquet", "tune whole on pairs.parquet"]
 
 
 @pytest.mark.slow

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 from mlflow import MlflowClient
 
@@ -12,6 +14,12 @@ from fnet_mlflow.saving.description import TAG_PREFIX
 from fnet_registry.shown import one_line
 
 _TAG = f"{TAG_PREFIX}evaluation."
+_WORDS = re.compile(
+    r"(?P<figures>.+?); (?P<kind>[^;,]+), (?P<count>\d+) items of (?P<data>.*); "
+    r"data (?P<data_digest>[^;]*); run (?P<run_id>[^;]*); (?P<logged_at>[^;]*)",
+    re.DOTALL,
+)
+_FIGURE = re.compile(r"(?P<name>\S+) (?P<value>\S+) \((?P<low>\S+) to (?P<high>\S+)\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +56,19 @@ def tag_evaluation(
 ) -> None:
     """Write an evaluation on a version, in place of an earlier one on the same data."""
     key = f"{_TAG}{evaluation.data_digest[:16]}"
-    client.set_model_version_tag(name, str(version), key, json.dumps(asdict(evaluation)))
+    client.set_model_version_tag(name, str(version), key, in_words(evaluation))
+
+
+def in_words(evaluation: LoggedEvaluation) -> str:
+    """Return an evaluation as a person reads it, and `read_evaluations` does."""
+    figures = "; ".join(
+        f"{name} {float(value)!r} ({float(low)!r} to {float(high)!r})"
+        for name, (value, low, high) in evaluation.figures.items()
+    )
+    return (
+        f"{figures}; {evaluation.kind}, {evaluation.count} items of {evaluation.data}; data "
+        f"{evaluation.data_digest}; run {evaluation.run_id}; {evaluation.logged_at}"
+    )
 
 
 def read_evaluations(tags: Mapping[str, str]) -> list[LoggedEvaluation]:
@@ -61,7 +81,7 @@ def read_evaluations(tags: Mapping[str, str]) -> list[LoggedEvaluation]:
 def _read(value: str) -> LoggedEvaluation | None:
     """Read a tag; None where someone else wrote over it, for a list must not end there."""
     try:
-        fields = json.loads(value)
+        fields = json.loads(value) if value.startswith("{") else _fields(value)
         figures = {
             str(name): (float(figure), float(low), float(high))
             for name, (figure, low, high) in fields["figures"].items()
@@ -71,3 +91,13 @@ def _read(value: str) -> LoggedEvaluation | None:
         return LoggedEvaluation(**texts, count=int(fields["count"]), figures=figures)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError):
         return None
+
+
+def _fields(words: str) -> dict[str, Any]:
+    """Read what `in_words` gave. Earlier releases wrote JSON."""
+    found = _WORDS.fullmatch(words)
+    if found is None:
+        raise ValueError("An evaluation was expected")
+    figures = (_FIGURE.fullmatch(each) for each in found["figures"].split("; "))
+    told = {each["name"]: each.group("value", "low", "high") for each in figures if each}
+    return found.groupdict() | {"figures": told}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ TAG_PREFIX = "fnet."
 DIGEST_TAG = f"{TAG_PREFIX}{DIGEST_KEY}"
 PROBE_TAG = f"{TAG_PREFIX}probe"
 """On a version that refers to a hub: its probe as a base64 npz, for it has no files of its own."""
+_NOT_IN_TAGS = re.compile(r"[^\w./ -]", re.ASCII)
 LONGEST_DESCRIPTION = 5000
 """Characters that MLflow's database keeps of a description."""
 
@@ -50,10 +52,19 @@ def describe(model: UnsavedModel) -> dict[str, Any]:
 def version_tags(
     model: UnsavedModel, settings: Mapping[str, Any], *, reference: bool = False
 ) -> dict[str, str]:
-    """Return a version's metadata and digest as its tags: texts as they are, all else as JSON."""
+    """Return a version's metadata and digest as its tags, which people read.
+
+    Numbers, truth values and lists of numbers are as JSON has them. Of what is larger, each file's
+    digest is a tag of its own; the configuration stands in `MLmodel`, with all of this, and in the
+    preset.
+    """
+    told = describe(model)
+    for file, digest in told.pop("source_sha256", {}).items():
+        told[f"source_sha256.{_NOT_IN_TAGS.sub('_', file)}"] = digest
     tags = {
         f"{TAG_PREFIX}{name}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in describe(model).items()
+        for name, value in told.items()
+        if name != "config"
     }
     return tags | {DIGEST_TAG: model.digest(settings, reference=reference)}
 

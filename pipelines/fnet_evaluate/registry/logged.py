@@ -28,6 +28,7 @@ from fnet_evaluate.registry.pictures import save_picture
 from fnet_mlflow.registry.evaluations import LoggedEvaluation, tag_evaluation
 from fnet_mlflow.registry.lookup import look_up
 from fnet_mlflow.registry.uri import ModelUri
+from fnet_mlflow.runs import as_code, describe_run, run_name, short_name
 from fnet_registry.errors import ModelError
 from fnet_registry.redaction import without_secrets
 
@@ -56,10 +57,12 @@ def log_evaluation(evaluation: Evaluation, *, source: str | None = None) -> str 
     stored = look_up(uri)
     if stored is None:
         return None
-    name, nested = f"evaluate {evaluation.model}", mlflow.active_run() is not None
+    name = run_name(f"evaluate {short_name(evaluation.model)} on {evaluation.data}")
+    nested = mlflow.active_run() is not None
     # MLflow prints where the run is, where a command's figures alone may stand.
     with redirect_stdout(io.StringIO()), mlflow.start_run(run_name=name, nested=nested) as run:
-        log_in_run(evaluation, run.info.run_id, stored.model_id, source=source)
+        paths = log_in_run(evaluation, run.info.run_id, stored.model_id, source=source)
+        describe_run(run.info.run_id, _in_prose(evaluation), {"Figures": paths["picture"]})
     return run.info.run_id
 
 
@@ -137,6 +140,23 @@ def _log_artifacts(client: MlflowClient, evaluation: Evaluation, run_id: str) ->
         pq.write_table(evaluation.items, Path(folder, ITEMS))
         client.log_artifacts(run_id, folder)
     return {"figures": FIGURES, "items": ITEMS, "picture": picture}
+
+
+def _in_prose(evaluation: Evaluation) -> str:
+    lines = [
+        f"| {name} | {figure.value:.4f} | {figure.low:.4f} … {figure.high:.4f} |"
+        for name, figure in evaluation.figures.items()
+    ]
+    return "\n".join(
+        [
+            f"{as_code(evaluation.model)} on {evaluation.count:,} items of "
+            f"{as_code(evaluation.data)}, {evaluation.kind}:",
+            "",
+            "| figure | value | 95 % interval |",
+            "|---|---|---|",
+            *lines,
+        ]
+    )
 
 
 def _to_log(evaluation: Evaluation, run_id: str) -> LoggedEvaluation:

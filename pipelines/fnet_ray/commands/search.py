@@ -44,46 +44,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from fnet_ray.nearest.searching import search
-
-    queries = _queries(args)
-    found = search(
-        args.output, queries, k=args.k, show=args.show, where=args.where, model=args.model
-    )
-    if args.queries:
-        _write(found, queries, args.to)
-    elif args.json:
-        results = list(found.results())
-        print_json(results[0] if len(results) == 1 else {"results": results})
-    else:
-        _print(found, queries)
-    print(f"{counted(found.rows, 'row')} read in {found.seconds:.1f} s", file=sys.stderr)
+    _check(args)
+    options = {"k": args.k, "show": args.show, "where": args.where, "model": args.model}
+    rows, seconds = _search_files(args, options) if args.queries else _search(args, options)
+    print(f"{counted(rows, 'row')} read in {seconds:.1f} s", file=sys.stderr)
     return 0
 
 
-def _queries(args: argparse.Namespace) -> list[str]:
+def _check(args: argparse.Namespace) -> None:
     if bool(args.queries) == bool(args.query) or bool(args.queries) != bool(args.to):
         raise InputError(
             "A search needs either queries, such as 'how to parse a date', or --queries FILE with "
             f"--to PARQUET. Received: {len(args.query)} queries, --queries {args.queries}, "
             f"--to {args.to}"
         )
-    if not args.queries:
-        return args.query
-    from fnet_ray.nearest.queries import read_queries
-
-    return read_queries(args.queries, args.column)
 
 
-def _write(found: Search, queries: list[str], path: str) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
+def _search(args: argparse.Namespace, options: dict[str, Any]) -> tuple[int, float]:
+    from fnet_ray.nearest.searching import search
 
-    texts = pc.take(pa.array(queries), found.hits["query"])
-    pq.write_table(found.hits.add_column(1, "query_text", texts), path)
-    queries_told = counted(found.queries, "query", "queries")
-    print(f"{counted(found.hits.num_rows, 'neighbour')} of {queries_told}: {path}")
+    found = search(args.output, args.query, **options)
+    if args.json:
+        results = list(found.results())
+        print_json(results[0] if len(results) == 1 else {"results": results})
+    else:
+        _print(found, args.query)
+    return found.rows, found.seconds
+
+
+def _search_files(args: argparse.Namespace, options: dict[str, Any]) -> tuple[int, float]:
+    from fnet_ray.cluster.runtime import quieten_ray
+    from fnet_ray.nearest.many import search_files
+
+    quieten_ray()
+    found = search_files(args.output, args.queries, args.to, column=args.column, **options)
+    if args.json:
+        print_json(found)
+    else:
+        queries = counted(found.queries, "query", "queries")
+        print(f"{counted(found.neighbours, 'neighbour')} of {queries}: {args.to}")
+    return found.rows, found.seconds
 
 
 def _print(found: Search, queries: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -208,17 +208,27 @@ def shard_inputs(
     return manifest
 
 
-def restore_converted(manifest: Manifest, files: Sequence[InputFile], store: Store) -> None:
-    """Convert inputs again whose converted copies are gone or damaged.
+def restore_converted(
+    manifest: Manifest, files: Sequence[InputFile], store: Store, *, done: Container[int]
+) -> None:
+    """Convert inputs again that shards are left of, and whose converted copies are not whole.
 
     Raises:
-        InputError: Such an input, as it is now in `files`, cannot be read any more, or changed.
+        InputError: Such an input, as it is now in `files` or where it was, cannot be read any more,
+            or changed.
     """
-    converted = [each for each in manifest.inputs if each.is_converted]
+    left = {
+        part.parquet
+        for sharding in manifest.shardings
+        for shard, ranges in sharding.ranges()
+        if shard not in done
+        for part in ranges
+    }
+    converted = [each for each in manifest.inputs if each.is_converted and each.parquet in left]
     footers = read_footers([each.parquet for each in converted])
     now = {file.path: file for file in files}
     lost = [
-        replace(each.file, opened=now[each.file.path].opened)
+        replace(each.file, opened=now.get(each.file.path, each.file).opened)
         for each, footer in zip(converted, footers, strict=True)
         if not (isinstance(footer, Footer) and footer.rows == each.rows)
     ]

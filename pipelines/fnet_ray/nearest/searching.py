@@ -14,7 +14,7 @@ import pyarrow as pa
 from fnet_ray.model import PinnedModel, resolve_model
 from fnet_ray.nearest.hits import NearestRows, TopHits
 from fnet_ray.nearest.stored import StoredRows, open_rows
-from fnet_ray.nearest.where import parse_condition
+from fnet_ray.nearest.where import Condition, parse_condition
 from fnet_ray.output.manifest import Manifest
 from fnet_registry.errors import InputError
 from fnet_registry.shown import shown
@@ -76,31 +76,82 @@ def search(
         mlflow.MlflowException: The registry knows no such model.
     """
     texts = [queries] if isinstance(queries, str) else list(queries)
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= _MOST_HITS:
-        raise InputError(
-            f"`k` must be a number of rows from 1 to {_MOST_HITS:,}, such as 10. "
-            f"Received: {shown(k)}"
-        )
+    lookup = Lookup(output=output, k=k, show=show, where=where)
     if not texts:
         raise InputError("A search must have a query, such as 'a text'. Received: none")
-    stored, columns = open_rows(os.fspath(output), [show] if isinstance(show, str) else show)
-    condition = None if where is None else parse_condition(where)
-    pinned = _same_model(stored.manifest, stored.manifest.model if model is None else model)
-    nearest = NearestRows(_encode(pinned, stored.manifest, texts), k)
+    manifest = lookup.check()
+    pinned = same_model(manifest, manifest.model if model is None else model)
+    vectors = _encode(pinned, manifest, texts)
     started = time.perf_counter()
-    for block in stored.blocks(pinned.checkpoint.dim, condition):
-        if len(block.rows):
-            nearest.add(block.vectors, block.rows)
+    hits, rows = lookup.run(vectors)
     return Search(
-        hits=_table(nearest.hits, stored, columns),
+        hits=hits,
         queries=len(texts),
-        rows=stored.starts[-1],
+        rows=rows,
         seconds=time.perf_counter() - started,
         model=pinned.uri,
     )
 
 
-def _same_model(manifest: Manifest, model: str | os.PathLike[str]) -> PinnedModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What is to be found for each query: takes the arguments of `search`.
+
+    Raises:
+        InputError: `k` is no number of rows.
+    """
+
+    output: str | os.PathLike[str]
+    k: int = 10
+    show: Sequence[str] | None = None
+    where: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.k, bool) or not isinstance(self.k, int) or not 1 <= self.k <= _MOST_HITS:
+            raise InputError(
+                f"`k` must be a number of rows from 1 to {_MOST_HITS:,}, such as 10. "
+                f"Received: {shown(self.k)}"
+            )
+
+    def check(self) -> Manifest:
+        """Return the output's manifest.
+
+        Raises:
+            FNetError: The output, its columns or the condition cannot be used.
+        """
+        self._condition()
+        return self._open()[0].manifest
+
+    def run(self, vectors: np.ndarray) -> tuple[pa.Table, int]:
+        """Find the nearest rows.
+
+        Args:
+            vectors: Those of the queries, float32 of shape `(queries, dim)`.
+
+        Returns:
+            The hits, as in `Search`, and the number of rows that were read.
+        """
+        stored, columns = self._open()
+        nearest = NearestRows(vectors, self.k)
+        for block in stored.blocks(vectors.shape[1], self._condition()):
+            if len(block.rows):
+                nearest.add(block.vectors, block.rows)
+        return _table(nearest.hits, stored, columns), stored.starts[-1]
+
+    def _open(self) -> tuple[StoredRows, list[str]]:
+        show = [self.show] if isinstance(self.show, str) else self.show
+        return open_rows(os.fspath(self.output), show)
+
+    def _condition(self) -> Condition | None:
+        return None if self.where is None else parse_condition(self.where)
+
+
+def same_model(manifest: Manifest, model: str | os.PathLike[str]) -> PinnedModel:
+    """Return the model of queries.
+
+    Raises:
+        InputError: It is not the output's.
+    """
     pinned = resolve_model(model)
     if pinned.digest != manifest.digest:
         raise InputError(

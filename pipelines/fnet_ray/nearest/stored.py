@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_ray.corpus.files import reading
-from fnet_ray.corpus.parquet import open_parquet
+from fnet_ray.corpus.parquet import Footer, open_parquet, read_footers
 from fnet_ray.nearest.where import Condition
 from fnet_ray.output.layout import DATA_FILE_NAME, EMBEDDINGS
 from fnet_ray.output.manifest import Manifest
@@ -110,6 +110,13 @@ class StoredRows:
 
     def _open(self, name: str) -> pq.ParquetFile:
         return open_parquet(self.store.path(name))
+
+
+def count_rows(output: str) -> int:
+    """Return how many rows an output has, from its files' footers."""
+    stored, _ = open_rows(output, None)
+    footers = read_footers([stored.store.path(name) for name in stored.names])
+    return sum(footer.rows for footer in footers if isinstance(footer, Footer))
 
 
 def as_array(table: pa.Table, name: str, dim: int) -> np.ndarray:

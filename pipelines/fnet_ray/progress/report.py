@@ -34,7 +34,9 @@ class Report:
         tokens: Tokens encoded, without padding.
         shards: Shards.
         seconds: The time that it took.
-        rows_per_second: Since the first row was encoded.
+        encoding_seconds: The part of it since the first row was encoded.
+        rows_per_second: Rows that this run did, over those seconds.
+        tokens_per_second: Likewise.
         devices: The devices that took part; different ones may round differently.
         tracking_run: The MLflow run's id.
     """
@@ -53,7 +55,9 @@ class Report:
     tokens: int
     shards: int
     seconds: float
+    encoding_seconds: float
     rows_per_second: float
+    tokens_per_second: float
     devices: tuple[str, ...]
     tracking_run: str | None
 
@@ -76,13 +80,8 @@ def check_complete(manifest: Manifest, tally: Tally) -> None:
         )
 
 
-def make_report(
-    store: Store, manifest: Manifest, tally: Tally, *, gone: int | None = None
-) -> Report:
-    """Sum a job up, and warn of vectors that came from unlike devices.
-
-    `gone` is the number of rows that an older output had, and this one has not.
-    """
+def make_report(store: Store, manifest: Manifest, tally: Tally) -> Report:
+    """Sum a job up, and warn of vectors that came from unlike devices."""
     devices = tuple(sorted(tally.devices))
     if len(devices) > 1:
         logger.warning("Vectors of unlike devices may differ slightly: %s", "; ".join(devices))
@@ -104,11 +103,13 @@ def make_report(
         damaged=tally.damaged,
         truncated=progress.truncated,
         reused=tally.reused,
-        gone=gone,
+        gone=None,
         tokens=progress.tokens,
         shards=progress.shards_done,
         seconds=progress.seconds,
+        encoding_seconds=progress.encoding_seconds,
         rows_per_second=progress.rows_per_second,
+        tokens_per_second=progress.tokens_per_second,
         devices=devices,
         tracking_run=manifest.tracking_run,
     )

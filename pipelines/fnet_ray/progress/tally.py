@@ -37,6 +37,7 @@ class Progress:
         cut_share: Windows that lose tokens, of those of all shards that are tokenized.
         rows_per_second: Since the first row was encoded.
         tokens_per_second: Likewise.
+        encoding_seconds: What both are counted over: the time since then.
         seconds: Since this run's start.
     """
 
@@ -51,6 +52,7 @@ class Progress:
     cut_share: float
     rows_per_second: float
     tokens_per_second: float
+    encoding_seconds: float
     seconds: float
 
     @property
@@ -88,6 +90,11 @@ class Tally:
             self.add(commit)
         self.rows_before, self._tokens_before = self.done, self.tokens
         return self
+
+    def begin(self, manifest: Manifest) -> None:
+        """Count time from here on, towards what the manifest holds by now."""
+        self.rows, self.shards = manifest.rows, manifest.shards
+        self.started = self._standing_since = time.monotonic()
 
     def add(self, commit: Commit) -> None:
         """Count a shard."""
@@ -129,5 +136,6 @@ class Tally:
             cut_share=cut / windows if windows else 0.0,
             rows_per_second=(rows - self.rows_before) / seconds if seconds else 0.0,
             tokens_per_second=(tokens - self._tokens_before) / seconds if seconds else 0.0,
+            encoding_seconds=seconds,
             seconds=now - self.started,
         )

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 
+from fnet_mlflow.runs import as_code, describe_run, run_name, short_name
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_ray.progress.report import Report
 from fnet_ray.progress.tally import Progress
 from fnet_registry.errors import LeaseError
 from fnet_registry.redaction import without_secrets
+from fnet_registry.shown import counted
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +76,15 @@ class Tracker:
                 "windows_truncated": report.truncated,
                 "tokens": report.tokens,
                 "seconds": report.seconds,
+                "rows_before": report.before,
+                "encoding_seconds": report.encoding_seconds,
                 "rows_per_second": report.rows_per_second,
+                "tokens_per_second": report.tokens_per_second,
             },
             step=report.rows,
         )
         mlflow.log_dict(asdict(report), "report.json")
+        describe_run(self.run_id, in_prose(report))
 
 
 @contextmanager
@@ -98,7 +104,8 @@ def tracked(
     if without_secrets(mlflow.get_tracking_uri()) != mlflow.get_tracking_uri():
         # At its end, a run prints where it is, credentials included.
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    with mlflow.start_run(run_id=manifest.tracking_run, nested=nested) as run:
+    name = run_name(f"embed {corpus_name(manifest)} with {short_name(manifest.model)}")
+    with mlflow.start_run(run_id=manifest.tracking_run, run_name=name, nested=nested) as run:
         if manifest.tracking_run is None:
             manifest = replace(manifest, tracking_run=run.info.run_id)
             manifest.write(store)
@@ -108,6 +115,33 @@ def tracked(
         except LeaseError:  # the run is the other driver's now: it stays as that one left it
             mlflow.end_run(mlflow.get_run(run.info.run_id).info.status)
             raise
+
+
+def corpus_name(manifest: Manifest) -> str:
+    """Return what to call a job's inputs: their file, or the folder that holds them all."""
+    paths = [PurePosixPath(each.file.path) for each in manifest.inputs]
+    if len(paths) == 1:
+        return paths[0].name
+    folders = {path.parent.name for path in paths}
+    return folders.pop() if len(folders) == 1 else counted(len(paths), "file")
+
+
+def in_prose(report: Report) -> str:
+    """Say what a job did."""
+    done = report.rows - report.before
+    told = {
+        f"{counted(report.embedded, 'row')} embedded with {as_code(report.model)}": True,
+        f"output: {as_code(report.output)}": True,
+        f"{counted(report.reused, 'vector')} taken from an older output": report.reused,
+        f"{counted(report.rejected, 'row')} rejected, with the reasons": report.rejected,
+        f"{counted(report.truncated, 'text')} cut to the model's sequence length": report.truncated,
+        f"{counted(done, 'row')} took {report.encoding_seconds:,.1f} s to encode: "
+        f"{report.rows_per_second:,.1f} rows and {report.tokens_per_second:,.0f} tokens a second": (
+            done
+        ),
+    }
+    # A line each: MLflow's page does not break them.
+    return "\n".join(f"- {line}" for line, is_so in told.items() if is_so)
 
 
 def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
@@ -130,8 +164,7 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
         # MLflow knows its class for local files under two names, and says so.
         warnings.filterwarnings("ignore", message="The specified dataset source")
         source = resolve_dataset_source(files[0].path)
-    name = PurePosixPath(files[0].path).name if len(files) == 1 else f"{len(files)} files"
-    corpus = MetaDataset(source, name=name, digest=digest.hexdigest()[:16])
+    corpus = MetaDataset(source, name=corpus_name(manifest), digest=digest.hexdigest()[:16])
     mlflow.log_input(corpus, context="corpus", tags={"files": str(len(files))})
     stored = look_up(ModelUri.parse(manifest.model))
     if stored and stored.model_id:

@@ -11,10 +11,22 @@ import pyarrow.parquet as pq
 
 from fnet_ray.nearest.hits import NearestRows
 from fnet_ray.reporting.facts import Facts
-from fnet_registry.errors import OutputError
+from fnet_registry.errors import InputError, OutputError
 
 _OWN = ("x", "y", "neighbors")
 _NEIGHBOURS = 10
+
+
+def check_name(path: str) -> None:
+    """Refuse what Embedding Atlas would not read, or take for a data set to download.
+
+    Raises:
+        InputError: It does not end in `.parquet`.
+    """
+    if not path.lower().endswith(".parquet"):
+        raise InputError(
+            f"The file to export to must end in .parquet, for example map.parquet. Received: {path}"
+        )
 
 
 def export_map(facts: Facts, path: str) -> str:
@@ -50,7 +62,8 @@ def export_map(facts: Facts, path: str) -> str:
         else ["--text", names[sample.table.schema.get_field_index(sample.text)]]
     )
     own = [word for name in _OWN for word in (f"--{name}", name)]
-    return shlex.join(["embedding-atlas", path, *text, *own])
+    file = f"./{path}" if path.startswith("-") else path
+    return shlex.join(["embedding-atlas", file, *text, *own])
 
 
 def _renamed(names: Sequence[str]) -> list[str]:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from fnet_ray.output.layout import RUN
+from fnet_mlflow.runs import describe_run
+from fnet_ray.output.layout import PAGE, PICTURE, RUN
 from fnet_ray.output.store import Store
 from fnet_ray.reporting.report import make_files, missing_packages, write_files
 from fnet_registry.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
+
+
+TITLES = {
+    "map": "A sample's map",
+    "lengths": "Tokens of texts",
+    "rejects": "Rejected rows, by reason",
+    "throughput": "Rows per second",
+    "stages": "Where the time went",
+    "cosines": "Cosine of pairs drawn at random",
+    "norms": "Lengths of vectors",
+}
+"""The pictures by their names, in the order in which a run shows them."""
 
 
 def log_page(store: Store, run_id: str | None) -> None:
@@ -40,6 +53,7 @@ def log_page(store: Store, run_id: str | None) -> None:
 
 def _log(store: Store, run_id: str) -> None:
     from mlflow import MlflowClient
+    from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
     from fnet_ray.reporting.facts import gather
 
@@ -51,3 +65,11 @@ def _log(store: Store, run_id: str) -> None:
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(data)
         MlflowClient().log_artifacts(run_id, folder)
+    run = MlflowClient().get_run(run_id)
+    page = f"#/experiments/{run.info.experiment_id}/runs/{run_id}/artifacts/{PurePath(PAGE).name}"
+    prose = f"{run.data.tags[MLFLOW_RUN_NOTE]}\n- [the whole report]({page})"
+    pictures = {title: PICTURE.format(name=name) for name, title in TITLES.items()}
+    logged = {
+        title: name.removeprefix(f"{RUN}/") for title, name in pictures.items() if name in files
+    }
+    describe_run(run_id, prose, logged)

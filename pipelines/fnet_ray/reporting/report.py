@@ -56,8 +56,11 @@ def report(
             f'A report needs {missing}: pip install "fnet-registry[report]". '
             f"Received: {os.fspath(output)}"
         )
-    from fnet_ray.reporting.export import export_map
+    from fnet_ray.reporting.export import check_name, export_map
     from fnet_ray.reporting.facts import gather
+
+    if export is not None:
+        check_name(os.fspath(export))
 
     store = open_store(output)
     facts = gather(store, color=color)

@@ -24,6 +24,9 @@ from fnet_registry.errors import InputError, OutputError
 
 logger = logging.getLogger(__name__)
 
+NO_ID = 0
+"""In the place of the hash of an id: no id has that one."""
+
 
 def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int | None:
     """Write which rows of an older output a new one, which is complete, lacks.
@@ -77,8 +80,10 @@ def _gone(older: OlderOutput, kept: KnownTexts, *, by_id: bool) -> pa.Table:
 def _ids(output: OlderOutput) -> Iterator[tuple[StoredShard, np.ndarray]]:
     column = str(output.manifest.parameters.id_column)
     for shard in output.shards:
-        ids = id_texts(_read(output, shard, [column])[column]).fill_null("")
-        yield shard, text_hashes(ids.to_pylist())
+        ids = id_texts(_read(output, shard, [column])[column])
+        hashes = text_hashes(ids.fill_null("").to_pylist()).copy()
+        hashes[ids.is_null().to_numpy()] = NO_ID
+        yield shard, hashes
 
 
 def _places(output: OlderOutput, shard: StoredShard, rows: np.ndarray) -> pa.Table:

@@ -162,6 +162,6 @@ def read_verified(store: Store, file: DataFile, columns: Sequence[str]) -> pa.Ta
 def _read_hashes(store: Store, shard: StoredShard) -> np.ndarray | None:
     try:
         return hashes_of(read_verified(store, shard.texts, [TEXT_HASH])[TEXT_HASH])
-    except (OutputError, FileNotFoundError) as error:
+    except (OutputError, FileNotFoundError, KeyError, pa.ArrowException) as error:
         logger.warning("Shard %d of %s is not reused: %s", shard.number, store.url, error)
         return None

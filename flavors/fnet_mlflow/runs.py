@@ -1,0 +1,59 @@
+"""A run where MLflow shows it: its name, and its description in prose, with its pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import PurePath
+from urllib.parse import urlencode
+
+from fnet_registry.redaction import without_secrets
+from fnet_registry.shown import one_line
+
+logger = logging.getLogger(__name__)
+
+LONGEST_NAME, LONGEST_DESCRIPTION = 200, 5000
+"""Characters that MLflow's database surely keeps."""
+
+
+def run_name(told: str) -> str:
+    """Return the name of a run, such as `embed news.parquet with fnet/1`."""
+    name = one_line(without_secrets(told))
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def short_name(model: str) -> str:
+    """Return what is short and still tells a model, from its URI, folder or handle."""
+    if model.startswith("models:/"):
+        return model.removeprefix("models:/")
+    return model if "://" in model else PurePath(model).name or model
+
+
+def as_code(text: object) -> str:
+    """Return a text that stands in a description as it is, whatever is in it."""
+    return f"`{one_line(without_secrets(str(text))).replace('`', chr(0x2CB))}`"
+
+
+def describe_run(run_id: str, prose: str, pictures: Mapping[str, str] | None = None) -> None:
+    """Describe a run in Markdown, with pictures below, in the place of an earlier description.
+
+    MLflow's page shows no picture that is not behind an address: these are its own, of the run's
+    artifacts, relative to the page.
+
+    Args:
+        run_id: The run.
+        prose: The text.
+        pictures: What a picture shows → its artifact's path.
+    """
+    from mlflow import MlflowClient, MlflowException
+    from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
+    shown = (
+        f"**{title}**\n\n![{title}](get-artifact?{urlencode({'path': path, 'run_uuid': run_id})})"
+        for title, path in (pictures or {}).items()
+    )
+    text = "\n\n".join([prose, *shown])
+    try:
+        MlflowClient().set_tag(run_id, MLFLOW_RUN_NOTE, text[:LONGEST_DESCRIPTION])
+    except MlflowException as error:
+        logger.warning("A run could not be described: %s", without_secrets(str(error)))
