@@ -25,6 +25,7 @@ from machine import description
 from models import make_presets
 
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.shown import counted
 
 CLIENTS = (1, 16, 64)
 SMALL = FNetConfig(vocabulary_size=8_000, num_layers=4, hidden_dim=256, intermediate_dim=1024)
@@ -47,7 +48,11 @@ Body = Callable[[str], dict[str, Any]]
 
 def mlflow_server(save: str, preset: Path, folder: Path, port: int) -> list[str]:
     model = str(folder / "model")
-    subprocess.run([sys.executable, "-W", "ignore", "-c", save, preset, model], check=True)
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", save, preset, model],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
     serve = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     return [*serve, "--model-uri", model, "--host", "127.0.0.1", "--port", str(port)]
 
@@ -140,7 +145,7 @@ def main() -> None:
     options.texts = [docstring["text"] for docstring in standard_library_docstrings()][::10]
     print(description(), "\n")
     print("| answers/s (median ms, 99th percentile) |", end="")
-    print("|".join(f" {count} clients " for count in CLIENTS), "|\n|---|---|---|---|")
+    print("|".join(f" {counted(count, 'client')} " for count in CLIENTS), "|\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         ours, peer = make_presets(folder / "presets", SMALL)
