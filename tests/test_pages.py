@@ -25,6 +25,11 @@ from tests.tune.conftest import pair
 TOUR, README = ROOT / "docs" / "tour.md", ROOT / "README.md"
 KAGGLE_FOLDER = "models/keras/f_net/keras/f_net_base_en/3"
 REPOSITORY = "https://github.com/fnet-registry/fnet-registry/blob/main/"
+OWN_TESTS = {  # which start what the page needs
+    "docs/serving.md": "tests/examples/test_examples.py",
+    "docs/vector-stores.md": "tests/job/test_vector_stores.py",
+}
+RUN_HERE = [page for page in PAGES if str(page.relative_to(ROOT)) not in OWN_TESTS]
 NOT_RUN = {
     "README.md": ["needs the package index", "needs GitHub"],
     "docs/flavor.md": ["runs until it is stopped"],
@@ -86,7 +91,7 @@ def run_in(folder: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("default")  # a user sees them, too
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page != TOUR], ids=lambda page: page.name
+    "page", [page for page in RUN_HERE if page != TOUR], ids=lambda page: page.name
 )
 def test_what_a_page_says_to_type_runs_and_prints_what_it_says(
     page: Path,
@@ -105,7 +110,7 @@ def test_what_a_page_says_to_type_runs_and_prints_what_it_says(
 
 
 def test_no_block_is_left_out_in_silence() -> None:
-    blocks = {str(page.relative_to(ROOT)): blocks_of(page) for page in PAGES}
+    blocks = {str(page.relative_to(ROOT)): blocks_of(page) for page in RUN_HERE}
     titles = {page: [block.title for block in each if block.title] for page, each in blocks.items()}
     assert {page: each for page, each in titles.items() if each} == NOT_RUN
     kinds = {"console", "python", "text", ""}
@@ -114,7 +119,7 @@ def test_no_block_is_left_out_in_silence() -> None:
     assert [b.place for b in everything if b.kind == "console" and b.text[:2] != "$ "] == []
     commands = re.compile(r"^(\$|pip|fnet|import) ", re.MULTILINE)
     assert [b.place for b in everything if b.kind == "" and commands.search(b.text)] == []
-    for page in PAGES:
+    for page in RUN_HERE:
         fences = re.findall(r"^ *(```|~~~)", page.read_text(), re.MULTILINE)
         assert len(fences) == 2 * len(blocks_of(page)), page
 
@@ -134,6 +139,11 @@ def test_a_command_that_fails_is_told() -> None:
     for command in ("fnet status nowhere", "fnet nonsense", "false | true; exit 3"):
         with pytest.raises(AssertionError, match=re.escape(command)):
             run(command)
+
+
+@pytest.mark.parametrize(("page", "test"), OWN_TESTS.items())
+def test_a_page_that_is_not_run_here_is_run_elsewhere(page: str, test: str) -> None:
+    assert page.removeprefix("docs/") in (ROOT / test).read_text()
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:
