@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from urllib.parse import urlencode
 
+from fnet_mlflow.registry.uri import ModelUri
 from fnet_registry.redaction import without_secrets
 from fnet_registry.shown import one_line
 
@@ -24,8 +25,9 @@ def run_name(told: str) -> str:
 
 def short_name(model: str) -> str:
     """Return what is short and still tells a model, from its URI, folder or handle."""
-    if model.startswith("models:/"):
-        return model.removeprefix("models:/")
+    uri = ModelUri.parse(model)
+    if uri.other is None:
+        return str(uri).partition("/")[2]
     return model if "://" in model else PurePath(model).name or model
 
 

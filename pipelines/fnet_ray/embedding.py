@@ -95,8 +95,8 @@ def embed(
         manifest = open_manifest(store, pinned, parameters)
         is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
         tally = Tally.of(manifest, finish_commits(store, manifest))
-        is_left = is_new or len(tally.shards_done) < manifest.shards
-        if is_left:
+        pool = None
+        if is_new or len(tally.shards_done) < manifest.shards:
             cluster.enter_context(ray_cluster())
             pool = choose_pool(workers or WorkerRequest(), live_nodes())
             manifest = shard_inputs(
@@ -105,11 +105,8 @@ def embed(
             tally.begin(manifest)
             restore_converted(manifest, files, store, done=tally.shards_done)
         with tracked(manifest, store, on=tracking) as (tracker, manifest):
-            if is_left:
-                done, shared = (
-                    frozenset(tally.shards_done),
-                    share_model(pinned, dtype=parameters.dtype),
-                )
+            if pool is not None:  # something is left
+                shared = share_model(pinned, dtype=parameters.dtype)
                 pipeline = Pipeline(
                     manifest=manifest,
                     model=shared,
@@ -122,6 +119,7 @@ def embed(
                 )
                 listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
                 with Reporter(tally, listeners) as reporter:
+                    done = frozenset(tally.shards_done)
                     for commit in pipeline.run(done=done, board=reporter.board):
                         lease.check()
                         reporter.add(commit)
