@@ -255,7 +255,7 @@ class TestCommand:
         assert main(command) == 0
         printed = capsys.readouterr()
         assert f"{2 * len(queries):,} neighbours of {len(queries):,} queries" in printed.out
-        assert printed.err.startswith("699 rows read in ")
+        assert "queries encoded and 699 rows searched in " in printed.err
         found = pq.read_table(tmp_path / "found.parquet")
         expected = fnet_ray.search(output, queries, k=2, where="number <> 7").hits
         assert found["query_text"].to_pylist() == [each for each in queries for _ in range(2)]

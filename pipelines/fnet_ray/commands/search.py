@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     _check(args)
     options = {"k": args.k, "show": args.show, "where": args.where, "model": args.model}
-    rows, seconds = _search_files(args, options) if args.queries else _search(args, options)
-    print(f"{counted(rows, 'row')} read in {seconds:.1f} s", file=sys.stderr)
+    print(_search_files(args, options) if args.queries else _search(args, options), file=sys.stderr)
     return 0
 
 
@@ -60,7 +59,7 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _search(args: argparse.Namespace, options: dict[str, Any]) -> tuple[int, float]:
+def _search(args: argparse.Namespace, options: dict[str, Any]) -> str:
     from fnet_ray.nearest.searching import search
 
     found = search(args.output, args.query, **options)
@@ -69,10 +68,10 @@ def _search(args: argparse.Namespace, options: dict[str, Any]) -> tuple[int, flo
         print_json(results[0] if len(results) == 1 else {"results": results})
     else:
         _print(found, args.query)
-    return found.rows, found.seconds
+    return f"{counted(found.rows, 'row')} read in {found.seconds:.1f} s"
 
 
-def _search_files(args: argparse.Namespace, options: dict[str, Any]) -> tuple[int, float]:
+def _search_files(args: argparse.Namespace, options: dict[str, Any]) -> str:
     from fnet_ray.cluster.runtime import quieten_ray
     from fnet_ray.nearest.many import search_files
 
@@ -83,7 +82,7 @@ def _search_files(args: argparse.Namespace, options: dict[str, Any]) -> tuple[in
     else:
         queries = counted(found.queries, "query", "queries")
         print(f"{counted(found.neighbours, 'neighbour')} of {queries}: {args.to}")
-    return found.rows, found.seconds
+    return f"queries encoded and {counted(found.rows, 'row')} searched in {found.seconds:.1f} s"
 
 
 def _print(found: Search, queries: list[str]) -> None:
