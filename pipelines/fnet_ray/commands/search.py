@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -97,5 +98,10 @@ def _print(found: Search, queries: list[str]) -> None:
 
 def _line(hit: dict[str, Any]) -> str:
     rank, score = hit.pop("rank"), hit.pop("score")
-    told = "  ".join(one_line(" ".join(str(value).split())) for value in hit.values())
+    here = f"{os.getcwd()}/"
+    shown = [
+        str(value).removeprefix(here if name == "source_file" else "")
+        for name, value in hit.items()
+    ]
+    told = "  ".join(one_line(" ".join(each.split())) for each in shown)
     return f"{rank:>3}  {score:6.3f}  {told}"
