@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import time
 import traceback
 from collections.abc import Iterator
 from types import FrameType
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # Whose frames may hold a job's workers: Ray's threads, and the stages' own.
 _HOLDERS = ("ray", "threading", "fnet_ray")
+_SECONDS_TO_END = 10
 
 # Ray adds lines on retries to a message, which is one line by the time that it is here.
 _ADDED_BY_RAY = r"\nFailed to apply UDF"
@@ -71,11 +73,27 @@ def _release_actors(error: BaseException) -> None:
     as a notebook or a handler of log records does, would keep the cluster busy, and the next job
     waiting for ever.
     """
-    for frame in _frames(error, set()):
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS:
-            with contextlib.suppress(RuntimeError):  # it still runs
-                frame.clear()
+    own = {id(frame) for frame, _ in traceback.walk_stack(None)}
+    held = [
+        frame
+        for frame in _frames(error, set())
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS and id(frame) not in own
+    ]
+    deadline = time.monotonic() + _SECONDS_TO_END
+    while (held := [frame for frame in held if not _cleared(frame)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
     gc.collect()
+
+
+def _cleared(frame: FrameType) -> bool:
+    """Clear a frame; one of a thread that still runs, such as Ray's loop at its end, cannot be."""
+    try:
+        frame.clear()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _frames(error: BaseException | None, seen: set[int]) -> Iterator[FrameType]:
