@@ -1,12 +1,15 @@
 """What an error may hold on to, once a job has failed."""
 
+import logging
 import threading
 import weakref
+from typing import Any
 
 import pytest
 
 from fnet_ray.cluster.failures import quiet_execution
 
+RAYS = "ray.data.exceptions"
 LOOP = """
 def loop(worker, failed, ended):
     held = worker()
@@ -23,7 +26,7 @@ class Worker:
 
 
 def test_nothing_of_a_loop_that_ends_later_is_held_by_the_error_that_it_raised() -> None:
-    names = {"__name__": "ray.loop"}
+    names: dict[str, Any] = {"__name__": "ray.loop"}
     exec(LOOP, names)
     told: list[RuntimeError] = []
     workers: list[weakref.ref[Worker]] = []
@@ -40,3 +43,20 @@ def test_nothing_of_a_loop_that_ends_later_is_held_by_the_error_that_it_raised()
         raise told[0]
     assert raised.value is told[0]
     assert workers[0]() is None
+
+
+def fail_as_ray_does() -> None:
+    try:
+        raise ValueError("what happened inside")
+    except ValueError:
+        logging.getLogger(RAYS).exception("Full stack trace:")
+        raise RuntimeError from None
+
+
+def test_a_record_of_rays_log_holds_no_frame(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RuntimeError), quiet_execution():
+        fail_as_ray_does()
+    [record] = [record for record in caplog.records if record.name == RAYS]
+    assert record.exc_info is None
+    assert "ValueError: what happened inside" in str(record.exc_text)
+    assert not logging.getLogger(RAYS).filters

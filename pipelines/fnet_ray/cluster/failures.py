@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import time
 import traceback
 from collections.abc import Iterator
@@ -58,12 +59,30 @@ def quiet_execution() -> Iterator[DataContext]:
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
-    with DataContext.current(context):
+    with DataContext.current(context), _tracebacks_logged_as_text():
         try:
             yield context
         except Exception as error:
             _release_actors(error)
             raise own_error(error) from None
+
+
+@contextlib.contextmanager
+def _tracebacks_logged_as_text() -> Iterator[None]:
+    """Have Ray log a traceback as text: it strips the error of it, which then leads to no frame."""
+    logger = logging.getLogger("ray.data.exceptions")
+    logger.addFilter(_as_text)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_as_text)
+
+
+def _as_text(record: logging.LogRecord) -> bool:
+    if record.exc_info:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_info = None
+    return True
 
 
 def _release_actors(error: BaseException) -> None:
@@ -77,7 +96,8 @@ def _release_actors(error: BaseException) -> None:
     held = [
         frame
         for frame in _frames(error, set())
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS and id(frame) not in own
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS
+        and id(frame) not in own
     ]
     deadline = time.monotonic() + _SECONDS_TO_END
     while (held := [frame for frame in held if not _cleared(frame)]) and (
@@ -85,6 +105,10 @@ def _release_actors(error: BaseException) -> None:
     ):
         time.sleep(0.05)
     gc.collect()
+
+
+def _module(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "")
 
 
 def _cleared(frame: FrameType) -> bool:
