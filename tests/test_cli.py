@@ -182,6 +182,7 @@ def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in told.out + told.err
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(("resumes", "then"), [(True, "goes on from here"), (False, "starts anew")])
 def test_a_stopped_command_says_what_the_same_command_does(

@@ -38,6 +38,7 @@ def test_a_job_says_what_it_did_and_status_says_how_far_it_is(
     assert json.loads(capsys.readouterr().out)["shards_done"] == 1
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_says_how_to_go_on(
     registry: str, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
