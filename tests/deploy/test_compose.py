@@ -1,15 +1,10 @@
 """The server of deploy/compose.yaml, started as it stands there, on parts that run here."""
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import boto3
 import mlflow
@@ -21,6 +16,7 @@ import fnet_mlflow
 from fnet_registry import TextEncoder
 from tests.flavor.mlflow_server import find_postgres, free_port, run_postgres
 from tests.object_store import run_object_store
+from tests.programs import serving
 
 POSTGRES = find_postgres()
 
@@ -48,32 +44,10 @@ def uri(tmp_path: Path) -> Iterator[str]:
         assert here.keys() < SERVICE["environment"].keys()
         port = free_port()
         command = SERVICE["command"].replace("0.0.0.0", "127.0.0.1").replace("5000", str(port))
-        with (tmp_path / "log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command.split()],
-                env={**os.environ, **SERVICE["environment"], **here},
-                cwd=tmp_path,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process, tmp_path / "log")
+        started = [sys.executable, "-m", *command.split()]
+        environment = {**os.environ, **SERVICE["environment"], **here}
+        with serving(started, f"http://127.0.0.1:{port}/health", tmp_path, environment):
             yield f"http://127.0.0.1:{port}"
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except (URLError, ConnectionError, TimeoutError):
-            assert process.poll() is None, log.read_text()[-4000:]
-            time.sleep(0.2)
-    raise TimeoutError(log.read_text()[-4000:])
 
 
 def test_a_version_goes_to_the_store_and_comes_back(

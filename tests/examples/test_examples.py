@@ -5,14 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
 import openai
@@ -22,6 +19,7 @@ import torch
 from fnet_registry import TextEncoder
 from tests.flavor.conftest import empty_database  # noqa: F401
 from tests.flavor.mlflow_server import free_port
+from tests.programs import serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
@@ -85,25 +83,8 @@ def test_from_spark(run: Callable[..., str]) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, folder = free_port(), tmp_path_factory.mktemp("serve")
     command = [sys.executable, str(EXAMPLES / "serve.py"), PRESET, "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/v1/models", process, folder / "log")
+    with serving(command, f"http://127.0.0.1:{port}/v1/models", folder):
         yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen[Any], log: Path) -> None:
-    for _ in range(600):
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except (URLError, ConnectionError, TimeoutError):
-            assert process.poll() is None, log.read_text()[-4000:]
-            time.sleep(0.3)
-    raise TimeoutError(log.read_text()[-4000:])
 
 
 @contextmanager

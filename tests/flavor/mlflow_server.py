@@ -7,13 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+
+from tests.programs import wait_until_up
 
 ADMIN = "admin"
 PASSWORD = "a password of twelve or more"
@@ -119,21 +118,10 @@ class MlflowServer:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait()
+        wait_until_up(f"{self.uri}/health", self.process, self.folder / "log")
 
     def kill(self) -> None:
         """Kills the server and its workers at once, as a lost machine would."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-    def _wait(self) -> None:
-        assert self.process is not None
-        for _ in range(600):
-            try:
-                with urlopen(f"{self.uri}/health", timeout=5):
-                    return
-            except (URLError, ConnectionError, TimeoutError):
-                assert self.process.poll() is None, (self.folder / "log").read_text()[-4000:]
-                time.sleep(0.2)
-        raise TimeoutError((self.folder / "log").read_text()[-4000:])

@@ -2,15 +2,13 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -18,6 +16,7 @@ import pytest
 
 from fnet_registry import TextEncoder
 from tests.flavor.mlflow_server import free_port
+from tests.programs import serving
 
 pytestmark = pytest.mark.xdist_group("serving")
 
@@ -37,27 +36,8 @@ def endpoint(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     # MLflow starts uvicorn by its name.
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": programs}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log")
+    with serving(command, f"http://127.0.0.1:{port}/health", folder, environment):
         yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    for _ in range(600):
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except (URLError, ConnectionError):
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.2)
-    raise TimeoutError(log.read_text())
 
 
 def ask(endpoint: str, content: Any) -> Any:
