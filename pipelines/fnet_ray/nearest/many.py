@@ -21,7 +21,7 @@ from fnet_ray.cluster.runtime import ray_cluster
 from fnet_ray.corpus.files import InputFile, find_inputs
 from fnet_ray.model import PinnedModel
 from fnet_ray.nearest.queries import read_queries
-from fnet_ray.nearest.searching import Lookup, same_model, search
+from fnet_ray.nearest.searching import Lookup, check_any, encode_queries, same_model
 from fnet_ray.nearest.stored import count_rows
 from fnet_ray.output.local_store import writing
 from fnet_ray.output.stores import open_store
@@ -85,9 +85,10 @@ def search_files(
     pinned = same_model(manifest, manifest.model if model is None else model)
     at_once = max(1, min(QUERIES_AT_ONCE, HITS_AT_ONCE // lookup.k))
     if sum(counts) <= at_once:
-        texts = list(chain.from_iterable(chain(*(read_queries(file, column) for file in files))))
-        found = search(output, texts, model=model, **options).hits
-        tables = iter([_with_texts(found, pa.array(texts, pa.string()))])
+        texts = [text for file in files for part in read_queries(file, column) for text in part]
+        check_any(texts)
+        hits, _ = lookup.run(encode_queries(pinned, manifest, texts))
+        tables = iter([_with_texts(hits, pa.array(texts, pa.string()))])
     else:
         starts = list(accumulate(counts, initial=0))[:-1]
         read = ReadQueries(files=files, starts=starts, column=column)

@@ -77,11 +77,10 @@ def search(
     """
     texts = [queries] if isinstance(queries, str) else list(queries)
     lookup = Lookup(output=output, k=k, show=show, where=where)
-    if not texts:
-        raise InputError("A search must have a query, such as 'a text'. Received: none")
+    check_any(texts)
     manifest = lookup.check()
     pinned = same_model(manifest, manifest.model if model is None else model)
-    vectors = _encode(pinned, manifest, texts)
+    vectors = encode_queries(pinned, manifest, texts)
     started = time.perf_counter()
     hits, rows = lookup.run(vectors)
     return Search(
@@ -161,7 +160,18 @@ def same_model(manifest: Manifest, model: str | os.PathLike[str]) -> PinnedModel
     return pinned
 
 
-def _encode(model: PinnedModel, manifest: Manifest, texts: Sequence[str]) -> np.ndarray:
+def check_any(texts: Sequence[str]) -> None:
+    """Refuse to search for nothing.
+
+    Raises:
+        InputError: There is no text.
+    """
+    if not texts:
+        raise InputError("A search must have a query, such as 'a text'. Received: none")
+
+
+def encode_queries(model: PinnedModel, manifest: Manifest, texts: Sequence[str]) -> np.ndarray:
+    """Return the vectors of texts, `(texts, dim)`, in the dtype that the output was computed in."""
     from fnet_registry import TextEncoder
 
     dtype: Any = manifest.parameters.dtype or model.compute_dtype
