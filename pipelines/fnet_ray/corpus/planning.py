@@ -217,6 +217,8 @@ def restore_converted(
         InputError: Such an input, as it is now in `files` or where it was, cannot be read any more,
             or changed.
     """
+    if not any(each.is_converted for each in manifest.inputs):
+        return
     left = {
         part.parquet
         for sharding in manifest.shardings
