@@ -22,13 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from machine import description
-from models import make_presets
+from models import SMALL, make_presets
 
-from fnet_registry.presets.config import FNetConfig
 from fnet_registry.shown import counted
 
 CLIENTS = (1, 16, 64)
-SMALL = FNetConfig(vocabulary_size=8_000, num_layers=4, hidden_dim=256, intermediate_dim=1024)
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SAVE_OURS = """
 import sys, fnet_mlflow

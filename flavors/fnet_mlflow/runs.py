@@ -8,13 +8,14 @@ from pathlib import PurePath
 from urllib.parse import urlencode
 
 from fnet_mlflow.registry.uri import ModelUri
+from fnet_mlflow.saving.description import LONGEST_DESCRIPTION
 from fnet_registry.redaction import without_secrets
 from fnet_registry.shown import one_line
 
 logger = logging.getLogger(__name__)
 
-LONGEST_NAME, LONGEST_DESCRIPTION = 200, 5000
-"""Characters that MLflow's database surely keeps."""
+LONGEST_NAME = 200
+"""Characters that MLflow's database surely keeps of a name."""
 
 
 def run_name(told: str) -> str:

@@ -118,13 +118,7 @@ def embed(
                     ),
                 )
                 listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
-                with Reporter(tally, listeners) as reporter:
-                    done = frozenset(tally.shards_done)
-                    for commit in pipeline.run(done=done, board=reporter.board):
-                        lease.check()
-                        reporter.add(commit)
-                        if allowed:
-                            allowed.check(tally.rejects, tally.rows)
+                _do_rest(pipeline, tally, lease, listeners, allowed)
 
             lease.check()
             check_complete(manifest, tally)
@@ -136,3 +130,20 @@ def embed(
             tracker.finish(report)
             log_page(store, tracker.run_id)
     return report
+
+
+def _do_rest(
+    pipeline: Pipeline,
+    tally: Tally,
+    lease: Lease,
+    listeners: Sequence[Callable[[Progress], None]],
+    allowed: RejectLimit | None,
+) -> None:
+    """Do the shards that are left, while the lease is held and rejects are within their limit."""
+    done = frozenset(tally.shards_done)
+    with Reporter(tally, listeners) as reporter:
+        for commit in pipeline.run(done=done, board=reporter.board):
+            lease.check()
+            reporter.add(commit)
+            if allowed:
+                allowed.check(tally.rejects, tally.rows)

@@ -93,12 +93,8 @@ def _release_actors(error: BaseException) -> None:
     waiting for ever.
     """
     own = {id(frame) for frame, _ in traceback.walk_stack(None)}
-    held = [
-        frame
-        for frame in _frames(error, set())
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _HOLDERS
-        and id(frame) not in own
-    ]
+    others = (frame for frame in _frames(error, set()) if id(frame) not in own)
+    held = [frame for frame in others if _package(frame) in _HOLDERS]
     deadline = time.monotonic() + _SECONDS_TO_END
     while (held := [frame for frame in held if not _cleared(frame)]) and (
         time.monotonic() < deadline
@@ -107,8 +103,8 @@ def _release_actors(error: BaseException) -> None:
     gc.collect()
 
 
-def _module(frame: FrameType) -> str:
-    return frame.f_globals.get("__name__", "")
+def _package(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def _cleared(frame: FrameType) -> bool:
