@@ -1,5 +1,6 @@
 """Progress moves while shards are at hand, and never counts a row twice."""
 
+import queue
 import re
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 import fnet_ray
 from fnet_ray.output.commits import Commit
+from fnet_ray.progress.live import Reporter, ShardProgress
 from fnet_ray.progress.tally import Encoded, Progress, Tally
 from tests.job.corpora import write_parquet
 
@@ -66,12 +68,29 @@ def test_rates_leave_out_what_was_done_before_and_the_time_until_work_began() ->
 
 @pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
-def test_rows_are_seen_before_their_shard_is_committed(tmp_path: Path, preset_folder: Path) -> None:
-    corpus = write_parquet(tmp_path / "corpus.parquet", ["a text of some length"] * 12_000)
+def test_rows_are_seen_before_their_shard_is_committed() -> None:
+    seen: queue.Queue[Progress] = queue.Queue()
+    reporter = Reporter(Tally(rows=300, shards=3), [seen.put])
+    at_work = ShardProgress(reporter.board, 0, windows=100, truncated=25)
+    with reporter:
+        at_work.add(40, 280)
+        while (progress := seen.get(timeout=60)).encoded == 0:
+            pass
+    assert (progress.encoded, progress.done, progress.tokens) == (40, 0, 280)
+    assert progress.cut_share == 0.25
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_a_job_of_several_seconds_reports_rows_of_shards_at_work(
+    tmp_path: Path, preset_folder: Path
+) -> None:
+    texts = [f"{number} " + "a text of some length " * 20 for number in range(60_000)]
+    corpus = write_parquet(tmp_path / "corpus.parquet", texts)
     seen: list[Progress] = []
     fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False, on_progress=seen.append)
     assert any(progress.encoded > progress.done for progress in seen)
-    assert seen[-1].encoded == seen[-1].done == 12_000
+    assert seen[-1].encoded == seen[-1].done == 60_000
 
 
 @pytest.mark.xdist_group("ray")
