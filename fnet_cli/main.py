@@ -13,6 +13,7 @@ from types import ModuleType
 from fnet_cli.commands import COMMANDS, Command
 from fnet_cli.parser import declare, make_parser
 from fnet_cli.stopping import stoppable
+from fnet_registry.collector import spare_collector
 from fnet_registry.errors import FNetError
 from fnet_registry.redaction import without_secrets
 
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 where a command did part of its work, 2 for a user's mistake.
     """
+    spare_collector()
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
     parser, subparsers = make_parser()

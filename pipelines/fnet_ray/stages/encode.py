@@ -23,6 +23,7 @@ from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
 from fnet_ray.stages.pieces import Pieces, of_rows, rows_of
 from fnet_ray.stages.tokens import Windows
+from fnet_registry.collector import spare_collector
 from fnet_registry.encoding.packing import Tokens
 from fnet_registry.errors import InputError
 
@@ -47,6 +48,7 @@ class EncodeShard:
         driver: Environment,
         board: Any,
     ) -> None:
+        spare_collector()
         self._parameters = parameters
         self._driver = driver
         self._board = board
