@@ -30,6 +30,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "What bit equality costs": ["equality.py"],
         "int8 weights over a corpus": ["quantization.py", *corpus],
         "Start": ["startup.py"],
+        "The first seconds of a job": ["timeline.py"],
         "Loading": ["loading.py"],
         "Weights that workers share": ["sharing.py"],
         "A registered model": ["serving.py"],

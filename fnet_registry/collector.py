@@ -1,5 +1,7 @@
 """Python's garbage collector, in processes that are this project's own."""
 
+from __future__ import annotations
+
 import atexit
 import gc
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Unpack
 
 from fnet_ray.cluster.pool import WorkerRequest, choose_pool
-from fnet_ray.cluster.runtime import live_nodes, ray_cluster
+from fnet_ray.cluster.runtime import RayCluster, live_nodes
 from fnet_ray.corpus.files import find_inputs, opened_as
 from fnet_ray.corpus.planning import check_first, open_manifest, restore_converted, shard_inputs
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.options import Options, Parameters
 from fnet_ray.output.audit import finish_commits
 from fnet_ray.output.commits import remove_uncommitted
+from fnet_ray.output.layout import REPORT
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.rejects import RejectLimit
 from fnet_ray.output.stores import open_store
@@ -23,7 +23,7 @@ from fnet_ray.progress.hint import LongTextHint
 from fnet_ray.progress.live import Reporter
 from fnet_ray.progress.report import Report, check_complete, make_report
 from fnet_ray.progress.tally import Progress, Tally
-from fnet_ray.progress.tracking import tracked
+from fnet_ray.progress.tracking import reach_server, tracked
 from fnet_ray.reporting.logged import log_page
 from fnet_ray.reuse.gone import write_gone
 from fnet_ray.reuse.older import open_older
@@ -89,46 +89,52 @@ def embed(
     parameters.check_used(file.format.name for file in files)
     check_first(files, parameters)
     older = None if reuse is None else open_older(reuse, store)
-    pinned = resolve_model(model)
-    parameters.windowing(pinned.encoding.sequence_length)  # an overlap may be too long for it
-    with Lease(store) as lease, ExitStack() as cluster:
-        manifest = open_manifest(store, pinned, parameters)
-        is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
-        tally = Tally.of(manifest, finish_commits(store, manifest))
-        pool = None
-        if is_new or len(tally.shards_done) < manifest.shards:
-            cluster.enter_context(ray_cluster())
-            pool = choose_pool(workers or WorkerRequest(), live_nodes())
-            manifest = shard_inputs(
-                manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
-            )
-            tally.begin(manifest)
-            restore_converted(manifest, files, store, done=tally.shards_done)
-        with tracked(manifest, store, on=tracking) as (tracker, manifest):
-            if pool is not None:  # something is left
-                shared = share_model(pinned, dtype=parameters.dtype)
-                pipeline = Pipeline(
-                    manifest=manifest,
-                    model=shared,
-                    store=store,
-                    pool=pool,
-                    opened=opened_as(files),
-                    reuse=share_older(
-                        older, digest=pinned.digest, asked=parameters, model=shared, pool=pool
-                    ),
+    with RayCluster() as cluster:
+        if not store.exists(REPORT):
+            cluster.begin()
+        pinned = resolve_model(model)
+        parameters.windowing(pinned.encoding.sequence_length)  # an overlap may be too long for it
+        if tracking:
+            reach_server()
+        with Lease(store) as lease:
+            manifest = open_manifest(store, pinned, parameters)
+            is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
+            tally = Tally.of(manifest, finish_commits(store, manifest))
+            pool = None
+            if is_new or len(tally.shards_done) < manifest.shards:
+                cluster.begin().result()
+                pool = choose_pool(workers or WorkerRequest(), live_nodes())
+                manifest = shard_inputs(
+                    manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
                 )
-                listeners = [tracker.log, LongTextHint(), *([on_progress] if on_progress else [])]
-                _do_rest(pipeline, tally, lease, listeners, allowed)
+                tally.begin(manifest)
+                restore_converted(manifest, files, store, done=tally.shards_done)
+            with tracked(manifest, store, on=tracking) as (tracker, manifest):
+                if pool is not None:  # something is left
+                    shared = share_model(pinned, dtype=parameters.dtype)
+                    pipeline = Pipeline(
+                        manifest=manifest,
+                        model=shared,
+                        store=store,
+                        pool=pool,
+                        opened=opened_as(files),
+                        reuse=share_older(
+                            older, digest=pinned.digest, asked=parameters, model=shared, pool=pool
+                        ),
+                    )
+                    listeners = [tracker.log, LongTextHint(), *filter(None, [on_progress])]
+                    _do_rest(pipeline, tally, lease, listeners, allowed)
+                    cluster.end()
 
-            lease.check()
-            check_complete(manifest, tally)
-            report = make_report(store, manifest, tally)
-            remove_uncommitted(store)
-            if older:
-                report = replace(report, gone=write_gone(older, store, manifest))
-            report.write(store)
-            tracker.finish(report)
-            log_page(store, tracker.run_id)
+                lease.check()
+                check_complete(manifest, tally)
+                report = make_report(store, manifest, tally)
+                remove_uncommitted(store)
+                if older:
+                    report = replace(report, gone=write_gone(older, store, manifest))
+                report.write(store)
+                tracker.finish(report)
+                log_page(store, tracker.run_id)
     return report
 
 

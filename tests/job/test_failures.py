@@ -1,8 +1,11 @@
-"""What an error may hold on to, once a job has failed."""
+"""What is left once a job has failed."""
 
 import logging
+import subprocess
+import sys
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,17 @@ def loop(worker, failed, ended):
     except RuntimeError as error:
         failed(error, held)
     ended.wait(1)  # as Ray's loop does, which goes on for a while
+"""
+
+MISTAKE = """
+import sys, psutil, ray
+import fnet_ray
+from fnet_registry.errors import FNetError
+try:
+    fnet_ray.embed("no_such_preset", *sys.argv[1:])
+except FNetError as error:
+    print(error)
+print(ray.is_initialized(), [child.name() for child in psutil.Process().children(recursive=True)])
 """
 
 
@@ -60,3 +74,14 @@ def test_a_record_of_rays_log_holds_no_frame(caplog: pytest.LogCaptureFixture) -
     assert record.exc_info is None
     assert "ValueError: what happened inside" in str(record.exc_text)
     assert not logging.getLogger(RAYS).filters
+
+
+def test_a_mistake_that_is_found_while_ray_starts_leaves_no_ray_behind(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a text\n")
+    script = [sys.executable, "-c", MISTAKE, corpus, tmp_path / "out"]
+    told = subprocess.run(script, check=True, capture_output=True, text=True)
+    *error, left = told.stdout.splitlines()
+    assert "no_such_preset" in error[0]
+    assert left == "False []"
+    assert not (tmp_path / "out").exists()

@@ -103,3 +103,13 @@ def test_a_job_inside_a_run_of_the_users_is_its_child(
 def test_tracking_can_be_left_out(preset_folder: Path, corpus: Path, tmp_path: Path) -> None:
     report = fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
     assert report.tracking_run is None
+
+
+def test_a_server_that_does_not_answer_is_told_before_anything_is_written(
+    preset_folder: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with pytest.raises(mlflow.MlflowException, match="127.0.0.1"):
+        fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
+    assert not list(tmp_path.glob("out/**/*"))

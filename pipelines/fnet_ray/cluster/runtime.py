@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 # On a machine of few cores, a worker that encodes takes them all. The tasks that read and commit
 # need logical CPUs that no worker holds, or nothing would ever start; threads bound the real load.
@@ -23,41 +22,69 @@ STDERR = 2
 logger = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def ray_cluster(*users: ModuleType) -> Iterator[None]:
-    """Use the Ray of this process, the one that `RAY_ADDRESS` names, or a local one.
+class RayCluster:
+    """The Ray of this process, the one that `RAY_ADDRESS` names, or a local one.
 
-    A cluster gets this project's code along with the job. A local Ray is stopped at the end.
+    It takes seconds to start and to stop, and does both beside what else there is to do. A cluster
+    gets this project's code along with the job. A local Ray is stopped at the end.
 
     Args:
         *users: The packages above this one that the workers need, too.
     """
-    import ray
 
-    if ray.is_initialized():
-        yield
-        return
-    address = os.environ.get("RAY_ADDRESS")
-    logger.info("%s", f"joining Ray at {address}" if address else "starting Ray on this machine")
-    with _own_signals(), _without_line_on_log_level():
-        if address:
-            ray.init(runtime_env={"py_modules": _folders(users)}, **_quiet())
-        else:
-            cpus = (os.cpu_count() or 1) + SPARE_CPUS
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    def __init__(self, *users: ModuleType) -> None:
+        self._users = users
+        # Linux kills Ray's processes when the thread that started them ends: it stays to the end.
+        self._thread = ThreadPoolExecutor(1)
+        self._started: Future[None] | None = None
+        self._is_own = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self._thread.shutdown()
+
+    def begin(self) -> Future[None]:
+        """Begin to start it; the result is there once it is up."""
+        self._started = self._started or self._thread.submit(self._start)
+        return self._started
+
+    def end(self) -> None:
+        """Begin to stop it, if it was started here."""
+        self._thread.submit(self._stop)
+
+    def _start(self) -> None:
+        import ray
+
+        if ray.is_initialized():
+            return
+        address = os.environ.get("RAY_ADDRESS")
+        told = f"joining Ray at {address}" if address else "starting Ray on this machine"
+        logger.info("%s", told)
+        with _without_line_on_log_level():
+            if address:
+                ray.init(runtime_env={"py_modules": _folders(self._users)}, **_quiet())
+            else:
+                cpus = (os.cpu_count() or 1) + SPARE_CPUS
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
+        self._is_own = True
+
+    def _stop(self) -> None:
+        if self._is_own:
+            import ray
+
+            ray.shutdown()
+        self._is_own = False
 
 
 @contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the process's own answer to SIGTERM, in whose place Ray puts one that exits at once."""
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
+def ray_cluster(*users: ModuleType) -> Iterator[None]:
+    """Use a Ray that is up; see `RayCluster`."""
+    with RayCluster(*users) as cluster:
+        cluster.begin().result()
+        yield
 
 
 @contextlib.contextmanager

@@ -87,6 +87,17 @@ class Tracker:
         describe_run(self.run_id, in_prose(report))
 
 
+def reach_server() -> None:
+    """Hear from MLflow's tracking server, before a job plans its work.
+
+    Raises:
+        mlflow.MlflowException: It does not answer.
+    """
+    import mlflow
+
+    mlflow.MlflowClient().search_experiments(max_results=1)
+
+
 @contextmanager
 def tracked(
     manifest: Manifest, store: Store, *, on: bool = True
