@@ -4,7 +4,7 @@
 
 Both train the same weights on the same pairs, cut to one length, with all others of the batch for
 negatives, and AdamW; each in a process of its own, by turns. A figure is the median over the steps
-after the first two, so that neither's start nor its evaluations count.
+after the first two; those that an evaluation follows are left out.
 """
 
 import argparse
@@ -28,14 +28,20 @@ SHAPES = {
     "4 layers of 256, 128 pairs": (SMALL, 128),
     "12 layers of 768, 32 pairs": (replace(BASE, vocabulary_size=8000), 32),
 }
-LEFT_OUT = 2
 
 
 def fnet_tune(folder: Path, pairs: Path, batch: int, steps: int) -> list[float]:
     """The whole of it: the parent's vectors, near which it keeps, are computed in each step."""
     import fnet_tune
+    from fnet_tune.training.loop import Progress
 
     times: list[float] = []
+    evaluated: list[bool] = []
+
+    def note(progress: Progress) -> None:
+        times.append(time.perf_counter())
+        evaluated.append(progress.recipe.is_due(progress.state.step))
+
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
     rows = pq.read_metadata(pairs).num_rows
@@ -47,9 +53,10 @@ def fnet_tune(folder: Path, pairs: Path, batch: int, steps: int) -> list[float]:
         sequence_length=LENGTH,
         batch_size=batch,
         epochs=steps * batch / rows,
-        on_progress=lambda _: times.append(time.perf_counter()),
+        on_progress=note,
     )
-    return times
+    steps_alone = zip(pairwise(times), evaluated[1:], strict=True)
+    return [after - before for (before, after), due in steps_alone if not due]
 
 
 def sentence_transformers(folder: Path, pairs: Path, batch: int, steps: int) -> list[float]:
@@ -88,7 +95,7 @@ def sentence_transformers(folder: Path, pairs: Path, batch: int, steps: int) -> 
         callbacks=[Clock()],
     )
     trainer.train()
-    return times
+    return [after - before for before, after in pairwise(times)]
 
 
 CONTENDERS = {"fnet tune": fnet_tune, "sentence-transformers": sentence_transformers}
@@ -143,8 +150,8 @@ def main() -> None:
         compare(args.steps, args.rounds)
         return
     name, folder, pairs, batch, steps = args.contender
-    times = CONTENDERS[name](Path(folder), Path(pairs), int(batch), int(steps))
-    print(statistics.median(b - a for a, b in pairwise(times[LEFT_OUT:])))
+    found = CONTENDERS[name](Path(folder), Path(pairs), int(batch), int(steps))
+    print(statistics.median(found[1:]))
 
 
 if __name__ == "__main__":

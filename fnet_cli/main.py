@@ -74,6 +74,7 @@ def _run(
     logging.basicConfig(level=logging.WARNING, handlers=[console])
     for package in ("fnet_registry", "fnet_ray", "fnet_tune"):
         logging.getLogger(package).setLevel(logging.INFO)
+    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # it tells how it makes tables
     module = declare(command, subparser)
     parsed = parser.parse_args(arguments)
     _say_what_is_loaded(command, getattr(parsed, "models", None) or [getattr(parsed, "model", "")])

@@ -182,6 +182,22 @@ def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in told.out + told.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal there is no file")
+def test_a_terminal_that_wants_no_colour_gets_none(tmp_path: Path, preset_folder: Path) -> None:
+    import pty
+
+    terminal, end = pty.openpty()
+    command = [Path(sys.executable).with_name("fnet"), "register", preset_folder]
+    environment = {**os.environ, "NO_COLOR": "1", "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/m.db"}
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment, stdout=end, stderr=end)
+    os.close(end)
+    told = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    assert "models:/kerashub/1 registered" in told
+    assert "database tables" not in told
+    assert "\x1b" not in told
+
+
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(("resumes", "then"), [(True, "goes on from here"), (False, "starts anew")])

@@ -1,6 +1,7 @@
 """What lies in a saved model, and what may be saved."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,11 @@ class TestSignature:
         [TEXTS, "a text", np.array(TEXTS), pd.Series(TEXTS), pd.DataFrame({"text": TEXTS})],
         ids=["list", "text", "array", "series", "frame"],
     )
-    def test_one_that_mlflow_infers(self, registry: Path, encoder: TextEncoder, inputs: Any):
+    def test_one_that_mlflow_infers(
+        self, registry: Path, encoder: TextEncoder, inputs: Any, monkeypatch: pytest.MonkeyPatch
+    ):
+        # Imported under a main module that has no file, as xdist's, pyspark ends the process.
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)
         expected = encoder.encode(["a text"] if isinstance(inputs, str) else TEXTS)
         signature = infer_signature(inputs, expected)
         fnet_mlflow.save_model(encoder, "m", signature=signature)

@@ -1,5 +1,6 @@
 """Vectors taken over from an older output: those that a fresh run makes, to the last bit."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -142,6 +143,35 @@ def test_rows_without_an_id_do_not_hide_that_another_one_went_away(
         tmp_path / "new.parquet", tmp_path / "new", reuse=tmp_path / "old", id_column="id"
     )
     assert (report.reused, report.gone, gone(tmp_path / "new")) == (2, 2, ["", "c"])
+
+
+def test_an_older_file_that_lacks_its_id_column_gives_vectors_but_no_list_of_what_went_away(
+    tmp_path: Path, embed: Embed, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = pa.table({"id": list("abc"), "text": list("xyz")})
+    pq.write_table(rows, tmp_path / "old.parquet")
+    pq.write_table(rows.slice(0, 2), tmp_path / "new.parquet")
+    embed(tmp_path / "old.parquet", tmp_path / "old", id_column="id")
+    [file] = (tmp_path / "old" / "embeddings").iterdir()
+    pq.write_table(pq.read_table(file).drop_columns("id"), file)
+    recommit(tmp_path / "old", file)
+    report = embed(
+        tmp_path / "new.parquet", tmp_path / "new", reuse=tmp_path / "old", id_column="id"
+    )
+    assert (report.reused, report.gone, report.embedded) == (2, 0, 2)
+    assert f"such as id. Received: {file}" in caplog.text
+
+
+def recommit(output: Path, file: Path) -> None:
+    """Have the one shard's commit describe a data file as it is now."""
+    [commit] = (output / "run" / "done").iterdir()
+    values = json.loads(commit.read_text())
+    [entry] = [each for each in values["files"] if each["name"].endswith(f"embeddings/{file.name}")]
+    entry |= {
+        "size": file.stat().st_size,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    commit.write_text(json.dumps(values))
 
 
 def test_it_meets_append(older: Path, tmp_path: Path, embed: Embed, preset_folder: Path) -> None:

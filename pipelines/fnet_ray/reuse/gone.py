@@ -38,7 +38,7 @@ def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int | No
         it.
 
     Raises:
-        InputError: A file of the new output cannot be read.
+        InputError: A file of the new output cannot be read, or lacks a column.
         OutputError: The new one has become incomplete.
     """
     if manifest.format_version < TEXTS_FORMAT:
@@ -56,9 +56,7 @@ def write_gone(older: OlderOutput, store: Store, manifest: Manifest) -> int | No
         for shard in older.shards:
             try:
                 gone = _gone(older.only(shard), kept, by_id=by_id)
-            except (
-                InputError
-            ) as error:  # all rows of the new output are there, whatever happens here
+            except InputError as error:  # all rows of the new output are there, whatever happens
                 logger.warning(
                     "What went away from shard %d is not listed: %s", shard.number, error
                 )
@@ -106,4 +104,10 @@ def _places(output: OlderOutput, shard: StoredShard, rows: np.ndarray) -> pa.Tab
 def _read(output: OlderOutput, shard: StoredShard, columns: list[str]) -> pa.Table:
     path = output.store.path(shard.vectors.name)
     with reading(path), open_parquet(path) as file:
+        missing = set(columns) - set(file.schema_arrow.names)
+        if missing:
+            raise InputError(
+                "A file of an output must have the columns that its manifest names, such as "
+                f"{min(missing)}. Received: {path}"
+            )
         return file.read(columns=columns)

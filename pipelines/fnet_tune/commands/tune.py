@@ -11,6 +11,7 @@ from fnet_evaluate.commands.evaluate import renaming
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.shown import counted
 from fnet_tune.commands.bar import ProgressBar
+from fnet_tune.commands.version import add_version_arguments
 
 if TYPE_CHECKING:
     from fnet_tune.job import Tuning
@@ -21,18 +22,13 @@ _ENCODING = [name for name in ENCODING_ARGUMENTS if name != "quantization"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.add_argument("model", metavar="MODEL", help="any preset handle, or models:/NAME/VERSION")
+    add_version_arguments(parser)
     parser.add_argument(
         "data",
         nargs="+",
         metavar="DATA",
         help="files of Parquet, JSON lines, CSV or TSV, told apart by their columns: anchor,"
         " positive and maybe negative; text_a, text_b, score; text, label; text, embedding",
-    )
-    parser.add_argument("--name", required=True, help="the registered model of the new version")
-    parser.add_argument("--alias", help="an alias to set on the version, for example challenger")
-    parser.add_argument(
-        "--tag", dest="tags", action="append", metavar="KEY=VALUE", help="a tag; may be repeated"
     )
     parser.add_argument(
         "--held-out",

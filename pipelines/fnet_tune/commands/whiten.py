@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from fnet_registry.shown import counted
+from fnet_tune.commands.version import add_version_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,21 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "mean and covariance over a corpus. It takes minutes and no labels, and helps search and "
         "similarity with vectors that were never trained for it. Classification can suffer."
     )
-    parser.add_argument("model", metavar="MODEL", help="any preset handle, or models:/NAME/VERSION")
+    add_version_arguments(parser)
     parser.add_argument(
         "corpus", nargs="+", metavar="CORPUS", help="files, folders and globs, as fnet embed's"
     )
-    parser.add_argument("--name", required=True, help="the registered model of the new version")
     parser.add_argument("--column", default="text", help="the column of texts (default: text)")
     parser.add_argument(
         "--dims",
         type=int,
         metavar="K",
         help="the directions to keep, the widest first (default: all that vary)",
-    )
-    parser.add_argument("--alias", help="an alias to set on the version, for example challenger")
-    parser.add_argument(
-        "--tag", dest="tags", action="append", metavar="KEY=VALUE", help="a tag; may be repeated"
     )
 
 

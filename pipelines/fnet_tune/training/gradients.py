@@ -19,7 +19,7 @@ from fnet_tune.training.losses import Examples
 from fnet_tune.training.network import Network
 from fnet_tune.training.team import ALONE, Team
 
-MOST_ACTIVATIONS = 1 << 30  # bytes
+MOST_ACTIVATIONS = 1 << 31  # bytes, counted as if all were float32
 
 Loss = Callable[[torch.Tensor, Examples], torch.Tensor]
 

@@ -21,6 +21,7 @@ from fnet_registry.engine.engine import LAYER_NORM_EPSILON
 from fnet_registry.engine.mixing import add_mixing_
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.tensors import HEAD
+from fnet_tune.training.dropout import dropout
 
 
 class Network:
@@ -113,26 +114,25 @@ class Network:
         x = F.embedding(ids, self.weights["token_embedding"])
         x = x + self.weights["position_embedding"][: ids.shape[1]]
         x = self._norm("embedding_norm", x + self.weights["segment_embedding"][0])
-        return self._drop(self._dense("embedding_projection", x))
+        return dropout(self._dense("embedding_projection", x), self.dropout)
 
     def _block(self, index: int, mixed: torch.Tensor) -> torch.Tensor:
         layer = f"layers.{index}"
         x = self._norm(f"{layer}.mixing_norm", mixed)
-        block = F.gelu(self._dense(f"{layer}.intermediate", x), approximate="tanh")
-        block = self._drop(self._dense(f"{layer}.output", block))
+        block = F.gelu(self._product(f"{layer}.intermediate", x), approximate="tanh")
+        block = dropout(self._dense(f"{layer}.output", block), self.dropout)
         return self._norm(f"{layer}.output_norm", x + block)
 
     def _dense(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        return self._product(name, x).float()
+
+    def _product(self, name: str, x: torch.Tensor) -> torch.Tensor:
         kernel, bias = self.weights[f"{name}.kernel"], self.weights[f"{name}.bias"]
-        product = F.linear(x.to(self._dtype), kernel.T.to(self._dtype), bias.to(self._dtype))
-        return product.float()
+        return F.linear(x.to(self._dtype), kernel.T.to(self._dtype), bias.to(self._dtype))
 
     def _norm(self, name: str, x: torch.Tensor) -> torch.Tensor:
         gamma, beta = self.weights[f"{name}.gamma"], self.weights[f"{name}.beta"]
         return F.layer_norm(x, gamma.shape, gamma, beta, LAYER_NORM_EPSILON)
-
-    def _drop(self, x: torch.Tensor) -> torch.Tensor:
-        return F.dropout(x, self.dropout)
 
 
 class _AddMixing(torch.autograd.Function):
