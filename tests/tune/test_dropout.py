@@ -16,6 +16,10 @@ def test_a_share_becomes_nothing_and_the_others_make_up_for_it(share: float) -> 
     assert (dropped == 0).float().mean(0).max() < share + 0.1
 
 
+def test_all_but_everything_is_dropped() -> None:
+    assert not dropout(ONES, 0.999999).any()
+
+
 def test_gradients_pass_where_values_did() -> None:
     x = ONES.clone().requires_grad_()
     dropped = dropout(x, 0.1)

@@ -59,7 +59,7 @@ def test_labels_draw_their_texts_together(tune: Tune, labels_file: Path) -> None
     tuning = tune(labels_file)
     assert tuning.metric == "knn_accuracy"
     assert tuning.registration is not None
-    assert tuning.after[0].figures["knn_accuracy"].low > 0.4
+    assert tuning.after[0].figures["knn_accuracy"].value > 0.5  # a fourth by chance
 
 
 def test_scored_pairs_bring_cosines_into_order(tune: Tune, scored_file: Path) -> None:

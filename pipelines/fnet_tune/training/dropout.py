@@ -26,7 +26,8 @@ class _Dropout(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, share: float) -> torch.Tensor:
         drawn = torch.empty(-(-x.numel() // _PER_DRAW), dtype=torch.int64).random_(_LEAST, None)
         bits = drawn.view(torch.int16)[: x.numel()].view_as(x)
-        kept = bits >= round(share * _VALUES) - _VALUES // 2
+        highest_dropped = max(0, round(share * _VALUES) - 1) - _VALUES // 2
+        kept = bits > highest_dropped
         ctx.save_for_backward(kept)
         ctx.scale = 1 / (1 - share)
         return (x * ctx.scale).mul_(kept)
