@@ -35,8 +35,7 @@ FUNCTIONS = {
 }
 METHODS = {
     "_start": "Ray starts",
-    "_stop": "Ray stops",
-    "__exit__": "wait for Ray's end",
+    "__exit__": "Ray stops",
 }
 
 

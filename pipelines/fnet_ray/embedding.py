@@ -124,7 +124,6 @@ def embed(
                     )
                     listeners = [tracker.log, LongTextHint(), *filter(None, [on_progress])]
                     _do_rest(pipeline, tally, lease, listeners, allowed)
-                    cluster.end()
 
                 lease.check()
                 check_complete(manifest, tally)

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import ModuleType
 from typing import Any, Self
 
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 class RayCluster:
     """The Ray of this process, the one that `RAY_ADDRESS` names, or a local one.
 
-    It takes seconds to start and to stop, and does both beside what else there is to do. A cluster
-    gets this project's code along with the job. A local Ray is stopped at the end.
+    It takes seconds to start, beside which there is other work to do. A cluster gets this project's
+    code along with the job. A local Ray is stopped at the end.
 
     Args:
         *users: The packages above this one that the workers need, too.
@@ -43,17 +43,19 @@ class RayCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        """Stop it, if it was started here; no other thread may hold anything of Ray's by then."""
+        if self._started is not None:
+            wait([self._started])
+        if self._is_own:
+            import ray
+
+            ray.shutdown()
         self._thread.shutdown()
 
     def begin(self) -> Future[None]:
         """Begin to start it; the result is there once it is up."""
         self._started = self._started or self._thread.submit(self._start)
         return self._started
-
-    def end(self) -> None:
-        """Begin to stop it, if it was started here."""
-        self._thread.submit(self._stop)
 
     def _start(self) -> None:
         import ray
@@ -70,13 +72,6 @@ class RayCluster:
                 cpus = (os.cpu_count() or 1) + SPARE_CPUS
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
         self._is_own = True
-
-    def _stop(self) -> None:
-        if self._is_own:
-            import ray
-
-            ray.shutdown()
-        self._is_own = False
 
 
 @contextlib.contextmanager
