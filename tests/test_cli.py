@@ -188,7 +188,11 @@ def test_a_terminal_that_wants_no_colour_gets_none(tmp_path: Path, preset_folder
 
     terminal, end = pty.openpty()
     command = [Path(sys.executable).with_name("fnet"), "register", preset_folder]
-    environment = {**os.environ, "NO_COLOR": "1", "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/m.db"}
+    environment = {
+        **os.environ,
+        "NO_COLOR": "1",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/m.db",
+    }
     subprocess.run(command, check=True, cwd=tmp_path, env=environment, stdout=end, stderr=end)
     os.close(end)
     told = os.read(terminal, 1 << 16).decode()
