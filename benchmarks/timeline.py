@@ -23,7 +23,6 @@ ROWS, WIDTH = 100, 50
 Spans = list[tuple[str, float, float]]
 
 FUNCTIONS = {
-    "quieten_ray": "import ray.data",
     "find_inputs": "find the inputs",
     "resolve_model": "read the model",
     "reach_server": "import mlflow, reach its server",
@@ -78,8 +77,7 @@ def run(began: float, arguments: list[str]) -> Spans:
 
     spans.append(("import the job", started, time.time()))
     for name, label in FUNCTIONS.items():
-        if hasattr(job, name):
-            setattr(job, name, watched(spans, label, getattr(job, name)))
+        setattr(job, name, watched(spans, label, getattr(job, name)))
     job.tracked = watched_context(spans, "open the MLflow run", job.tracked)
     for name, label in METHODS.items():
         method = watched(spans, label, getattr(runtime.RayCluster, name))

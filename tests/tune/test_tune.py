@@ -56,10 +56,10 @@ def test_what_is_registered_is_the_best_state_and_not_the_last(
 
 
 def test_labels_draw_their_texts_together(tune: Tune, labels_file: Path) -> None:
-    tuning = tune(labels_file)
+    tuning = tune(labels_file, seed=2)
     assert tuning.metric == "knn_accuracy"
     assert tuning.registration is not None
-    assert tuning.after[0].figures["knn_accuracy"].value > 0.5  # a fourth by chance
+    assert tuning.after[0].figures["knn_accuracy"].low > 0.4
 
 
 def test_scored_pairs_bring_cosines_into_order(tune: Tune, scored_file: Path) -> None:
