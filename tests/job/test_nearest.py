@@ -61,6 +61,31 @@ def test_equal_vectors_are_ties_wherever_they_stand(count: int) -> None:
     assert (nearest.hits.scores == nearest.hits.scores[:, :1]).all()
 
 
+@pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e-15, 1e18, 1e37])
+def test_the_length_of_a_vector_says_nothing(scale: float) -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(300, 16)).astype("float32")
+    vectors[::2] *= np.float32(scale)
+    vectors[7] = 0
+    queries = generator.normal(size=(4, 16)).astype("float32")
+    nearest = NearestRows(queries, 20)
+    nearest.add(vectors[:100], np.arange(100))
+    nearest.add(vectors[100:], np.arange(100, 300))
+    expected = np.argsort(-cosines(queries, vectors), kind="stable")[:, :20]
+    np.testing.assert_array_equal(nearest.hits.rows, expected)
+
+
+def test_rows_beside_one_that_is_no_number_keep_their_scores() -> None:
+    vectors = np.tile(3 * np.random.default_rng(0).normal(size=(40, 16)), (2, 1)).astype("float32")
+    nearest = NearestRows(vectors[:3], 79)
+    vectors[40] = np.inf
+    nearest.add(vectors[:40], np.arange(40))
+    nearest.add(vectors[40:], np.arange(40, 80))
+    expected = np.argsort(-cosines(vectors[:3], vectors[:40]), kind="stable")
+    twins = np.stack([expected, expected + 40], axis=2).reshape(3, -1)
+    np.testing.assert_array_equal(nearest.hits.rows.ravel(), twins[twins != 40])
+
+
 def test_many_queries_are_compared_in_parts() -> None:
     generator = np.random.default_rng(0)
     queries = generator.normal(size=(40_000, 2)).astype("float32")

@@ -8,6 +8,7 @@ import numpy as np
 
 _SCORES_AT_ONCE = 1 << 24
 _PAIRS_AT_ONCE = 8192
+_SHORTEST = 1e-15  # the square of a shorter vector's length has few digits in float32, or none
 
 
 class TopHits:
@@ -75,13 +76,15 @@ class NearestRows:
         """
         vectors = vectors.astype(np.float32, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
-            lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
-        if not np.isfinite(lengths).all():
-            vectors, rows, lengths = _usable(vectors, rows)
+            scaled, lengths = vectors, np.sqrt(np.einsum("rd,rd->r", vectors, vectors))
+        if not (np.isfinite(lengths) & (lengths > _SHORTEST)).all():
+            finite = np.isfinite(vectors).all(1)
+            vectors, rows = vectors[finite], rows[finite]
+            scaled, lengths = _scaled(vectors)
         step = max(1, _SCORES_AT_ONCE // max(1, len(rows)))
         for start in range(0, len(self._quick), step):
             here = slice(start, start + step)
-            query, column = self._candidates(here, vectors, lengths, rows)
+            query, column = self._candidates(here, scaled, lengths, rows)
             if len(query):
                 scores = self._cosines(query, vectors, column)
                 self.hits.keep(query, rows[column], scores)
@@ -110,12 +113,11 @@ class NearestRows:
         return np.concatenate(parts)
 
 
-def _usable(vectors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Leave out what is not finite, and scale what is too large for a square in float32."""
-    finite = np.isfinite(vectors).all(1)
-    vectors, rows = vectors[finite], rows[finite]
-    vectors = vectors / np.maximum(np.abs(vectors).max(1, initial=0, keepdims=True), 1)
-    return vectors, rows, np.linalg.norm(vectors, axis=1)
+def _scaled(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale vectors so that float32 holds the squares of their lengths, and return these, too."""
+    largest = np.abs(vectors).max(1, initial=0, keepdims=True)
+    scaled = vectors / np.where(largest > 0, largest, 1)
+    return scaled, np.linalg.norm(scaled, axis=1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
