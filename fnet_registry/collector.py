@@ -15,3 +15,8 @@ def spare_collector() -> None:
     """
     gc.set_threshold(OBJECTS_BETWEEN)
     atexit.register(gc.freeze)
+
+
+def collect_at_the_end() -> None:
+    """Have the collector walk at the end after all, for a library that needs it."""
+    atexit.unregister(gc.freeze)

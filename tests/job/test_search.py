@@ -4,6 +4,8 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,9 @@ def test_a_condition_leaves_rows_out(output: Path, stored: pa.Table, encoder: Te
     rows = nearest(kept, encoder.encode(QUERIES), 20)
     expected = [[numbers[row] for row in each] for each in rows]
     assert [[hit["number"] for hit in hits] for hits in found.results()] == expected
-    assert fnet_ray.search(output, "x", where="number < 0").results() == [[]]
+    nothing = fnet_ray.search(output, "x", show=["number"], where="number < 0")
+    assert nothing.results() == [[]]
+    assert nothing.hits.schema == found.hits.schema
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,7 @@ def test_a_condition_leaves_rows_out(output: Path, stored: pa.Table, encoder: Te
     [
         ("nothing = 1", r"Referenced column"),
         ("number", r"values of int64"),
+        ("columns(*) IS NOT NULL", r"5 values for each row"),
         ("true; DROP TABLE rows", r"syntax error"),
         ("true) FROM rows, (VALUES (1), (2)", r"syntax error"),
         ("number = 1) FROM read_csv('/etc/passwd'", r"syntax error"),
@@ -199,6 +204,52 @@ def test_another_name_of_the_same_model_alone(
     assert same.hits == fnet_ray.search(output, "cloud").hits
     with pytest.raises(InputError, match=r"must be the output's own, .* Received: .*other"):
         fnet_ray.search(output, "cloud", model=tmp_path / "other")
+
+
+@pytest.fixture(scope="module")
+def odd(ray_session: None, preset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One row: a text that steers a terminal, and columns that others are called like."""
+    folder = tmp_path_factory.mktemp("odd")
+    half = pa.array(np.array([0.5], "f2"))
+    columns = {"query": ["\x1b[31mred\x07"], "rank": [7], "score": ["high"], "query_text": ["?"]}
+    corpus = pa.table(columns | {"price": [float("nan")], "half": half, "RANK": ["seventh"]})
+    pq.write_table(corpus, folder / "corpus.parquet")
+    fnet_ray.embed(
+        preset_folder, folder / "corpus.parquet", folder / "out", column="query", tracking=False
+    )
+    return folder / "out"
+
+
+def test_columns_that_are_called_as_those_of_hits(odd: Path, tmp_path: Path) -> None:
+    [[hit]] = fnet_ray.search(odd, "red", show=["query", "rank", "score", "query_text"]).results()
+    assert (hit["rank"], hit["score"]) == (1, pytest.approx(hit["score"], abs=1))
+    named = hit["query_"], hit["rank_"], hit["score_"], hit["query_text"]
+    assert named == ("\x1b[31mred\x07", 7, "high", "?")
+    (tmp_path / "queries.txt").write_text("red\n")
+    many.search_files(
+        odd, tmp_path / "queries.txt", tmp_path / "to.parquet", show=["query_text", "rank"]
+    )
+    found = pq.read_table(tmp_path / "to.parquet").to_pylist()[0]
+    assert (found["query_text"], found["query_text_"], found["rank_"]) == ("red", "?", 7)
+
+
+@pytest.mark.parametrize("column", ["half", "rank"])
+def test_a_condition_on_a_column_that_duckdb_cannot_tell(odd: Path, column: str) -> None:
+    assert fnet_ray.search(odd, "red", where="score = 'high'").hits.num_rows == 1
+    with pytest.raises(InputError, match=r"on query, score, query_text, price, source_file, "):
+        fnet_ray.search(odd, "red", where=f"{column} < 9")
+
+
+def test_duckdb_says_nothing_at_the_end_of_a_process() -> None:
+    program = """
+from fnet_registry.collector import spare_collector
+from fnet_ray.nearest.where import parse_condition
+import pyarrow
+spare_collector()
+print(parse_condition("a < 2")(pyarrow.table({"a": [1, 2]})).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[True, False]\n", "")
 
 
 class TestCommand:
@@ -300,14 +351,11 @@ class TestCommand:
         assert [each.name for each in tmp_path.iterdir()] == ["queries.parquet"]
 
     def test_a_text_cannot_steer_the_terminal(
-        self, preset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, odd: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        corpus = pa.table({"text": ["\x1b[31mred\x07"], "price": [float("nan")]})
-        pq.write_table(corpus, tmp_path / "corpus.parquet")
-        fnet_ray.embed(preset_folder, tmp_path / "corpus.parquet", tmp_path / "out", tracking=False)
-        assert main(["search", str(tmp_path / "out"), "red"]) == 0
+        assert main(["search", str(odd), "red"]) == 0
         assert "\x1b" not in capsys.readouterr().out
-        assert main(["search", str(tmp_path / "out"), "red", "--json", "--show", "price"]) == 0
+        assert main(["search", str(odd), "red", "--json", "--show", "price"]) == 0
         assert json.loads(capsys.readouterr().out)[0]["price"] is None
 
     def test_queries_in_two_ways(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from fnet_ray.corpus.files import InputFile, find_inputs
 from fnet_ray.model import PinnedModel
 from fnet_ray.nearest.queries import read_queries
 from fnet_ray.nearest.searching import Lookup, check_any, encode_queries, same_model
-from fnet_ray.nearest.stored import count_rows
+from fnet_ray.nearest.stored import count_rows, renamed
 from fnet_ray.output.local_store import writing
 from fnet_ray.output.stores import open_store
 from fnet_registry.errors import InputError
@@ -30,7 +30,7 @@ from fnet_registry.errors import InputError
 QUERIES_AT_ONCE, HITS_AT_ONCE = 8192, 1 << 22
 """How many are looked up in one pass over the output."""
 
-VECTOR = "vector"
+VECTOR, _QUERY_TEXT = "vector", "query_text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class ReadQueries:
         at = self.starts[place]
         for texts in read_queries(self.files[place], self.column):
             numbers = pa.array(range(at, at + len(texts)), pa.int64())
-            yield pa.table({"query": numbers, "query_text": pa.array(texts, pa.string())})
+            yield pa.table({"query": numbers, _QUERY_TEXT: pa.array(texts, pa.string())})
             at += len(texts)
 
 
@@ -141,7 +141,7 @@ class FindNearest:
         """Return the hits of a batch of queries."""
         vectors = pa.concat_arrays([chunk.storage for chunk in batch[VECTOR].chunks])
         hits, _ = self.lookup.run(vectors.flatten().to_numpy().reshape(len(batch), -1))
-        found = _with_texts(hits, batch["query_text"])
+        found = _with_texts(hits, batch[_QUERY_TEXT])
         return found.set_column(0, "query", batch["query"].take(hits["query"]))
 
 
@@ -166,7 +166,7 @@ def _tables(
         .map_batches(read, batch_size=1, batch_format="pyarrow")
         .repartition(target_num_rows_per_block=BATCH_ROWS)
     )
-    encoded = encode(queries, pinned, column="query_text", output_column=VECTOR, dtype=dtype)
+    encoded = encode(queries, pinned, column=_QUERY_TEXT, output_column=VECTOR, dtype=dtype)
     found = encoded.map_batches(
         FindNearest(lookup=lookup), batch_size=at_once, batch_format="pyarrow"
     )
@@ -174,7 +174,8 @@ def _tables(
 
 
 def _with_texts(hits: pa.Table, texts: pa.Array | pa.ChunkedArray) -> pa.Table:
-    return hits.add_column(1, "query_text", pc.take(texts, hits["query"]))
+    hits = hits.rename_columns(renamed(hits.column_names, beside=[_QUERY_TEXT]))
+    return hits.add_column(1, _QUERY_TEXT, pc.take(texts, hits["query"]))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fnet_ray.model import PinnedModel, resolve_model
 from fnet_ray.nearest.hits import NearestRows, TopHits
-from fnet_ray.nearest.stored import StoredRows, open_rows
+from fnet_ray.nearest.stored import StoredRows, open_rows, renamed
 from fnet_ray.nearest.where import Condition, parse_condition
 from fnet_ray.output.manifest import Manifest
 from fnet_registry.errors import InputError
@@ -28,7 +28,8 @@ class Search:
 
     Args:
         hits: A row for each hit: `query` (its number), `rank` (from 1), `score` (the cosine), the
-            columns that tell the row, and those that were asked for.
+            columns that tell the row, and those that were asked for; such a column of one of these
+            names has `_` behind it.
         queries: How many queries were asked.
         rows: Rows of the output that were read.
         seconds: How long that took, from the query's vector on.
@@ -180,11 +181,7 @@ def encode_queries(model: PinnedModel, manifest: Manifest, texts: Sequence[str])
 
 def _table(hits: TopHits, stored: StoredRows, columns: Sequence[str]) -> pa.Table:
     query, place = np.nonzero(hits.rows >= 0)
-    table = pa.table(
-        {"query": query, "rank": place + 1, "score": hits.scores[query, place]},
-    )
-    names = [*stored.places, *columns]
-    found = stored.columns(hits.rows[query, place], names)
-    for name in found.column_names:
-        table = table.append_column(name, found[name])
-    return table
+    own = {"query": query, "rank": place + 1, "score": hits.scores[query, place]}
+    found = stored.columns(hits.rows[query, place], [*stored.places, *columns])
+    names = renamed(found.column_names, beside=own)
+    return pa.table({**own, **dict(zip(names, found.columns, strict=True))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,11 +88,11 @@ class StoredRows:
         wanted, order = np.unique(rows, return_inverse=True)
         numbers = np.searchsorted(self.starts, wanted, side="right") - 1
         tables = []
-        for number in map(int, np.unique(numbers)):
+        for number in np.unique(numbers).tolist() or [0]:  # none found are columns all the same
             with self._open(self.names[number]) as file:
                 table = file.read(columns=list(names)).select(list(names))
             tables.append(table.take(wanted[numbers == number] - self.starts[number]))
-        return pa.concat_tables(tables).take(order) if tables else pa.table({})
+        return pa.concat_tables(tables).take(order)
 
     def _read(
         self, name: str, *, dim: int, condition: Condition | None
@@ -138,6 +138,18 @@ def as_array(table: pa.Table, name: str, dim: int) -> np.ndarray:
             f"Received: {kind}"
         )
     return found.flatten().to_numpy().reshape(len(found), dim)
+
+
+def renamed(names: Sequence[str], *, beside: Collection[str]) -> list[str]:
+    """Return names with `_` behind those that other columns beside them have already."""
+    taken, found = {*beside, *names}, []
+    for name in names:
+        new = name
+        while new in beside or (new != name and new in taken):
+            new += "_"
+        taken.add(new)
+        found.append(new)
+    return found
 
 
 def open_rows(output: str, show: Sequence[str] | None) -> tuple[StoredRows, list[str]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_ray.nearest.hits import NearestRows
+from fnet_ray.nearest.stored import renamed
 from fnet_ray.reporting.facts import Facts
 from fnet_registry.errors import InputError, OutputError
 
@@ -47,7 +47,7 @@ def export_map(facts: Facts, path: str) -> str:
     if facts.look is None:
         raise OutputError(f"An output must have rows to map. Received: none in {facts.output}")
     sample, places = facts.look.sample, facts.look.map.places
-    names = _renamed(sample.table.column_names)
+    names = renamed(sample.table.column_names, beside=_OWN)
     columns = {
         "x": pa.array(places[:, 0]),
         "y": pa.array(places[:, 1]),
@@ -64,18 +64,6 @@ def export_map(facts: Facts, path: str) -> str:
     own = [word for name in _OWN for word in (f"--{name}", name)]
     file = f"./{path}" if path.startswith("-") else path
     return shlex.join(["embedding-atlas", file, *text, *own])
-
-
-def _renamed(names: Sequence[str]) -> list[str]:
-    taken = [*_OWN, *names]
-    renamed = []
-    for name in names:
-        new = name
-        while new in _OWN or (new != name and new in taken):
-            new += "_"
-        taken.append(new)
-        renamed.append(new)
-    return renamed
 
 
 def _neighbours(vectors: np.ndarray) -> pa.Array:
