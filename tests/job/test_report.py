@@ -226,6 +226,11 @@ class TestThinOutputs:
         output = write_output(tmp_path, [pa.table({"text": ["same"] * 3})], dim=1)
         assert "3 of 3 rows" in visible(page_of(output))
 
+    def test_no_vector_is_a_number(self, tmp_path: Path) -> None:
+        told = visible(page_of(write_output(tmp_path, [rows(60)], length=float("inf"))))
+        assert "No vector is finite. 60 rows of the sample" in told
+        assert "There is no vector to show." in told
+
     def test_nothing_but_rejects(self, tmp_path: Path) -> None:
         output = write_output(tmp_path, [rows(0)], rejects=["null", "null", "not UTF-8"])
         told = visible(page_of(output))
@@ -326,6 +331,11 @@ class TestColours:
         target = tmp_path / "a:b.parquet"
         fnet_ray.report(write_output(tmp_path / "out", [rows(12)]), export=target)
         assert pq.read_table(target).num_rows == 12
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        output = write_output(tmp_path / "out", [rows(3)])
+        with pytest.raises(OutputError, match=r"Received: .*none/map.parquet \(\[Errno 2\] No such"):
+            fnet_ray.report(output, export=tmp_path / "none/map.parquet")
 
     @pytest.mark.parametrize("name", ["map", "map.csv", "-map.parquet"])
     def test_a_file_that_embedding_atlas_would_take_for_something_else(

@@ -51,9 +51,12 @@ def write_output(
     column: str = "text",
     id_column: str | None = None,
     dim: int = 4,
+    length: float = 1.0,
     seed: int = 0,
 ) -> str:
     """Write shards of columns, to which random vectors are added; rejects go with the first.
+
+    `length` is about that of a vector of one number.
 
     `planned` shards are in the manifest: by default those that are written.
     """
@@ -81,7 +84,7 @@ def write_output(
     start = 0
     for shard, columns in enumerate(shards):
         table, count = columns, columns.num_rows
-        vectors = random.standard_normal((count, dim)).astype(np.float32)
+        vectors = (length * random.standard_normal((count, dim))).astype(np.float32)
         lists = pa.FixedSizeListArray.from_arrays(vectors.reshape(-1), dim)
         if id_column is None:
             table = table.append_column("source_file", pa.array([path] * count, pa.string()))

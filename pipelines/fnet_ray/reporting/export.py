@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from fnet_ray.nearest.hits import NearestRows
 from fnet_ray.nearest.stored import renamed
+from fnet_ray.output.local_store import writing
 from fnet_ray.reporting.facts import Facts
 from fnet_registry.errors import InputError, OutputError
 
@@ -42,7 +44,7 @@ def export_map(facts: Facts, path: str) -> str:
         The command by which Embedding Atlas shows it.
 
     Raises:
-        OutputError: The output has no rows yet.
+        OutputError: The output has no rows yet, or the file cannot be written.
     """
     if facts.look is None:
         raise OutputError(f"An output must have rows to map. Received: none in {facts.output}")
@@ -54,7 +56,7 @@ def export_map(facts: Facts, path: str) -> str:
         "neighbors": _neighbours(sample.vectors),
         **dict(zip(names, sample.table.columns, strict=True)),
     }
-    with open(path, "wb") as file:  # Arrow takes a name with a colon for an address
+    with writing(Path(path)), open(path, "wb") as file:  # Arrow takes a name with a colon for an address
         pq.write_table(pa.table(columns), file)
     text = (
         []

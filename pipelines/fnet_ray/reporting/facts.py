@@ -71,6 +71,7 @@ class Facts:
         work: What these took.
         rejects: The rejected rows by reason.
         damage: What is wrong with files of the output.
+        infinite: Rows of the sample that are left out, as their vectors are not finite.
         look: What a sample shows; None where there is no row to show.
         job: What the job said of itself at its end, where it has ended.
     """
@@ -85,6 +86,7 @@ class Facts:
     work: Work
     rejects: Sequence[RejectedRows]
     damage: Sequence[str]
+    infinite: int
     look: Look | None
     job: Mapping[str, Any]
 
@@ -126,6 +128,7 @@ def gather(store: Store, *, color: str | None = None) -> Facts:
         work=add_up(commits),
         rejects=[],
         damage=damage,
+        infinite=0,
         look=None,
         job=_read_job(store),
     )
@@ -174,7 +177,8 @@ def _with_look(facts: Facts, store: Store, findings: Sequence[Finding], color: s
         sample = draw_sample(store, facts.manifest, files)
     except InputError as error:
         return replace(facts, damage=[*facts.damage, str(error)])
-    return replace(facts, look=_look(sample, color)) if len(sample.rows) else facts
+    look = _look(sample, color) if len(sample.rows) else None
+    return replace(facts, look=look, infinite=sample.infinite)
 
 
 def _look(sample: Sample, color: str | None) -> Look:

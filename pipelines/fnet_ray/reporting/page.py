@@ -185,11 +185,11 @@ def _notices(facts: Facts) -> list[tuple[str, str]]:
     if len(facts.work.devices) > 1:
         told = ", ".join(facts.work.devices)
         found.append(("Unlike devices took part.", f"Their vectors may differ slightly: {told}."))
-    if facts.look and facts.look.sample.infinite:
+    if facts.infinite:
         found.append(
             (
-                "Some vectors are not finite.",
-                f"{facts.look.sample.infinite:,} rows of the sample hold values that are too large "
+                f"{'Some vectors are not' if facts.look else 'No vector is'} finite.",
+                f"{facts.infinite:,} rows of the sample hold values that are too large "
                 f"for {facts.manifest.parameters.embedding_dtype}, and are left out here.",
             )
         )
