@@ -180,10 +180,11 @@ class Parameters:
             raise JobError(f"The limit must be at least 1 row. Received: {self.limit}")
         if self.keep is not None:
             object.__setattr__(self, "keep", tuple(dict.fromkeys(self.keep)))
-        if self.output_column in ("", *PLACE_COLUMNS, *WINDOW_COLUMNS):
+        name, taken = self.output_column, ("", *PLACE_COLUMNS, *WINDOW_COLUMNS)
+        if not isinstance(name, str) or not name.isprintable() or name in taken:
             raise JobError(
-                "The column of vectors must have a name of its own, such as embedding. "
-                f"Received: {self.output_column!r}"
+                "The column of vectors must have a name of its own, of characters that print, such "
+                f"as embedding. Received: {shown(name)}"
             )
 
     def check_used(self, formats: Iterable[str]) -> None:

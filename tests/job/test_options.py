@@ -1,5 +1,6 @@
 """What a job is asked for, and what outputs of earlier releases were asked for."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,12 @@ from fnet_registry.errors import JobError, OutputError
 STORED = Path(__file__).parent / "stored"
 
 
-@pytest.mark.parametrize("name", ["", "source_file", "source_row", "window", "start", "end"])
-def test_the_column_of_vectors_has_a_name_of_its_own(name: str) -> None:
-    with pytest.raises(JobError, match=f"a name of its own, .* Received: '{name}'"):
+PLACES = ["source_file", "source_row", "window", "start", "end"]
+
+
+@pytest.mark.parametrize("name", ["", *PLACES, "\udcff", "a\0b", 8])
+def test_the_column_of_vectors_has_a_name_of_its_own(name: Any) -> None:
+    with pytest.raises(JobError, match=rf"a name of its own, .* Received: {re.escape(repr(name))}"):
         Parameters(output_column=name)
 
 
