@@ -107,6 +107,7 @@ def test_a_condition_leaves_rows_out(output: Path, stored: pa.Table, encoder: Te
         ("nothing = 1", r"Referenced column"),
         ("number", r"values of int64"),
         ("columns(*) IS NOT NULL", r"5 values for each row"),
+        ("\udcff", r"bad_cast"),
         ("true; DROP TABLE rows", r"syntax error"),
         ("true) FROM rows, (VALUES (1), (2)", r"syntax error"),
         ("number = 1) FROM read_csv('/etc/passwd'", r"syntax error"),

@@ -54,7 +54,7 @@ def parse_condition(where: str) -> Condition:
             rows = _register(connection, rows)
             try:
                 result = connection.execute(f"SELECT ({where}\n) FROM rows").fetchnumpy()
-            except duckdb.Error as error:
+            except (duckdb.Error, RuntimeError) as error:  # the latter where it is not Unicode
                 raise _refused(where, rows, first_line(error)) from None
         [kept, *more] = result.values()
         if more:
@@ -88,5 +88,6 @@ def _refused(where: str, rows: pa.Table, why: str) -> InputError:
     names = ", ".join(rows.column_names)
     return InputError(
         f"A condition must be one SQL expression that is true or false for a row, on {names}; for "
-        f"example source_row < 100. Received: {shown(where)} ({why})"
+        'example source_row < 100, or "end" < 100, as SQL has words of its own. '
+        f"Received: {shown(where)} ({why})"
     )
