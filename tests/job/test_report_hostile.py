@@ -99,9 +99,11 @@ def test_whatever_is_said_the_page_has_the_same_elements(
 
 def test_a_text_of_quotes_alone_makes_no_large_page(tmp_path: Path) -> None:
     table = pa.table({"text": ['"' * 10_000] * 2000, "kind": ["<" * 5_000, "&" * 5_000] * 1000})
-    output = write_output(tmp_path / "out", [table], dim=2)
+    output = write_output(tmp_path / "out", [table], dim=2, path='/"' * 1000 + "/file.parquet")
     fnet_ray.report(output)
-    assert (tmp_path / "out/run/report.html").stat().st_size < 5_000_000
+    page = tmp_path / "out/run/report.html"
+    assert page.stat().st_size < 5_000_000
+    assert "/file.parquet</title>" in page.read_text()
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
