@@ -272,9 +272,11 @@ class TestCommand:
         assert {hit["lang"] for hits in results for hit in hits} == {"en", "de"}
 
     def test_a_line_for_each_hit(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["search", str(output), text(42), "-k", "1", "--show", "text,number"]) == 0
+        longest = max(map(text, range(200)), key=len)
+        assert main(["search", str(output), longest, "-k", "1", "--show", "number,text"]) == 0
         line = capsys.readouterr().out.splitlines()[0]
         assert line.split()[:2] == ["1", "1.000"]
+        assert line.endswith(f"  {longest}")  # no terminal limits its width
 
     @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
     def test_a_file_of_queries(self, output: Path, tmp_path: Path, kind: str) -> None:

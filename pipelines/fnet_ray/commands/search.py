@@ -87,7 +87,7 @@ def _search_files(args: argparse.Namespace, options: dict[str, Any]) -> str:
 
 
 def _print(found: Search, queries: list[str]) -> None:
-    width = shutil.get_terminal_size().columns
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for query, hits in zip(queries, found.results(), strict=True):
         if len(queries) > 1:
             print(f"{one_line(query)}\n")
