@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 where a command did part of its work, 2 for a user's mistake.
     """
     spare_collector()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which may lack the letters of a text
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
     parser, subparsers = make_parser()

@@ -1,5 +1,6 @@
 """The nearest rows of an output, against numpy."""
 
+import io
 import json
 import random
 import re
@@ -212,7 +213,7 @@ def odd(ray_session: None, preset_folder: Path, tmp_path_factory: pytest.TempPat
     """One row: a text that steers a terminal, and columns that others are called like."""
     folder = tmp_path_factory.mktemp("odd")
     half = pa.array(np.array([0.5], "f2"))
-    columns = {"query": ["\x1b[31mred\x07"], "rank": [7], "score": ["high"], "query_text": ["?"]}
+    columns = {"query": ["\x1b[31mréd\x07"], "rank": [7], "score": ["high"], "query_text": ["?"]}
     corpus = pa.table(columns | {"price": [float("nan")], "half": half, "RANK": ["seventh"]})
     pq.write_table(corpus, folder / "corpus.parquet")
     fnet_ray.embed(
@@ -225,7 +226,7 @@ def test_columns_that_are_called_as_those_of_hits(odd: Path, tmp_path: Path) -> 
     [[hit]] = fnet_ray.search(odd, "red", show=["query", "rank", "score", "query_text"]).results()
     assert (hit["rank"], hit["score"]) == (1, pytest.approx(hit["score"], abs=1))
     named = hit["query_"], hit["rank_"], hit["score_"], hit["query_text"]
-    assert named == ("\x1b[31mred\x07", 7, "high", "?")
+    assert named == ("\x1b[31mréd\x07", 7, "high", "?")
     (tmp_path / "queries.txt").write_text("red\n")
     many.search_files(
         odd, tmp_path / "queries.txt", tmp_path / "to.parquet", show=["query_text", "rank"]
@@ -360,6 +361,14 @@ class TestCommand:
         assert "\x1b" not in capsys.readouterr().out
         assert main(["search", str(odd), "red", "--json", "--show", "price"]) == 0
         assert json.loads(capsys.readouterr().out)[0]["price"] is None
+
+    def test_a_terminal_that_lacks_a_letter_shows_it_escaped(
+        self, odd: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+        assert main(["search", str(odd), "red"]) == 0
+        sys.stdout.seek(0)
+        assert r"r\xe9d" in sys.stdout.read()
 
     def test_queries_in_two_ways(self, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["search", str(output)]) == 2
