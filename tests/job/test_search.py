@@ -250,7 +250,8 @@ import pyarrow
 spare_collector()
 print(parse_condition("a < 2")(pyarrow.table({"a": [1, 2]})).tolist())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[True, False]\n", "")
 
 

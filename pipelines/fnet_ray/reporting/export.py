@@ -56,7 +56,8 @@ def export_map(facts: Facts, path: str) -> str:
         "neighbors": _neighbours(sample.vectors),
         **dict(zip(names, sample.table.columns, strict=True)),
     }
-    with writing(Path(path)), open(path, "wb") as file:  # Arrow takes a name with a colon for an address
+    # Arrow takes a name with a colon for an address.
+    with writing(Path(path)), open(path, "wb") as file:
         pq.write_table(pa.table(columns), file)
     text = (
         []
