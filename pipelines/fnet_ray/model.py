@@ -54,7 +54,10 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
     from fnet_mlflow.content.digest import content_digest
 
     uri = os.fspath(model)
-    if uri.startswith(("models:/", "runs:/")) or (Path(uri) / "MLmodel").is_file():
+    is_folder = (Path(uri) / "MLmodel").is_file()
+    if is_folder:
+        uri = str(Path(uri).absolute())  # what an output records is looked up from anywhere
+    if is_folder or uri.startswith(("models:/", "runs:/")):
         from fnet_mlflow.registry.lookup import pin
         from fnet_mlflow.registry.uri import ModelUri
 

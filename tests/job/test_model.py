@@ -43,10 +43,16 @@ def test_an_alias_is_pinned_to_the_version_that_it_means_now(registry: str) -> N
 
 
 def test_a_run_a_model_folder_and_a_version_of_one_model_are_one(
-    run_uri: str, registry: str, encoder: TextEncoder, tmp_path: Path
+    run_uri: str,
+    registry: str,
+    encoder: TextEncoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fnet_mlflow.save_model(encoder, tmp_path / "model")
-    found = [resolve_model(uri) for uri in (run_uri, tmp_path / "model", registry)]
+    monkeypatch.chdir(tmp_path)
+    found = [resolve_model(uri) for uri in (run_uri, "model", registry)]
+    assert found[1].uri == str(tmp_path / "model")  # as an output records it, for any folder
     assert len({model.digest for model in found}) == 1
     assert {model.encoding for model in found} == {encoder.config}
 
