@@ -318,6 +318,19 @@ class TestCommand:
         assert found.drop_columns("query_text").equals(expected)  # scores to the last bit
         assert sorted(each.name for each in tmp_path.iterdir()) == ["found.parquet", "queries"]
 
+    def test_queries_that_find_nothing_through_ray(
+        self, odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(many, "QUERIES_AT_ONCE", 1)
+        (tmp_path / "queries.txt").write_text("red\ngreen\n")
+        files = tmp_path / "queries.txt", tmp_path / "found.parquet"
+        done = many.search_files(odd, *files, show=["price"], where="price = 1")
+        assert (done.queries, done.neighbours, done.rows) == (2, 0, 1)
+        found = pq.read_table(files[1])
+        places = ["source_file", "source_row"]
+        assert found.column_names == ["query", "query_text", "rank", "score", *places, "price"]
+        assert found.num_rows == 0
+
     @pytest.mark.parametrize(
         ("column", "values", "to", "words"),
         [

@@ -12,6 +12,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -94,7 +95,10 @@ def search_files(
         read = ReadQueries(files=files, starts=starts, column=column)
         tables = _through_ray(read, pinned, lookup, manifest.parameters.dtype, at_once)
     with _created(Path(to)) as file:
-        first = next(tables)
+        first = next(tables, None)
+        if first is None:  # Ray passes on no table without rows
+            hits, _ = lookup.run(np.empty((0, pinned.checkpoint.dim), np.float32))
+            first = _with_texts(hits, pa.array([], pa.string()))
         with pq.ParquetWriter(file, first.schema) as writer:
             for table in chain([first], tables):
                 writer.write_table(table)
