@@ -323,6 +323,12 @@ class TestColours:
         assert "no value 12" in told
         assert "1.0 5" in told
 
+    def test_dates_that_python_lacks(self, tmp_path: Path) -> None:
+        days = pa.array([0, 2**62, None], pa.timestamp("us"))
+        told = visible(page_of(write_output(tmp_path, [rows(3, day=days)]), color="day"))
+        assert "1970-01-01 00:00:00 1" in told
+        assert f"value out of range: {2**62}" in told
+
     def test_many_rows_of_one_vector(self) -> None:
         places, method = project(np.ones((60, 8), np.float32))
         assert (places.tolist(), method) == ([[0.0, 0.0]] * 60, "principal components")

@@ -212,9 +212,11 @@ def test_another_name_of_the_same_model_alone(
 def odd(ray_session: None, preset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One row: a text that steers a terminal, and columns that others are called like."""
     folder = tmp_path_factory.mktemp("odd")
-    half = pa.array(np.array([0.5], "f2"))
+    half, far = pa.array(np.array([0.5], "f2")), pa.array([2**62], pa.timestamp("us"))
     columns = {"query": ["\x1b[31mréd\x07"], "rank": [7], "score": ["high"], "query_text": ["?"]}
-    corpus = pa.table(columns | {"price": [float("nan")], "half": half, "RANK": ["seventh"]})
+    corpus = pa.table(
+        columns | {"price": [float("nan")], "half": half, "RANK": ["seventh"], "far": far}
+    )
     pq.write_table(corpus, folder / "corpus.parquet")
     fnet_ray.embed(
         preset_folder, folder / "corpus.parquet", folder / "out", column="query", tracking=False
@@ -238,7 +240,7 @@ def test_columns_that_are_called_as_those_of_hits(odd: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("column", ["half", "rank"])
 def test_a_condition_on_a_column_that_duckdb_cannot_tell(odd: Path, column: str) -> None:
     assert fnet_ray.search(odd, "red", where="score = 'high'").hits.num_rows == 1
-    with pytest.raises(InputError, match=r"on query, score, query_text, price, source_file, "):
+    with pytest.raises(InputError, match=r"on query, score, query_text, price, far, source_file, "):
         fnet_ray.search(odd, "red", where=f"{column} < 9")
 
 
@@ -373,8 +375,9 @@ class TestCommand:
     ) -> None:
         assert main(["search", str(odd), "red"]) == 0
         assert "\x1b" not in capsys.readouterr().out
-        assert main(["search", str(odd), "red", "--json", "--show", "price"]) == 0
-        assert json.loads(capsys.readouterr().out)[0]["price"] is None
+        assert main(["search", str(odd), "red", "--json", "--show", "price,far"]) == 0
+        [hit] = json.loads(capsys.readouterr().out)
+        assert (hit["price"], hit["far"]) == (None, f"[<value out of range: {2**62}>]")
 
     def test_a_terminal_that_lacks_a_letter_shows_it_escaped(
         self, odd: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 
@@ -90,3 +91,24 @@ def id_texts(ids: pa.ChunkedArray) -> pa.ChunkedArray:
         digits = [value if value is None else value.hex() for value in ids.to_pylist()]
         return pa.chunked_array([digits], pa.string())
     return ids.cast(pa.string())
+
+
+def to_values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values; what Python lacks, such as a date in the year 10000, as text."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        return [_to_value(column.slice(row, 1)) for row in range(len(column))]
+
+
+def _to_value(column: pa.ChunkedArray) -> Any:
+    try:
+        return column.to_pylist()[0]
+    except (OverflowError, ValueError):
+        return column.combine_chunks().to_string(skip_new_lines=True)
+
+
+def to_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return a table's rows, with values as `to_values` gives them."""
+    rows = zip(*map(to_values, table.columns), strict=True)
+    return [dict(zip(table.column_names, row, strict=True)) for row in rows]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fnet_ray.corpus.arrow_types import to_rows
 from fnet_ray.model import PinnedModel, resolve_model
 from fnet_ray.nearest.hits import NearestRows, TopHits
 from fnet_ray.nearest.stored import StoredRows, open_rows, renamed
@@ -45,7 +46,7 @@ class Search:
     def results(self) -> list[list[dict[str, Any]]]:
         """Return the hits of each query, as plain values."""
         found: list[list[dict[str, Any]]] = [[] for _ in range(self.queries)]
-        for hit in self.hits.to_pylist():
+        for hit in to_rows(self.hits):
             found[hit.pop("query")].append(hit)
         return found
 

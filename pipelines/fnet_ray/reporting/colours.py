@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fnet_ray.corpus.arrow_types import to_values
 from fnet_ray.reporting.sample import Sample
 from fnet_registry.errors import InputError
 from fnet_registry.shown import shown
@@ -60,7 +61,7 @@ def colour(sample: Sample, column: str | None = None) -> Colours:
             counts=[len(sample.rows)],
             group=np.zeros(len(sample.rows), int),
         )
-    values = [None if _is_nan(value) else value for value in sample.table[column].to_pylist()]
+    values = [None if _is_nan(value) else value for value in to_values(sample.table[column])]
     kind = sample.table[column].type
     is_number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     if is_number and len(set(values)) > MOST_COLOURS:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fnet_ray.corpus.arrow_types import to_rows
 from fnet_ray.corpus.files import reading
 from fnet_ray.corpus.parquet import open_parquet
 from fnet_ray.nearest.hits import NearestRows
@@ -57,7 +58,7 @@ class Sample:
 
     def rows_told(self, chosen: Sequence[int]) -> list[dict[str, Any]]:
         """Return these columns of some of the rows."""
-        return self.table.select(self.told).take(pa.array(chosen, pa.int64())).to_pylist()
+        return to_rows(self.table.select(self.told).take(pa.array(chosen, pa.int64())))
 
     @property
     def dim(self) -> int:
@@ -124,7 +125,7 @@ def find_neighbours(sample: Sample, chosen: Sequence[int]) -> list[Neighbours]:
     for block in stored.blocks(sample.dim):
         nearest.add(block.vectors, block.rows)
     there = nearest.hits.rows >= 0
-    found = stored.columns(nearest.hits.rows[there], sample.told).to_pylist()
+    found = to_rows(stored.columns(nearest.hits.rows[there], sample.told))
     ends = np.cumsum(there.sum(1))
     return [
         Neighbours(
