@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -255,6 +256,18 @@ print(parse_condition("a < 2")(pyarrow.table({"a": [1, 2]})).tolist())
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[True, False]\n", "")
+
+
+def test_a_model_that_is_out_of_reach_may_be_called_otherwise(
+    copied: Path, preset_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = copied / "run" / "manifest.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"model": "models:/elsewhere/1"}))
+    with pytest.raises(mlflow.MlflowException, match=r"elsewhere"):
+        fnet_ray.search(copied, "cloud")
+    assert "--model names it as it is called here" in caplog.text
+    found = fnet_ray.search(copied, "cloud", k=1, model=preset_folder)
+    assert found.hits.num_rows == 1
 
 
 class TestCommand:

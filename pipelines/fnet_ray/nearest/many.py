@@ -83,7 +83,7 @@ def search_files(
     files = find_inputs(queries)
     counts = [sum(map(len, read_queries(file, column))) for file in files]
     started, neighbours = time.perf_counter(), 0
-    pinned = same_model(manifest, manifest.model if model is None else model)
+    pinned = same_model(manifest, model)
     at_once = max(1, min(QUERIES_AT_ONCE, HITS_AT_ONCE // lookup.k))
     if sum(counts) <= at_once:
         texts = [text for file in files for part in read_queries(file, column) for text in part]

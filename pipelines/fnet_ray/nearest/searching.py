@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from fnet_ray.nearest.where import Condition, parse_condition
 from fnet_ray.output.manifest import Manifest
 from fnet_registry.errors import InputError
 from fnet_registry.shown import shown
+
+logger = logging.getLogger(__name__)
 
 _MOST_HITS = 100_000
 
@@ -81,7 +84,7 @@ def search(
     lookup = Lookup(output=output, k=k, show=show, where=where)
     check_any(texts)
     manifest = lookup.check()
-    pinned = same_model(manifest, manifest.model if model is None else model)
+    pinned = same_model(manifest, model)
     vectors = encode_queries(pinned, manifest, texts)
     started = time.perf_counter()
     hits, rows = lookup.run(vectors)
@@ -147,13 +150,22 @@ class Lookup:
         return None if self.where is None else parse_condition(self.where)
 
 
-def same_model(manifest: Manifest, model: str | os.PathLike[str]) -> PinnedModel:
-    """Return the model of queries.
+def same_model(manifest: Manifest, model: str | os.PathLike[str] | None) -> PinnedModel:
+    """Return the model of queries, by default as the output records it.
 
     Raises:
         InputError: It is not the output's.
     """
-    pinned = resolve_model(model)
+    try:
+        pinned = resolve_model(manifest.model if model is None else model)
+    except Exception:
+        if model is None:
+            logger.warning(
+                "The output's model, %s, is out of reach here; --model names it as it is called "
+                "here, such as a copy's folder",
+                manifest.model,
+            )
+        raise
     if pinned.digest != manifest.digest:
         raise InputError(
             f"The queries' model must be the output's own, {manifest.model} (digest "
