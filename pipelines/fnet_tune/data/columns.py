@@ -30,6 +30,8 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read finite numbers; all others are nulls."""
+    if is_text(column.type):  # one word among the numbers of a file makes all of them texts
+        column = _numbers_in(column)
     return _bad_as_nulls(columns.numbers, column)
 
 
@@ -71,6 +73,20 @@ def _listed(text: str | None) -> list[float] | None:
         values = np.array(json.loads(text or ""), np.float32)
         return values.tolist() if values.ndim == 1 else None
     except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _numbers_in(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = [_number(text) for text in column.to_pylist()]
+    if column.null_count < len(column) and not any(value is not None for value in values):
+        raise BadValueError("hold numbers", str(column.type))
+    return pa.chunked_array([values], pa.float64())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
         return None
 
 
