@@ -103,7 +103,7 @@ def tune(
         given = open_judge(_absolute(held_out), map)
         made = read_held_out(given.data, map, split_texts=split_texts, bad=found.bad)
     identity = {
-        "parent": parent.digest,
+        "parent": [parent.uri, parent.digest],
         "encoding": encoding.to_dict(),
         "recipe": asked,
         "data": found.digest,

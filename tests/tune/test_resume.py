@@ -13,6 +13,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+import fnet_mlflow
 import fnet_tune
 from fnet_registry.errors import TuningError
 from tests.tune.conftest import QUICK
@@ -73,6 +74,37 @@ def test_it_stays_in_one_run(tune: Tune, pairs_file: Path) -> None:
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
     values = {point.step: point.value for point in history}
     assert len({(point.step, point.value) for point in history}) == len(values)
+
+
+def test_where_its_run_cannot_be_gone_on_with_it_has_another(
+    tune: Tune, pairs_file: Path, registry: Path
+) -> None:
+    def delete() -> None:
+        [run] = mlflow.search_runs(output_format="list")
+        mlflow.delete_run(run.info.run_id)
+
+    steps = []
+    for lose in (delete, lambda: mlflow.set_experiment("others")):
+        with pytest.raises(Killed):
+            tune(pairs_file, on_progress=kill_at(20))
+        lose()
+        tune(pairs_file, on_progress=lambda now: steps.append(now.state.step))
+        [run] = mlflow.search_runs(output_format="list")
+        assert run.info.status == "FINISHED"
+    mlflow.set_experiment("tests")
+    assert min(steps) > 1
+
+
+def test_one_content_under_two_names_is_tuned_twice(
+    tune: Tune, pairs_file: Path, preset_folder: Path, registry: Path
+) -> None:
+    for name in ("one", "two"):
+        fnet_mlflow.register_preset(preset_folder, name)
+    with pytest.raises(Killed):
+        fnet_tune.tune("models:/one/1", pairs_file, name="t", **QUICK, on_progress=kill_at(1))
+    made = fnet_tune.tune("models:/two/1", pairs_file, name="t", **QUICK).registration
+    assert made is not None
+    assert mlflow.MlflowClient().get_model_version("t", "1").tags["fnet.parent"] == "models:/two/1"
 
 
 def test_ctrl_c_ends_it_between_two_steps_and_it_goes_on_from_there(
