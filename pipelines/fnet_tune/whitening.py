@@ -163,7 +163,7 @@ def _open_corpus(corpus: Any, column: str) -> Rows:
             f"Every file must have the column {column!r}; choose another one with --column. "
             f"Received: {', '.join(names[:20])} in {files[0].path}"
         )
-    return Rows(files=files, shape=TEXTS, renamed={"text": column})
+    return Rows(files=files, shape=TEXTS, renamed={"text": column}, forgiving=True)
 
 
 def _check_dims(dims: int | None, most: int) -> None:
