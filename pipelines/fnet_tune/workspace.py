@@ -60,5 +60,5 @@ def _remove_unfinished(folder: Path) -> None:
 
 
 def _home() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache, "fnet-registry", "tuning")

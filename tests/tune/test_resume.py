@@ -147,6 +147,16 @@ def test_two_processes_do_not_work_on_one_tuning(tune: Tune, pairs_file: Path) -
         tune(pairs_file, on_progress=tune_beside)
 
 
+def test_an_empty_cache_variable_is_as_none(
+    tune: Tune, pairs_file: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(registry / "home"))
+    told = []
+    tune(pairs_file, epochs=0.5, on_start=told.append)
+    assert told[0].parent == registry / "home" / ".cache" / "fnet-registry" / "tuning"
+
+
 def test_it_works_in_a_thread_that_may_not_handle_signals(tune: Tune, pairs_file: Path) -> None:
     made = []
     work = threading.Thread(target=lambda: made.append(tune(pairs_file, epochs=1)))
