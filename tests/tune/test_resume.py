@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -16,6 +17,7 @@ import pytest
 import fnet_mlflow
 import fnet_tune
 from fnet_registry.errors import TuningError
+from fnet_tune.stopping import stop_requests
 from tests.tune.conftest import QUICK
 
 Tune = Callable[..., fnet_tune.Tuning]
@@ -125,6 +127,27 @@ def test_ctrl_c_ends_it_between_two_steps_and_it_goes_on_from_there(
     assert steps[0] == 12
     tune(pairs_file, name="whole")
     assert digest("stopped") == digest("whole")
+
+
+def test_sigterm_ends_it_as_whoever_handles_that_would() -> None:
+    class Terminated(KeyboardInterrupt):
+        pass
+
+    def terminate(number: int, frame: Any) -> None:
+        raise Terminated
+
+    def work() -> None:
+        with stop_requests() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with pytest.raises(Terminated):
+            work()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_another_seed_recipe_or_encoding_is_another_tuning(
