@@ -84,6 +84,7 @@ def test_a_whitened_version_can_be_whitened_again(
     [
         ({"dims": 0}, r"between 1 and 32, .* Received: 0"),
         ({"dims": 33}, r"between 1 and 32, .* Received: 33"),
+        ({"dims": 8.0}, r"between 1 and 32, .* Received: 8.0"),
         ({"column": "body"}, r"the column 'body'; choose another one with --column"),
         (
             {"tags": {"fnet.parent": "x"}},
