@@ -66,6 +66,7 @@ def labels(label: Any) -> list[dict[str, Any]]:
         (scored(score="high"), "must hold numbers"),
         (labels(lambda _: "one"), "At least two labels"),
         (labels(lambda n: n), "At least two labels"),
+        (labels(lambda n: n)[:20], "give more examples, or others as --held-out. Received: At"),
         (labels(lambda _: ""), "Received: 0 and 40 unusable"),
     ],
 )

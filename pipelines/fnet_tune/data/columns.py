@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.columns import BadValueError, Column
-from fnet_ray.corpus.arrow_types import is_text
+from fnet_ray.corpus.arrow_types import as_plain, is_text
 from fnet_registry.encoding.config import LARGEST_TEXT
 
 _LIST = pa.list_(pa.float32())
@@ -91,6 +91,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _bad_as_nulls(read: Column, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    column = as_plain(column)
     good = np.asarray(column.is_valid(), bool)
     while True:
         try:

@@ -131,7 +131,15 @@ class Judge:
         Raises:
             InputError: It cannot be read.
         """
-        return open_subject(self.data, corpus=None, renamed=self.renamed)
+        try:
+            return open_subject(self.data, corpus=None, renamed=self.renamed)
+        except InputError as error:
+            if self.given:
+                raise
+            raise InputError(
+                "The held-out examples must be some that a state can be chosen by; give more "
+                f"examples, or others as --held-out. Received: {error}"
+            ) from None
 
     def open_to_choose(self) -> Subject:
         """Open the data to choose a state by.
