@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 
 import fnet_mlflow
 import fnet_tune
-from fnet_registry.errors import TuningError
+from fnet_registry.errors import InputError, TuningError
 from fnet_tune.stopping import stop_requests
 from tests.tune.conftest import QUICK
 
@@ -107,6 +108,22 @@ def test_one_content_under_two_names_is_tuned_twice(
     made = fnet_tune.tune("models:/two/1", pairs_file, name="t", **QUICK).registration
     assert made is not None
     assert mlflow.MlflowClient().get_model_version("t", "1").tags["fnet.parent"] == "models:/two/1"
+
+
+def test_data_that_is_away_at_the_end_costs_no_step(
+    tune: Tune, pairs_file: Path, tmp_path: Path
+) -> None:
+    held_out = Path(shutil.copy(pairs_file, tmp_path / "dev.parquet"))
+
+    def remove(now: Any) -> None:
+        held_out.unlink(missing_ok=True)
+
+    with pytest.raises(InputError, match="dev.parquet"):
+        tune(pairs_file, held_out=held_out, epochs=2, on_progress=remove)
+    shutil.copy(pairs_file, held_out)
+    steps = []
+    tune(pairs_file, held_out=held_out, epochs=2, on_progress=steps.append)
+    assert steps == []
 
 
 def test_ctrl_c_ends_it_between_two_steps_and_it_goes_on_from_there(
