@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from posixpath import normpath
 from typing import Protocol
 
 from mlflow import MlflowClient
@@ -25,6 +27,9 @@ from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.fetch import fetch
 from fnet_registry.shown import shown
 
+_TAG = re.compile("[\\w.: /-]{1,250}")
+_LONGEST_VALUE = 100_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -36,7 +41,7 @@ class Target:
         tags: Tags to set on it, beside its own.
 
     Raises:
-        ModelError: MLflow takes no such alias, or a tag has a name of ours.
+        ModelError: MLflow takes no such alias or tag, or a tag has a name of ours.
         MlflowException: It takes no such name.
     """
 
@@ -47,6 +52,7 @@ class Target:
     def __post_init__(self) -> None:
         if self.alias is not None:
             check_alias(self.alias)
+        _check_tags(self.tags)
         own = [tag for tag in self.tags if tag.startswith(TAG_PREFIX)]
         if own:
             raise ModelError(
@@ -58,6 +64,18 @@ class Target:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    """Refuse tags that MLflow does not take, which it says only when the version is there."""
+    for tag, value in tags.items():
+        is_path = normpath(tag) == tag and not tag.startswith(("/", "..")) and tag != "."
+        if not (_TAG.fullmatch(tag) and is_path and len(str(value)) <= _LONGEST_VALUE):
+            raise ModelError(
+                "A tag's name holds at most 250 letters, digits and any of '_-.:/ ', as a relative "
+                f"path may, and its value {_LONGEST_VALUE:,} characters, for example team=search. "
+                f"Received: {shown(f'{tag}={value}')}"
+            )
 
 
 class Origin(Protocol):

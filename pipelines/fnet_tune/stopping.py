@@ -17,19 +17,24 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
     Outside of the main thread, which alone may handle signals, it tells nothing.
     """
-    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield lambda: False
         return
+    asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked:
             raise KeyboardInterrupt
-        asked.set()
+        asked.append(number)
 
     before = {each: signal.signal(each, ask) for each in _SIGNALS}
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
+    except KeyboardInterrupt:
+        handler = before[signal.SIGTERM]
+        if asked[:1] == [signal.SIGTERM] and callable(handler):
+            handler(signal.SIGTERM, None)  # it ends as whoever handles SIGTERM ends
+        raise
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

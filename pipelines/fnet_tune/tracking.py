@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from fnet_registry.presets.writing import write_json
 from fnet_registry.redaction import without_secrets
 
 if TYPE_CHECKING:
+    import mlflow
+
     from fnet_tune.training.loop import Progress
 
 logger = logging.getLogger(__name__)
@@ -35,9 +37,7 @@ def tracked(folder: Path, told: str, parameters: Mapping[str, Any]) -> Iterator[
     """
     import mlflow
 
-    nested = mlflow.active_run() is not None
-    name = run_name(told)
-    with mlflow.start_run(run_id=_known_run(folder), run_name=name, nested=nested) as run:
+    with _start_run(folder, run_name(told)) as run:
         write_json({"run_id": run.info.run_id}, folder / _RUN_FILE)
         mlflow.log_params(dict(parameters))
         try:
@@ -110,15 +110,16 @@ def metric_name(figure: str) -> str:
     return figure.replace("@", "_at_")
 
 
-def _known_run(folder: Path) -> str | None:
-    """Return the run that the tuning began in, unless the tracking server does not know it."""
+def _start_run(folder: Path, name: str) -> mlflow.ActiveRun:
+    """Start the run that the tuning began in, or another one where that cannot be gone on with.
+
+    It may be deleted, or of another experiment or server than the one in use.
+    """
     import mlflow
 
-    if not (folder / _RUN_FILE).exists():
-        return None
-    run_id = read_json(folder / _RUN_FILE).get("run_id")
-    try:
-        return mlflow.get_run(str(run_id)).info.run_id
-    except mlflow.MlflowException:
-        (folder / _RUN_FILE).unlink()
-        return None
+    nested = mlflow.active_run() is not None
+    if (folder / _RUN_FILE).exists():
+        run_id = str(read_json(folder / _RUN_FILE).get("run_id"))
+        with suppress(mlflow.MlflowException):
+            return mlflow.start_run(run_id=run_id, nested=nested)
+    return mlflow.start_run(run_name=name, nested=nested)

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack
 
+from fnet_evaluate.data.digest import digest_of
 from fnet_ray.model import resolve_model
 from fnet_registry.encoding.config import EncodingOptions, complete_encoding, split_options
 from fnet_registry.errors import ConfigError
 from fnet_registry.shown import shown
-from fnet_tune.data.held_out import Judge, write_held_out
+from fnet_tune.data.held_out import open_judge, read_held_out, write_held_out, write_judge
 from fnet_tune.data.reading import open_source
 from fnet_tune.data.survey import survey
 from fnet_tune.job import Job, Tuning, open_encoder
@@ -61,9 +62,11 @@ def tune(
         data: Files, folders and globs of Parquet, JSON lines, CSV or TSV.
         name: The registered model that the new version belongs to.
         held_out: Data by which the best state is chosen; by default a tenth of the examples, at
-            most 1,000, is held out for it.
+            most 1,000, is held out for it. Where `data` is teacher vectors, or texts to split, it
+            may be, too.
         also_evaluate: Other data to evaluate before and after, to see what the tuning cost.
-        map: A column's name above → its name in the files, such as `{"anchor": "question"}`.
+        map: A column's name above → its name in the files, such as `{"anchor": "question"}`. What
+            `held_out` or `also_evaluate` has no such column for is for the other files.
         split_texts: Whether to make pairs of the parts of texts: the first paragraph, or else the
             first sentence, and the rest. No other column than `text` is then read.
         device: A torch device; by default a GPU where there is one. It is left out where there are
@@ -95,19 +98,26 @@ def tune(
     open_encoder(parent, encoding, device=device)  # refuses what the model cannot compute
     source = open_source(data, map, split_texts=split_texts)
     found = survey(source, hold_out=held_out is None)
-    given = None if held_out is None else Judge(data=_absolute(held_out), renamed=map)
+    given = made = None
+    if held_out is not None:
+        given = open_judge(_absolute(held_out), map)
+        made = read_held_out(given.data, map, split_texts=split_texts, bad=found.bad)
     identity = {
-        "parent": parent.digest,
+        "parent": [parent.uri, parent.digest],
         "encoding": encoding.to_dict(),
         "recipe": asked,
         "data": found.digest,
-        "held_out": given and given.open_to_choose().data.digest,
+        "held_out": digest_of(made.to_batches())
+        if made is not None
+        else given and given.open_to_choose().data.digest,
     }
-    also = None if also_evaluate is None else Judge(data=_absolute(also_evaluate), renamed=map)
+    also = None if also_evaluate is None else open_judge(_absolute(also_evaluate), map)
     if also is not None:
         also.open()  # to say what is wrong with it before hours of work
     with workspace(identity) as folder:
         on_start(folder)
+        if made is not None:
+            given = write_judge(made, folder)
         job = Job(
             parent=parent,
             encoding=encoding,
@@ -125,7 +135,7 @@ def tune(
 def _absolute(path: AnyPath) -> str:
     """Return a path that workers, which run elsewhere, understand."""
     text = os.fspath(path)
-    return text if "://" in text else os.path.abspath(text)
+    return os.path.abspath(text) if text and "://" not in text else text
 
 
 def _check_workers(workers: int | None) -> None:

@@ -18,6 +18,7 @@ from fnet_ray.dataset import encode
 from fnet_ray.model import PinnedModel, resolve_model
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.errors import InputError
+from fnet_registry.shown import shown
 from fnet_tune.moments import Moments, whitening_head, with_head
 from fnet_tune.registering import Target, register_tuned
 from fnet_tune.tasks import TEXTS
@@ -163,14 +164,16 @@ def _open_corpus(corpus: Any, column: str) -> Rows:
             f"Every file must have the column {column!r}; choose another one with --column. "
             f"Received: {', '.join(names[:20])} in {files[0].path}"
         )
-    return Rows(files=files, shape=TEXTS, renamed={"text": column})
+    return Rows(files=files, shape=TEXTS, renamed={"text": column}, forgiving=True)
 
 
 def _check_dims(dims: int | None, most: int) -> None:
-    if dims is not None and not 1 <= dims <= most:
+    if dims is None:
+        return
+    if isinstance(dims, bool) or not isinstance(dims, int) or not 1 <= dims <= most:
         raise InputError(
             f"The dims to keep must lie between 1 and {most}, the length of the model's vectors. "
-            f"Received: {dims}"
+            f"Received: {shown(dims)}"
         )
 
 

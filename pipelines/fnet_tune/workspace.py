@@ -16,12 +16,16 @@ from filelock import FileLock, Timeout
 from fnet_registry import __version__
 from fnet_registry.errors import FNetError, TuningError, WorkersError
 
+STATE_FILE = "state.safetensors"
+"""Is there once steps are taken."""
+
 
 @contextmanager
 def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
     """Hold the folder of a tuning, which no other process then takes.
 
-    It is removed when the work is done, or cannot go on; it stays where the work is interrupted.
+    It is removed when the work is done, or cannot go on; it stays where the work is interrupted,
+    and where steps are taken already: data or a server may be away for a while alone.
 
     Args:
         identity: All that the result depends on; the release of this code is added.
@@ -40,8 +44,9 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
                 yield folder
             except WorkersError:
                 raise
-            except FNetError:
-                shutil.rmtree(folder)
+            except FNetError as error:
+                if isinstance(error, TuningError) or not (folder / STATE_FILE).exists():
+                    shutil.rmtree(folder)
                 raise
             shutil.rmtree(folder)
     except Timeout:
@@ -60,5 +65,5 @@ def _remove_unfinished(folder: Path) -> None:
 
 
 def _home() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache, "fnet-registry", "tuning")

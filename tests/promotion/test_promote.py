@@ -174,7 +174,7 @@ def test_figures_of_several_data_sets_need_one_to_be_named(
     assert main(require(1, "ndcg@10>=0.42", data="hard.parquet")) == 1
     assert main(require(1, "ndcg@10>=0.42", data="nowhere.parquet")) == 1
     assert "on nowhere.parquet is logged" in capsys.readouterr().out
-    decision = promote("models:/fnet/1", require=["ndcg@10>=0.42"], data="easy.parquet")
+    decision = promote("models:/fnet/1", require=["ndcg@10>=0.42"], data=Path("easy.parquet"))
     [check] = decision.checks
     assert decision.stands
     assert check.data_digest is not None

@@ -66,6 +66,7 @@ def labels(label: Any) -> list[dict[str, Any]]:
         (scored(score="high"), "must hold numbers"),
         (labels(lambda _: "one"), "At least two labels"),
         (labels(lambda n: n), "At least two labels"),
+        (labels(lambda n: n)[:20], "give more examples, or others as --held-out. Received: At"),
         (labels(lambda _: ""), "Received: 0 and 40 unusable"),
     ],
 )
@@ -89,6 +90,10 @@ def test_bad_data(run: Callable, rows: list[dict[str, Any]], words: str) -> None
         (["--buckets", "8,12"], "`buckets` must be lengths in rising order"),
         (["--alias", "latest"], "An alias holds letters"),
         (["--tag", "team"], "A tag is written key=value"),
+        (["--tag", "a,b=c"], "A tag's name holds at most 250 letters"),
+        (["--tag", "../a=b"], "as a relative path may"),
+        (["--tag", f"a={'v' * 100_001}"], "and its value 100,000 characters"),
+        (["--tag", f"{'k' * 251}=v"], "at most 250 letters"),
         (["--map", "question=anchor"], "Columns are renamed as"),
         (["--map", "anchor=question"], "--map must name columns of the file"),
         (["--split-texts"], "Data must have the columns text; name others with --map"),
@@ -102,6 +107,7 @@ def test_bad_options(run: Callable, options: list[str], words: str) -> None:
     status, line = run(ROWS, *options)
     assert status == 2
     assert words in line
+    assert not Path("cache").exists()  # nothing was begun
 
 
 def test_a_name_that_the_registry_does_not_take(run: Callable) -> None:

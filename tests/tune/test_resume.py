@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 
+import fnet_mlflow
 import fnet_tune
-from fnet_registry.errors import TuningError
+from fnet_registry.errors import InputError, TuningError
+from fnet_tune.stopping import stop_requests
 from tests.tune.conftest import QUICK
 
 Tune = Callable[..., fnet_tune.Tuning]
@@ -75,6 +79,53 @@ def test_it_stays_in_one_run(tune: Tune, pairs_file: Path) -> None:
     assert len({(point.step, point.value) for point in history}) == len(values)
 
 
+def test_where_its_run_cannot_be_gone_on_with_it_has_another(
+    tune: Tune, pairs_file: Path, registry: Path
+) -> None:
+    def delete() -> None:
+        [run] = mlflow.search_runs(output_format="list")
+        mlflow.delete_run(run.info.run_id)
+
+    steps = []
+    for lose in (delete, lambda: mlflow.set_experiment("others")):
+        with pytest.raises(Killed):
+            tune(pairs_file, on_progress=kill_at(20))
+        lose()
+        tune(pairs_file, on_progress=lambda now: steps.append(now.state.step))
+        [run] = mlflow.search_runs(output_format="list")
+        assert run.info.status == "FINISHED"
+    mlflow.set_experiment("tests")
+    assert min(steps) > 1
+
+
+def test_one_content_under_two_names_is_tuned_twice(
+    tune: Tune, pairs_file: Path, preset_folder: Path, registry: Path
+) -> None:
+    for name in ("one", "two"):
+        fnet_mlflow.register_preset(preset_folder, name)
+    with pytest.raises(Killed):
+        fnet_tune.tune("models:/one/1", pairs_file, name="t", **QUICK, on_progress=kill_at(1))
+    made = fnet_tune.tune("models:/two/1", pairs_file, name="t", **QUICK).registration
+    assert made is not None
+    assert mlflow.MlflowClient().get_model_version("t", "1").tags["fnet.parent"] == "models:/two/1"
+
+
+def test_data_that_is_away_at_the_end_costs_no_step(
+    tune: Tune, pairs_file: Path, tmp_path: Path
+) -> None:
+    held_out = Path(shutil.copy(pairs_file, tmp_path / "dev.parquet"))
+
+    def remove(now: Any) -> None:
+        held_out.unlink(missing_ok=True)
+
+    with pytest.raises(InputError, match="dev.parquet"):
+        tune(pairs_file, held_out=held_out, epochs=2, on_progress=remove)
+    shutil.copy(pairs_file, held_out)
+    steps = []
+    tune(pairs_file, held_out=held_out, epochs=2, on_progress=steps.append)
+    assert steps == []
+
+
 def test_ctrl_c_ends_it_between_two_steps_and_it_goes_on_from_there(
     tune: Tune, pairs_file: Path
 ) -> None:
@@ -95,6 +146,27 @@ def test_ctrl_c_ends_it_between_two_steps_and_it_goes_on_from_there(
     assert digest("stopped") == digest("whole")
 
 
+def test_sigterm_ends_it_as_whoever_handles_that_would() -> None:
+    class Terminated(KeyboardInterrupt):
+        pass
+
+    def terminate(number: int, frame: Any) -> None:
+        raise Terminated
+
+    def work() -> None:
+        with stop_requests() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with pytest.raises(Terminated):
+            work()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_another_seed_recipe_or_encoding_is_another_tuning(
     tune: Tune, pairs_file: Path, registry: Path
 ) -> None:
@@ -113,6 +185,16 @@ def test_two_processes_do_not_work_on_one_tuning(tune: Tune, pairs_file: Path) -
 
     with pytest.raises(Killed):
         tune(pairs_file, on_progress=tune_beside)
+
+
+def test_an_empty_cache_variable_is_as_none(
+    tune: Tune, pairs_file: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(registry / "home"))
+    told = []
+    tune(pairs_file, epochs=0.5, on_start=told.append)
+    assert told[0].parent == registry / "home" / ".cache" / "fnet-registry" / "tuning"
 
 
 def test_it_works_in_a_thread_that_may_not_handle_signals(tune: Tune, pairs_file: Path) -> None:

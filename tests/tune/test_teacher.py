@@ -127,7 +127,7 @@ def test_vectors_that_are_all_the_same_teach_nothing(tune: Tune, tmp_path: Path)
     with pytest.raises(InputError, match="Teacher vectors must differ"):
         tune(data)
     other = write(tmp_path / "b.parquet", TEXTS, taught(TEXTS, 2))
-    with pytest.raises(InputError, match="must be pairs, scored pairs or labels. Received: texts"):
+    with pytest.raises(InputError, match="must have different embeddings. Received: one and"):
         tune(data, held_out=other)
 
 

@@ -27,11 +27,12 @@ def texts(seed: int, count: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two files of 400 texts, and three rows without one."""
+    """Two files of 400 texts, and six rows without one."""
     folder = tmp_path_factory.mktemp("corpus")
     pq.write_table(pa.table({"text": [*texts(1, 250), None, "  "]}), folder / "a.parquet")
     rows = [*({"text": text} for text in texts(2, 150)), {"text": None}]
-    (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = [*map(json.dumps, rows), "{", '{"text": 5}', r'{"text": "\ud800"}']
+    (folder / "b.jsonl").write_text("\n".join(lines))
     return folder
 
 
@@ -44,7 +45,7 @@ def test_its_vectors_have_mean_0_and_covariance_1(
     command = ["whiten", base.model_uri, str(corpus), "--name", "fnet", "--dims", "8"]
     assert main([*command, "--alias", "white", "--tag", "team=search"]) == 0
     out = capsys.readouterr().out
-    assert "400 texts, vectors of 8 values; 3 rows without a text were left out" in out
+    assert "400 texts, vectors of 8 values; 6 rows without a text were left out" in out
     assert "models:/fnet/2 registered" in out
 
     encoder = fnet_mlflow.load_model("models:/fnet@white")
@@ -73,7 +74,7 @@ def test_a_whitened_version_can_be_whitened_again(
     fnet_mlflow.register_preset(preset_folder, "fnet", sequence_length=16)
     for parent, dims in ((1, 12), (2, 5)):
         made = fnet_tune.whiten(f"models:/fnet/{parent}", corpus, name="fnet", dims=dims)
-        assert (made.texts, made.left_out, made.dims) == (400, 3, dims)
+        assert (made.texts, made.left_out, made.dims) == (400, 6, dims)
     vectors = fnet_mlflow.load_model("models:/fnet/3").encode(texts(1, 250) + texts(2, 150))
     np.testing.assert_allclose(np.cov(vectors.T, bias=True), np.eye(5), atol=2e-2)
 
@@ -83,6 +84,7 @@ def test_a_whitened_version_can_be_whitened_again(
     [
         ({"dims": 0}, r"between 1 and 32, .* Received: 0"),
         ({"dims": 33}, r"between 1 and 32, .* Received: 33"),
+        ({"dims": 8.0}, r"between 1 and 32, .* Received: 8.0"),
         ({"column": "body"}, r"the column 'body'; choose another one with --column"),
         (
             {"tags": {"fnet.parent": "x"}},

@@ -76,5 +76,5 @@ def _download(artifacts: str, folder: Path) -> None:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home, "fnet-registry", "models")

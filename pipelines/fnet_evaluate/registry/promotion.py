@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ def promote(
     *,
     alias: str = "champion",
     require: Sequence[str] = (),
-    data: str | None = None,
+    data: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> Decision:
     """Give a version an alias if its logged figures are good enough, and write down why.
@@ -66,7 +67,7 @@ def promote(
     client = MlflowClient()
     candidate = find_version(client, pin(_registered(model)))
     held = read_alias(client, str(candidate.uri.name), alias)
-    chosen = None if data is None else DataChoice.read(data)
+    chosen = None if data is None else DataChoice.read(os.fspath(data))
     gate = Gate(client=client, candidate=candidate, held=held, data=chosen)
     checks = tuple(gate.check_all(requirements))
     met = bool(checks) and all(check.met for check in checks)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.columns import BadValueError, Column
-from fnet_ray.corpus.arrow_types import is_text
+from fnet_ray.corpus.arrow_types import as_plain, is_text
 from fnet_registry.encoding.config import LARGEST_TEXT
 
 _LIST = pa.list_(pa.float32())
@@ -30,6 +30,8 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read finite numbers; all others are nulls."""
+    if is_text(column.type):  # one word among the numbers of a file makes all of them texts
+        column = _numbers_in(column)
     return _bad_as_nulls(columns.numbers, column)
 
 
@@ -74,7 +76,22 @@ def _listed(text: str | None) -> list[float] | None:
         return None
 
 
+def _numbers_in(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = [_number(text) for text in column.to_pylist()]
+    if column.null_count < len(column) and not any(value is not None for value in values):
+        raise BadValueError("hold numbers", str(column.type))
+    return pa.chunked_array([values], pa.float64())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
 def _bad_as_nulls(read: Column, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    column = as_plain(column)
     good = np.asarray(column.is_valid(), bool)
     while True:
         try:

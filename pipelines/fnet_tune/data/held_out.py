@@ -6,24 +6,31 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fnet_evaluate.data.beir import judgement_file
+from fnet_evaluate.data.rows import column_names
+from fnet_evaluate.data.shapes import CORPUS, SHAPES
 from fnet_evaluate.evaluating import evaluate
 from fnet_evaluate.evaluation import Evaluation
 from fnet_evaluate.opening import Subject, open_subject
+from fnet_ray.corpus.files import find_inputs
 from fnet_registry.errors import InputError
 from fnet_registry.presets.whole_file import write_file
-from fnet_tune.data.reading import Source
+from fnet_tune.data.reading import BadRows, Source, open_source
 from fnet_tune.data.survey import MOST_HELD_OUT, Survey
 from fnet_tune.data.vectors import scored_by_teacher
-from fnet_tune.tasks import VECTORS
+from fnet_tune.tasks import TEXTS, VECTORS, Task
 
 if TYPE_CHECKING:
     from fnet_registry import TextEncoder
+
+AnyPath = str | os.PathLike[str]
 
 HELD_OUT_FILE = "held-out.parquet"
 METRICS = {"scored_pairs": "spearman", "retrieval": "ndcg@10", "labels": "knn_accuracy"}
@@ -49,13 +56,59 @@ def write_held_out(source: Source, survey: Survey, folder: Path) -> Judge:
             "Examples must have different first texts, for some to be held out. Received: one of "
             f"them in {table.num_rows:,} of {survey.count:,} examples in {source.rows.name}"
         )
-    required = [name for name in table.column_names if name not in source.task.shape.optional]
-    table = table.select(required)
-    if source.task == VECTORS:
-        table = scored_by_teacher(table.slice(0, MOST_HELD_OUT))
+    return write_judge(_as_evaluated(table, source.task), folder)
+
+
+def read_held_out(
+    data: AnyPath, renamed: Mapping[str, str], *, split_texts: bool, bad: BadRows
+) -> pa.Table | None:
+    """Read held-out examples that `fnet evaluate` does not know: teacher vectors, texts to split.
+
+    Returns:
+        What it knows instead: scored pairs, pairs; None for data of all other kinds.
+
+    Raises:
+        InputError: They cannot be read, or are too few.
+    """
+    names = column_names(find_inputs(data)[0])
+    renamed = {name: column for name, column in renamed.items() if column in names}
+    known = [shape for shape in SHAPES if shape.name != TEXTS.name]
+    ours = [VECTORS.shape, *([TEXTS] if split_texts else [])]
+    if judgement_file(data) or any(shape.sources(names, renamed) for shape in known):
+        return None
+    if not any(shape.sources(names, renamed) for shape in ours):
+        return None
+    source = open_source(data, renamed, split_texts=split_texts)
+    batches = list(source.batches(bad))
+    return _as_evaluated(pa.Table.from_batches(batches), source.task) if batches else None
+
+
+def write_judge(examples: pa.Table, folder: Path) -> Judge:
+    """Write held-out examples, as `fnet evaluate` knows them, into a folder."""
     path = folder / HELD_OUT_FILE
-    write_file(path, lambda target: pq.write_table(table, target))
+    write_file(path, lambda target: pq.write_table(examples, target))
     return Judge(data=path, renamed={}, given=False)
+
+
+def _as_evaluated(examples: pa.Table, task: Task) -> pa.Table:
+    required = [name for name in examples.column_names if name not in task.shape.optional]
+    examples = examples.select(required)
+    return scored_by_teacher(examples.slice(0, MOST_HELD_OUT)) if task == VECTORS else examples
+
+
+def open_judge(data: AnyPath, renamed: Mapping[str, str]) -> Judge:
+    """Name a user's data to evaluate on.
+
+    What the user says of columns that it has not is of other files.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    names = column_names(find_inputs(data)[0])
+    shapes = [CORPUS] if judgement_file(data) else SHAPES
+    own = [shape.of_its_columns(renamed).items() for shape in shapes]
+    there = {name: column for name, column in chain.from_iterable(own) if column in names}
+    return Judge(data=data, renamed=there)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +121,7 @@ class Judge:
         given: Whether a user has the files, so that other models can be evaluated on them.
     """
 
-    data: str | os.PathLike[str]
+    data: AnyPath
     renamed: Mapping[str, str]
     given: bool = True
 
@@ -78,7 +131,15 @@ class Judge:
         Raises:
             InputError: It cannot be read.
         """
-        return open_subject(self.data, corpus=None, renamed=self.renamed)
+        try:
+            return open_subject(self.data, corpus=None, renamed=self.renamed)
+        except InputError as error:
+            if self.given:
+                raise
+            raise InputError(
+                "The held-out examples must be some that a state can be chosen by; give more "
+                f"examples, or others as --held-out. Received: {error}"
+            ) from None
 
     def open_to_choose(self) -> Subject:
         """Open the data to choose a state by.

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 
 from fnet_registry.presets.whole_file import write_file
 from fnet_tune.training.network import Network
+from fnet_tune.workspace import STATE_FILE
 
-STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
+BEST_FILE = "best.safetensors"
 PATIENCE = 3
 _WEIGHTS = "weights"
 

@@ -1,0 +1,33 @@
+"""What of a user's files is learnt from, and what is left out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fnet_tune.data.reading import BadRows, open_source
+
+PAIR = {"text_a": "a", "text_b": "b"}
+
+
+@pytest.mark.parametrize("bad", ["none", True, [1], {"score": 1}, "", "nan"])
+def test_a_score_that_is_no_number_is_left_out_alone(bad: Any, tmp_path: Path) -> None:
+    scores = [0.5, bad, 1, "1.5", None]
+    path = tmp_path / "scored.jsonl"
+    path.write_text("\n".join(json.dumps(PAIR | {"score": score}) for score in scores))
+    found = BadRows()
+    [batch] = open_source(path, {}).batches(found)
+    assert batch["score"].to_pylist() == [0.5, 1.0, 1.5]
+    assert found.named == [f"scored.jsonl, row {row}: no usable score" for row in (2, 5)]
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()])
+def test_texts_may_be_of_any_of_arrows_types(kind: pa.DataType, tmp_path: Path) -> None:
+    column = pa.array(["a", None, " ", "b"], kind)
+    for names in (("anchor", "positive"), ("text", "label")):
+        pq.write_table(pa.table([column, column], names), tmp_path / "data.parquet")
+        [batch] = open_source(tmp_path / "data.parquet", {}).batches()
+        assert [each.to_pylist() for each in batch.columns[:2]] == [["a", "b"]] * 2
