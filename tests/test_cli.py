@@ -14,6 +14,7 @@ import pytest
 
 from fnet_cli.main import COMMANDS, main
 from fnet_cli.parser import declare, make_parser
+from fnet_cli.reader import until_unread
 from fnet_cli.stopping import stoppable
 from fnet_registry.presets.checkpoint import read_checkpoint
 from tests.programs import run_program
@@ -180,6 +181,33 @@ def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "nowhere"])
     told = capsys.readouterr()
     assert "\x1b" not in told.out + told.err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["at the end", "at once"])
+@pytest.mark.parametrize("arguments", [["presets"], ["inspect", "--help"]], ids=" ".join)
+def test_a_reader_that_has_read_enough_ends_a_command_without_a_word(
+    arguments: list[str], unbuffered: str
+) -> None:
+    reader, output = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("fnet"), *arguments],
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=output,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(output)
+    assert done.returncode in (141, 0)  # argparse itself takes no notice of it
+    assert done.stderr == b""
+
+
+def test_another_broken_pipe_is_told() -> None:
+    def run() -> int:
+        raise BrokenPipeError("of a server")
+
+    with pytest.raises(BrokenPipeError, match="of a server"):
+        until_unread(run)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal there is no file")
