@@ -248,5 +248,18 @@ def test_a_stopped_command_says_what_the_same_command_does(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no alarm")
+def test_a_command_that_is_told_to_end_takes_its_time_whatever_alarm_ray_has_set() -> None:
+    def run() -> int:
+        signal.alarm(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+        return 0
+
+    assert stoppable(run, resumes=True) == 143
+    assert signal.alarm(0) == 0
+
+
 def test_what_can_be_stopped_and_goes_on() -> None:
     assert [name for name, command in COMMANDS.items() if command.resumes] == ["tune", "embed"]
