@@ -20,6 +20,7 @@ from fnet_registry.errors import FNetError
 from fnet_registry.presets.card import read_card
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.shown import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +102,12 @@ class Story:
 
     def card(self, encoding: EncodingConfig) -> str:
         """Return it as prose."""
-        lengths = " or ".join(map(str, encoding.buckets or (encoding.sequence_length,)))
+        *shorter, longest = encoding.buckets or (encoding.sequence_length,)
+        lengths = f"{', '.join(map(str, shorter))} or {longest}" if shorter else longest
         return (
             f"Tuned from {self.parent.uri} on {self.data} by fnet tune, seed {self.seed}, "
-            f"{self.step:,} steps. On {self.held_out:,} held-out examples, {self.metric} is "
+            f"{counted(self.step, 'step')}. On {counted(self.held_out, 'held-out example')}, "
+            f"{self.metric} is "
             f"{self.after:.4f}; the parent's was {self.before:.4f}. Texts are padded to {lengths} "
             "tokens, as they were in training."
         )
