@@ -63,7 +63,7 @@ def test_the_arguments_of_all_commands_are_known_before_anything_heavy_is_import
         "for name in COMMANDS:\n"
         "    try: main([name, '--help'])\n"
         "    except SystemExit: pass\n"
-        "print(sorted({'keras', 'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
+        "print(sorted({'keras', 'torch', 'ray', 'mlflow', 'pyarrow'} & sys.modules.keys()))"
     )
     assert run_program(program).splitlines()[-1] == "[]"
 
