@@ -10,6 +10,7 @@ Ray Serve's own command takes it, too, with all that its configuration files set
 
 import argparse
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,7 @@ import ray
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from mlflow.exceptions import MlflowException
-from ray import serve
+from ray import cloudpickle, serve
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -80,6 +81,8 @@ class Embeddings:
 
 
 def app(options: dict[str, str]) -> serve.Application:
+    # Replicas do not find what --app-dir names, and need not: this file is sent along.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     return Embeddings.bind(options["model"])
 
 

@@ -22,7 +22,7 @@ import torch
 from fnet_registry import TextEncoder
 from tests.flavor.conftest import empty_database  # noqa: F401
 from tests.flavor.mlflow_server import free_port
-from tests.programs import serving
+from tests.programs import run_program, serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
@@ -81,6 +81,20 @@ def test_a_program_without_its_arguments_says_how_it_is_called(name: str) -> Non
     assert done.returncode == 1
     assert f"python examples/{name} " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_replicas_need_not_find_the_file_that_serve_run_is_given() -> None:
+    program = f"""
+import sys
+from ray import cloudpickle
+sys.path.insert(0, {str(EXAMPLES)!r})
+import serve
+serve.app({{"model": {PRESET!r}}})
+sent = cloudpickle.dumps(serve.Embeddings.func_or_class)
+del sys.path[0], sys.modules["serve"]
+print(cloudpickle.loads(sent).__name__)
+"""
+    assert run_program(program) == "Embeddings"
 
 
 def test_a_model_that_cannot_be_served_is_told_in_one_line_before_ray_starts() -> None:
