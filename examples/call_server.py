@@ -8,6 +8,8 @@ import sys
 
 import openai
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 url, model = sys.argv[1:]
 client = openai.OpenAI(base_url=url, api_key="none is needed")
 

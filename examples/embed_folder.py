@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 import fnet_ray
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 folder, output, question = sys.argv[1:]
 
 report = fnet_ray.embed("f_net_mini_docs_en", folder, output, whole_files=True, tracking=False)

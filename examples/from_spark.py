@@ -9,6 +9,8 @@ import sys
 import mlflow
 from pyspark.sql import SparkSession
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
 spark = SparkSession.builder.getOrCreate()
 embed = mlflow.pyfunc.spark_udf(spark, sys.argv[1], env_manager="local")
 

@@ -10,18 +10,22 @@ Ray Serve's own command takes it, too, with all that its configuration files set
 
 import argparse
 import os
+import sys
+from contextlib import suppress
 from typing import Any
 
 import ray
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from ray import serve
+from mlflow.exceptions import MlflowException
+from ray import cloudpickle, serve
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fnet_mlflow.serving import openai
 from fnet_ray.model import resolve_model
 from fnet_registry.encoding.shared import SharedEncoder
+from fnet_registry.errors import FNetError
 
 http = FastAPI()
 
@@ -34,7 +38,9 @@ def refuse(_: Request, error: openai.RefusedError) -> JSONResponse:
 @http.exception_handler(HTTPException)
 def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
     message = f"{error.detail}. Received: {request.method} {request.url.path}"
-    return refuse(request, openai.RefusedError(message, status=error.status_code))
+    answer = refuse(request, openai.RefusedError(message, status=error.status_code))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def read_body(request: Request) -> bytes:
@@ -75,6 +81,8 @@ class Embeddings:
 
 
 def app(options: dict[str, str]) -> serve.Application:
+    # Replicas do not find what --app-dir names, and need not: this file is sent along.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     return Embeddings.bind(options["model"])
 
 
@@ -83,6 +91,11 @@ if __name__ == "__main__":
     parser.add_argument("model", help="for example models:/docs/1 or f_net_mini_docs_en")
     parser.add_argument("--port", type=int, default=8000, help="on 127.0.0.1 (default: 8000)")
     arguments = parser.parse_args()
+    try:
+        resolve_model(arguments.model)  # here, where a wrong one is told in one line
+    except (FNetError, MlflowException) as error:
+        parser.error(str(error))
     ray.init(os.environ.get("RAY_ADDRESS", "local"))  # not any Ray that happens to run here
     serve.start(http_options={"port": arguments.port})
-    serve.run(app({"model": arguments.model}), blocking=True)
+    with suppress(KeyboardInterrupt):
+        serve.run(app({"model": arguments.model}), blocking=True)

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from fnet_cli.commands import COMMANDS, Command
 from fnet_cli.parser import declare, make_parser
+from fnet_cli.reader import until_unread
 from fnet_cli.stopping import stoppable
 from fnet_registry.collector import spare_collector
 from fnet_registry.errors import FNetError
@@ -42,22 +43,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # which may lack the letters of a text
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    name = next((argument for argument in arguments if not argument.startswith("-")), None)
-    parser, subparsers = make_parser()
-    if name not in subparsers:
-        parser.parse_args(arguments)
-        return USAGE_ERROR
     try:
-        command = COMMANDS[name]
-        return stoppable(
-            partial(_run, command, subparsers[name], parser, arguments), resumes=command.resumes
-        )
+        return until_unread(partial(_find_and_run, arguments))
     except (FNetError, OSError) as error:
         return _fail(str(error))
     except Exception as error:
         if not isinstance(error, _mlflow_errors()):
             raise
         return _fail(str(error))
+
+
+def _find_and_run(arguments: list[str]) -> int:
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser, subparsers = make_parser()
+    if name not in subparsers:
+        parser.parse_args(arguments)
+        return USAGE_ERROR
+    command = COMMANDS[name]
+    return stoppable(
+        partial(_run, command, subparsers[name], parser, arguments), resumes=command.resumes
+    )
 
 
 def _run(

@@ -45,4 +45,6 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    if sys.platform != "win32":
+        signal.alarm(0)  # of Ray's handler, where it still stands before this: it would abort
     raise _TerminatedError

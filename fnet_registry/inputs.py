@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fnet_registry.errors import ConfigError, TokensError
@@ -58,14 +59,16 @@ def check_ids(name: str, ids: Any, rows: int) -> None:
         raise TokensError(f"`{name}` must lie in [0, {rows}). Received: {outside[0].item()}")
 
 
-def positive(name: str, value: int) -> int:
+def positive(name: str, value: int, *, most: float = math.inf) -> int:
     """Return an option that must be a positive integer.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is none, or more than the most.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        bounded = "" if most == math.inf else f" of at most {most:,}"
         raise ConfigError(
-            f"`{name}` must be a positive integer, for example 32. Received: {shown(value)}"
+            f"`{name}` must be a positive integer{bounded}, for example 32."
+            f" Received: {shown(value)}"
         )
     return value

@@ -14,6 +14,7 @@ import pytest
 
 from fnet_cli.main import COMMANDS, main
 from fnet_cli.parser import declare, make_parser
+from fnet_cli.reader import until_unread
 from fnet_cli.stopping import stoppable
 from fnet_registry.presets.checkpoint import read_checkpoint
 from tests.programs import run_program
@@ -62,7 +63,7 @@ def test_the_arguments_of_all_commands_are_known_before_anything_heavy_is_import
         "for name in COMMANDS:\n"
         "    try: main([name, '--help'])\n"
         "    except SystemExit: pass\n"
-        "print(sorted({'keras', 'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
+        "print(sorted({'keras', 'torch', 'ray', 'mlflow', 'pyarrow'} & sys.modules.keys()))"
     )
     assert run_program(program).splitlines()[-1] == "[]"
 
@@ -182,6 +183,33 @@ def test_nothing_is_coloured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in told.out + told.err
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["at the end", "at once"])
+@pytest.mark.parametrize("arguments", [["presets"], ["inspect", "--help"]], ids=" ".join)
+def test_a_reader_that_has_read_enough_ends_a_command_without_a_word(
+    arguments: list[str], unbuffered: str
+) -> None:
+    reader, output = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("fnet"), *arguments],
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=output,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(output)
+    assert done.returncode in (141, 0)  # argparse itself takes no notice of it
+    assert done.stderr == b""
+
+
+def test_another_broken_pipe_is_told() -> None:
+    def run() -> int:
+        raise BrokenPipeError("of a server")
+
+    with pytest.raises(BrokenPipeError, match="of a server"):
+        until_unread(run)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal there is no file")
 def test_a_terminal_that_wants_no_colour_gets_none(tmp_path: Path, preset_folder: Path) -> None:
     import pty
@@ -218,6 +246,19 @@ def test_a_stopped_command_says_what_the_same_command_does(
     assert stoppable(run, resumes=resumes) == status
     assert capsys.readouterr().err == f"fnet: stopped; the same command {then}\n"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no alarm")
+def test_a_command_that_is_told_to_end_takes_its_time_whatever_alarm_ray_has_set() -> None:
+    def run() -> int:
+        signal.alarm(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+        return 0
+
+    assert stoppable(run, resumes=True) == 143
+    assert signal.alarm(0) == 0
 
 
 def test_what_can_be_stopped_and_goes_on() -> None:

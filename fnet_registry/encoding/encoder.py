@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fnet_registry.model.backbone import FNetBackbone
 
 DEFAULT_BATCH_SIZE = 32
+_MOST_THREADS = 1024  # with more, torch ends the process
 
 
 class TextEncoder:
@@ -134,7 +135,7 @@ class TextEncoder:
     ) -> None:
         check_fits(checkpoint, config)
         if num_threads is not None:
-            torch.set_num_threads(positive("num_threads", num_threads))
+            torch.set_num_threads(positive("num_threads", num_threads, most=_MOST_THREADS))
         self.checkpoint = checkpoint
         self.config = config
         self.tokenizer = tokenizer_of(checkpoint)

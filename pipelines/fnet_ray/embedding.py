@@ -102,7 +102,7 @@ def embed(
             tally = Tally.of(manifest, finish_commits(store, manifest))
             pool = None
             if is_new or len(tally.shards_done) < manifest.shards:
-                cluster.begin().result()
+                cluster.wait()
                 pool = choose_pool(workers or WorkerRequest(), live_nodes())
                 manifest = shard_inputs(
                     manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from posixpath import normpath
 from typing import Protocol
 
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-
-from fnet_mlflow.registry.aliases import check_alias
 from fnet_mlflow.registry.lookup import look_up
+from fnet_mlflow.registry.naming import check_names
 from fnet_mlflow.registry.register import Registration, register_preset
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import TAG_PREFIX
@@ -21,14 +16,11 @@ from fnet_mlflow.saving.prepare import UnsavedModel
 from fnet_mlflow.saving.provenance import Provenance
 from fnet_ray.model import PinnedModel
 from fnet_registry.encoding.config import EncodingConfig
-from fnet_registry.errors import FNetError, ModelError
+from fnet_registry.errors import FNetError
 from fnet_registry.presets.card import read_card
 from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.fetch import fetch
-from fnet_registry.shown import shown
-
-_TAG = re.compile("[\\w.: /-]{1,250}")
-_LONGEST_VALUE = 100_000
+from fnet_registry.shown import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +33,8 @@ class Target:
         tags: Tags to set on it, beside its own.
 
     Raises:
-        ModelError: MLflow takes no such alias or tag, or a tag has a name of ours.
-        MlflowException: It takes no such name.
+        ModelError: A name, alias or tag is refused; see `check_names`.
+        MlflowException: MLflow takes no such name.
     """
 
     name: str
@@ -50,32 +42,7 @@ class Target:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.alias is not None:
-            check_alias(self.alias)
-        _check_tags(self.tags)
-        own = [tag for tag in self.tags if tag.startswith(TAG_PREFIX)]
-        if own:
-            raise ModelError(
-                f"A tag must not begin with {TAG_PREFIX}, as those that say what a version is, for "
-                f"example team=search. Received: {shown(own[0])}"
-            )
-        try:
-            MlflowClient().get_registered_model(self.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-
-
-def _check_tags(tags: Mapping[str, str]) -> None:
-    """Refuse tags that MLflow does not take, which it says only when the version is there."""
-    for tag, value in tags.items():
-        is_path = normpath(tag) == tag and not tag.startswith(("/", "..")) and tag != "."
-        if not (_TAG.fullmatch(tag) and is_path and len(str(value)) <= _LONGEST_VALUE):
-            raise ModelError(
-                "A tag's name holds at most 250 letters, digits and any of '_-.:/ ', as a relative "
-                f"path may, and its value {_LONGEST_VALUE:,} characters, for example team=search. "
-                f"Received: {shown(f'{tag}={value}')}"
-            )
+        check_names(self.name, alias=self.alias, tags=self.tags)
 
 
 class Origin(Protocol):
@@ -135,10 +102,12 @@ class Story:
 
     def card(self, encoding: EncodingConfig) -> str:
         """Return it as prose."""
-        lengths = " or ".join(map(str, encoding.buckets or (encoding.sequence_length,)))
+        *shorter, longest = encoding.buckets or (encoding.sequence_length,)
+        lengths = f"{', '.join(map(str, shorter))} or {longest}" if shorter else longest
         return (
             f"Tuned from {self.parent.uri} on {self.data} by fnet tune, seed {self.seed}, "
-            f"{self.step:,} steps. On {self.held_out:,} held-out examples, {self.metric} is "
+            f"{counted(self.step, 'step')}. On {counted(self.held_out, 'held-out example')}, "
+            f"{self.metric} is "
             f"{self.after:.4f}; the parent's was {self.before:.4f}. Texts are padded to {lengths} "
             "tokens, as they were in training."
         )

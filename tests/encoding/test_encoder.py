@@ -188,6 +188,7 @@ class TestConfiguration:
             ({"buckets": 5}, "must be lengths.*Received: 5"),
             ({"batch_size": -1}, "`batch_size` must be a positive integer.*Received: -1"),
             ({"num_threads": 0}, "`num_threads` must be a positive integer.*Received: 0"),
+            ({"num_threads": 99_999}, "of at most 1,024, for example 32. Received: 99999"),
             ({"dtype": "int8"}, "one of float32, bfloat16. Received: 'int8'"),
         ],
     )

@@ -1,5 +1,6 @@
 """The programs of examples/, run as a user runs them."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import openai
@@ -19,7 +22,7 @@ import torch
 from fnet_registry import TextEncoder
 from tests.flavor.conftest import empty_database  # noqa: F401
 from tests.flavor.mlflow_server import free_port
-from tests.programs import serving
+from tests.programs import run_program, serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
@@ -69,6 +72,36 @@ def test_tune_and_promote(run: Callable[..., str]) -> None:
     assert lines[0].startswith("models:/docs/1 Figure(value=0.")
     assert lines[-1].startswith(("promoted by", "refused by", "unchanged by"))
     assert "ndcg@10>=champion" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["embed_folder.py", "call_server.py"])
+def test_a_program_without_its_arguments_says_how_it_is_called(name: str) -> None:
+    command = [sys.executable, str(EXAMPLES / name), "only one"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"python examples/{name} " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replicas_need_not_find_the_file_that_serve_run_is_given() -> None:
+    program = f"""
+import sys
+from ray import cloudpickle
+sys.path.insert(0, {str(EXAMPLES)!r})
+import serve
+serve.app({{"model": {PRESET!r}}})
+sent = cloudpickle.dumps(serve.Embeddings.func_or_class)
+del sys.path[0], sys.modules["serve"]
+print(cloudpickle.loads(sent).__name__)
+"""
+    assert run_program(program) == "Embeddings"
+
+
+def test_a_model_that_cannot_be_served_is_told_in_one_line_before_ray_starts() -> None:
+    command = [sys.executable, str(EXAMPLES / "serve.py"), "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("serve.py: error: Unknown preset handle")
 
 
 @pytest.mark.services
@@ -149,6 +182,13 @@ class TestServing:
         with pytest.raises(openai.APIStatusError, match="Not Found. Received: GET /v1/files"):
             client.files.list()
         assert len(create().data) == len(TEXTS)
+
+    def test_a_method_that_is_not_served_is_told_which_are(self, server: str) -> None:
+        with pytest.raises(HTTPError) as caught:
+            urlopen(Request(f"{server}/embeddings", method="PUT"))
+        assert (caught.value.code, caught.value.headers["Allow"]) == (405, "POST")
+        assert "Received: PUT /v1/embeddings" in json.load(caught.value)["error"]["message"]
+        caught.value.close()
 
     def test_the_client_of_the_examples(self, server: str, run: Callable[..., str]) -> None:
         best, other, tokens = run("call_server.py", server, PRESET).splitlines()

@@ -168,9 +168,34 @@ class TestRefused:
             register(alias=alias)
         assert mlflow.MlflowClient().search_registered_models() == []
 
-    def test_a_name_that_mlflow_rejects(self, registry: Path, preset_folder: Path):
+    def test_a_name_that_mlflow_rejects_before_the_preset_is_read(self, registry: Path):
         with pytest.raises(MlflowException, match="Invalid model name 'a/b'"):
-            fnet_mlflow.register_preset(preset_folder, "a/b")
+            fnet_mlflow.register_preset("hf://nobody/nothing", "a/b")
+
+    @pytest.mark.parametrize("name", ["two\nlines", "\udcff", """o'brien's "model\""""])
+    def test_a_name_that_no_search_finds_or_no_table_shows(self, registry: Path, name: str):
+        with pytest.raises(ModelError, match="letters and signs that can be printed"):
+            fnet_mlflow.register_preset("hf://nobody/nothing", name)
+        assert mlflow.MlflowClient().search_registered_models() == []
+
+    @pytest.mark.parametrize(
+        ("tag", "value", "words"),
+        [
+            ("a,b", "c", "A tag's name holds at most 250 letters"),
+            ("../a", "b", "as a relative path may"),
+            ("a", "\udcff", r"Received: 'a=\\udcff'"),
+            ("k" * 251, "v", "at most 250 letters"),
+            ("a", "v" * 100_001, "its value 100,000 characters"),
+            ("fnet.embedding_dim", "many", "A tag must not begin with fnet."),
+        ],
+        ids=["comma", "path", "no Unicode", "long name", "long value", "of ours"],
+    )
+    def test_a_tag_before_there_is_a_version(
+        self, register: Callable, tag: str, value: str, words: str
+    ):
+        with pytest.raises(ModelError, match=words):
+            register(tags={tag: value})
+        assert mlflow.MlflowClient().search_registered_models() == []
 
     def test_a_folder_that_is_no_preset(self, registry: Path):
         with pytest.raises(PresetError, match="must hold `config.json`"):

@@ -13,6 +13,9 @@ import pytest
 import fnet_mlflow
 import fnet_tune
 from fnet_evaluate import evaluate, promote
+from fnet_ray.model import resolve_model
+from fnet_registry.encoding.config import EncodingConfig
+from fnet_tune.registering import Story
 from tests.tune.conftest import QUICK, pair
 
 Tune = Callable[..., fnet_tune.Tuning]
@@ -202,3 +205,23 @@ def test_bad_rows_are_counted_and_named(tune: Tune, tmp_path: Path) -> None:
         "p.parquet, row 6: no usable positive",
         "p.parquet, row 99: no usable positive",
     ]
+
+
+def test_a_card_counts_one_of_a_thing_and_lists_lengths_as_a_person_would(
+    preset_folder: Path,
+) -> None:
+    story = Story(
+        parent=resolve_model(preset_folder),
+        metric="ndcg@10",
+        before=0.25,
+        after=0.5,
+        data="pairs.parquet",
+        data_digest="0" * 64,
+        held_out=1,
+        seed=0,
+        step=1,
+    )
+    card = story.card(EncodingConfig(sequence_length=64, padding="bucket", buckets=(16, 32, 64)))
+    assert "seed 0, 1 step. On 1 held-out example, ndcg@10 is 0.5000; the parent's" in card
+    assert "padded to 16, 32 or 64 tokens" in card
+    assert "padded to 64 tokens" in story.card(EncodingConfig(sequence_length=64))

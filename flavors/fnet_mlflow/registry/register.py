@@ -17,9 +17,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from fnet_mlflow.content.probe import probe_to_bytes
 from fnet_mlflow.content.settings import digested_settings, load_settings
-from fnet_mlflow.registry.aliases import check_alias
 from fnet_mlflow.registry.catalog import find_version
 from fnet_mlflow.registry.lookup import source_of
+from fnet_mlflow.registry.naming import check_names
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import PROBE_TAG, describe, model_description, version_tags
 from fnet_mlflow.saving.prepare import UnsavedModel, prepare_model
@@ -91,13 +91,14 @@ def register_preset(
         HandleError: The handle cannot be read.
         PresetError: It leads to no usable FNet preset.
         FetchError: The hub did not deliver.
-        ModelError: The alias is not one that MLflow takes, or a reference is asked for together
-            with an encoding or settings, or of what lies on no hub.
+        ModelError: The name, the alias or a tag is refused, which is said before anything is
+            fetched, or a reference is asked for together with an encoding or settings, or of what
+            lies on no hub.
         MlflowException: MLflow rejects the name, or the store does not take the model.
         TypeError: There is no such option.
     """
-    if alias is not None:
-        check_alias(alias)
+    # What is prepared already is ours to say more of, as of what a model was tuned from.
+    check_names(name, alias=alias, tags=tags or {}, ours=isinstance(preset, UnsavedModel))
     model = prepare_model(preset, tokenizer=tokenizer, **encoding)
     settings = load_settings(model_config)
     if reference:

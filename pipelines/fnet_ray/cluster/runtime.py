@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import ModuleType
@@ -53,9 +55,14 @@ class RayCluster:
         self._thread.shutdown()
 
     def begin(self) -> Future[None]:
-        """Begin to start it; the result is there once it is up."""
+        """Begin to start it, beside whatever else there is to do."""
         self._started = self._started or self._thread.submit(self._start)
         return self._started
+
+    def wait(self) -> None:
+        """Wait until it is up."""
+        self.begin().result()
+        _take_back_sigterm()
 
     def _start(self) -> None:
         import ray
@@ -78,8 +85,19 @@ class RayCluster:
 def ray_cluster(*users: ModuleType) -> Iterator[None]:
     """Use a Ray that is up; see `RayCluster`."""
     with RayCluster(*users) as cluster:
-        cluster.begin().result()
+        cluster.wait()
         yield
+
+
+def _take_back_sigterm() -> None:
+    """Have Python handle SIGTERM again, as only the main thread may ask for.
+
+    Ray's core has put its own handler before it, which reports a crash, and aborts the process
+    three seconds later, though it be ending in order.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager

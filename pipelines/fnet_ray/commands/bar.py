@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
-from fnet_ray.progress.tally import Progress
 from fnet_registry.progress import progress_bar
 from fnet_registry.shown import counted
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from fnet_ray.progress.tally import Progress
 
 LINE_SECONDS = 10.0
 
@@ -75,7 +76,7 @@ class TerminalProgress(ABC, Generic[Figures]):
         """Return all of it as one line."""
 
 
-class ProgressBar(TerminalProgress[Progress]):
+class ProgressBar(TerminalProgress["Progress"]):
     """Shows how far a job is."""
 
     def _start(self, figures: Progress) -> tqdm:

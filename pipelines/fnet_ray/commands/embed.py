@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from fnet_ray.cluster.pool import WorkerRequest, parse_workers
 from fnet_ray.commands.bar import ProgressBar, duration
-from fnet_ray.job_preview import Preview
-from fnet_ray.options import Options
 from fnet_ray.output.layout import EMBEDDINGS, GONE, REJECTS
 from fnet_ray.progress.hint import MOST, SPLIT_HINT
-from fnet_ray.progress.report import Report
-from fnet_ray.stages.tokens import LongTextHandling
 from fnet_registry.commands.printing import print_json
 from fnet_registry.shown import counted
+
+if TYPE_CHECKING:
+    from fnet_ray.job_preview import Preview
+    from fnet_ray.progress.report import Report
 
 PARTLY = 1
 
@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     encoding.add_argument(
         "--long-text",
-        choices=get_args(LongTextHandling),
+        choices=("truncate", "split", "error"),
         default="truncate",
         help="what to do with texts longer than the model's sequence length (default: truncate)",
     )
@@ -142,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _asked(args: argparse.Namespace) -> dict[str, Any]:
     """Return what a job and its preview are both asked."""
+    from fnet_ray.options import Options
+
     workers = WorkerRequest(
         workers=parse_workers(args.workers) if args.workers else None,
         gpus_per_worker=args.gpus_per_worker,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from fnet_ray.output.audit import take_back
-from fnet_ray.output.stores import open_store
-from fnet_ray.status import Status, read_status
 from fnet_registry.commands.printing import print_json
 from fnet_registry.shown import counted
+
+if TYPE_CHECKING:
+    from fnet_ray.status import Status
 
 DAMAGED = 1
 
@@ -26,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from fnet_ray.output.audit import take_back
+    from fnet_ray.output.stores import open_store
+    from fnet_ray.status import read_status
+
     status = read_status(args.output, check=args.check)
     if args.json:
         print_json(status)

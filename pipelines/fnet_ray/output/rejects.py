@@ -62,6 +62,6 @@ class RejectLimit:
         """
         if rejects > (self._number * rows / 100 if self._text.endswith("%") else self._number):
             raise RejectsError(
-                f"At most {self._text} rows may be rejected; their reasons are in the output's "
-                f"rejects. Received: {rejects} of {rows}"
+                f"At most {self._text} of the rows may be rejected; their reasons are in the "
+                f"output's rejects. Received: {rejects} of {rows}"
             )

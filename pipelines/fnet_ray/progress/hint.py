@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from fnet_ray.progress.tally import Progress
+if TYPE_CHECKING:
+    from fnet_ray.progress.tally import Progress
 
 logger = logging.getLogger(__name__)
 

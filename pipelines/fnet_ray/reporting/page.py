@@ -25,6 +25,7 @@ from fnet_ray.reporting.facts import Facts
 from fnet_ray.reporting.palette import BANDS, GROUPS
 from fnet_ray.reporting.pictures import Picture
 from fnet_registry.redaction import without_secrets
+from fnet_registry.shown import counted
 
 _TEMPLATE = Path(__file__).parent / "template"
 _MAP_WIDTH, _MAP_HEIGHT, _MAP_MARGIN = 1000, 620, 24
@@ -189,8 +190,9 @@ def _notices(facts: Facts) -> list[tuple[str, str]]:
         found.append(
             (
                 f"{'Some vectors are not' if facts.look else 'No vector is'} finite.",
-                f"{facts.infinite:,} rows of the sample hold values that are too large "
-                f"for {facts.manifest.parameters.embedding_dtype}, and are left out here.",
+                "Values that are too large for "
+                f"{facts.manifest.parameters.embedding_dtype} stand in "
+                f"{counted(facts.infinite, 'row')} of the sample, left out here.",
             )
         )
     return found
