@@ -1,5 +1,6 @@
 """Pairs of texts that belong together, made of docstrings."""
 
+import multiprocessing
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,9 +19,9 @@ _MOST = 2000  # characters of a text: far more than a model of 256 pieces reads
 def write_pairs(archives: Iterable[Path], target: Path) -> int:
     """Write the pairs of all archives, and return of how many docstrings they are."""
     seen: set[str] = set()
-    with pq.ParquetWriter(target, _SCHEMA) as writer:
-        for archive in archives:
-            new = [each for each in read_archive(archive) if _is_new(each, seen)]
+    with pq.ParquetWriter(target, _SCHEMA) as writer, multiprocessing.Pool() as readers:
+        for docstrings in readers.imap(_docstrings, archives):
+            new = [each for each in docstrings if _is_new(each, seen)]
             rows = [pair for each in new for pair in pairs(each)]
             if rows:
                 writer.write_table(pa.Table.from_pylist(rows, _SCHEMA))
@@ -39,6 +40,10 @@ def pairs(docstring: Docstring) -> Iterator[dict[str, str]]:
     for anchor, positive in made:
         if held_out().isdisjoint((fold(anchor), fold(positive))):
             yield {"anchor": anchor[:_MOST], "positive": positive[:_MOST]}
+
+
+def _docstrings(archive: Path) -> list[Docstring]:
+    return list(read_archive(archive))
 
 
 def _is_new(docstring: Docstring, seen: set[str]) -> bool:

@@ -1,7 +1,7 @@
 """The model that tuning starts from: a tokenizer, and piece vectors that a layer adds up.
 
-Trained first without any layer, as weighted means of piece vectors, which takes two minutes; then
-put into an FNet of one layer so that it gives the same vectors. Its Fourier transform has at
+Trained first without any layer, as weighted means of piece vectors, which takes three minutes;
+then put into an FNet of one layer so that it gives the same vectors. Its Fourier transform has at
 `[CLS]` the sum over all positions, and of the sum's own transform the real part, which keeps what
 is even: half of the hidden dimensions. The embedding's normalisation makes all pieces equally long,
 so a piece's weight is what it leaves to one odd direction, which the projection then takes away.
@@ -43,7 +43,7 @@ ENCODING = EncodingConfig(
     pooling="cls",
     normalize=True,
 )
-STEPS, BATCH, LEARNING_RATE, SCALE = 2500, 1024, 5e-3, 20.0
+STEPS, BATCH, LEARNING_RATE, SCALE = 4000, 1024, 5e-3, 20.0
 SEQUENCE_LENGTH = 128
 RARE = 1e-3
 """Share of a text's pieces at which a piece's first weight is a half (Arora et al., 2017)."""
