@@ -32,6 +32,12 @@ def carrying(preset_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def registry_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry of this process's own: two that make one's tables at a time fail."""
+    return f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
+
+
 def write_carried(folder: Path, content: Any) -> None:
     text = content if isinstance(content, str) else json.dumps(content)
     (folder / "encoding.json").write_text(text)
@@ -133,8 +139,14 @@ def test_inspect_shows_it(carrying: Path, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(
-    content: Any, words: str, carrying: Path, capsys: pytest.CaptureFixture[str]
+    content: Any,
+    words: str,
+    carrying: Path,
+    registry_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry_uri)
     write_carried(carrying, content)
     with pytest.raises(ConfigError, match=rf"(?s)encoding.json.*{words}.*Received"):
         TextEncoder.from_preset(carrying)
