@@ -41,6 +41,7 @@ ARCHIVES, PAIRS, START = WORK / "archives", WORK / "pairs.parquet", WORK / "star
 STORE = f"sqlite:///{WORK / 'mlflow.db'}"
 TUNING = ("--batch-size=1024", "--epochs=0.05", "--learning-rate=3e-5")
 FETCHED_AT_ONCE = 50  # packages; pip takes longer to start than to fetch one
+PIP = "pip==24.0"  # later ones refuse a few packages for requirements that are not well-formed
 
 
 def main() -> None:
@@ -70,7 +71,11 @@ def fetch_archives(folder: Path) -> None:
     """Fetch the archives; a source archive is taken where there is no wheel."""
     lines = (HERE / "packages.txt").read_text().splitlines()
     packages = [line.split()[0] for line in lines if not line.startswith("#")]
-    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    download = ["download", "--quiet", "--no-deps", "--dest"]
+    tool = WORK / "pip"
+    subprocess.run([sys.executable, "-m", "pip", *download, str(tool), PIP], check=True)
+    [wheel] = tool.iterdir()
+    fetch = [sys.executable, str(wheel / "pip"), *download, str(folder)]
     for start in range(0, len(packages), FETCHED_AT_ONCE):
         subprocess.run([*fetch, *packages[start : start + FETCHED_AT_ONCE]], check=True)
 
