@@ -13,7 +13,13 @@ from fnet_ray.model import resolve_model
 from fnet_registry.encoding.config import EncodingOptions, complete_encoding, split_options
 from fnet_registry.errors import ConfigError
 from fnet_registry.shown import shown
-from fnet_tune.data.held_out import open_judge, read_held_out, write_held_out, write_judge
+from fnet_tune.data.held_out import (
+    AnyPath,
+    open_judge,
+    read_held_out,
+    write_held_out,
+    write_judge,
+)
 from fnet_tune.data.reading import open_source
 from fnet_tune.data.survey import survey
 from fnet_tune.job import Job, Tuning, open_encoder
@@ -23,8 +29,6 @@ from fnet_tune.workspace import workspace
 
 if TYPE_CHECKING:
     from fnet_tune.training.loop import Progress
-
-AnyPath = str | os.PathLike[str]
 
 
 class TuneOptions(RecipeOptions, EncodingOptions, total=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fnet_registry import __version__
+from fnet_registry.cache import cache_folder
 from fnet_registry.errors import FNetError, TuningError, WorkersError
 
 STATE_FILE = "state.safetensors"
@@ -34,7 +34,7 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
         TuningError: Another process is at work in it.
     """
     text = json.dumps({"version": __version__, **identity}, sort_keys=True)
-    folder = _home() / hashlib.sha256(text.encode()).hexdigest()[:16]
+    folder = cache_folder("tuning") / hashlib.sha256(text.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{folder}.lock", timeout=0)
     try:
@@ -62,8 +62,3 @@ def _remove_unfinished(folder: Path) -> None:
     """Remove what a process that was killed had not written to its end."""
     for path in folder.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _home() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "fnet-registry", "tuning")

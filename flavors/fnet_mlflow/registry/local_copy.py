@@ -20,7 +20,9 @@ from filelock import FileLock
 from mlflow.artifacts import download_artifacts
 
 from fnet_mlflow.registry.catalog import HUB_SCHEMES
+from fnet_registry.cache import cache_folder
 
+_KEPT = "models"
 _HOLDS_A_MODEL_ID = re.compile(r"/m-[0-9a-f]{32}(/|$)")
 
 
@@ -51,7 +53,7 @@ def keep(key: str, make: Callable[[Path], None]) -> Path:
     Returns:
         The folder.
     """
-    cache = _cache()
+    cache = cache_folder(_KEPT)
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / hashlib.sha256(key.encode()).hexdigest()[:32]
     with FileLock(f"{kept}.lock"):
@@ -65,7 +67,7 @@ def keep(key: str, make: Callable[[Path], None]) -> Path:
 
 def forget(folder: Path) -> None:
     """Remove a kept model, so that the next load brings it anew; leave any other folder alone."""
-    if folder.parent == _cache():
+    if folder.parent == cache_folder(_KEPT):
         with FileLock(f"{folder}.lock"):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -73,8 +75,3 @@ def forget(folder: Path) -> None:
 def _download(artifacts: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         os.replace(download_artifacts(artifact_uri=artifacts, dst_path=scratch), folder)
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home, "fnet-registry", "models")
