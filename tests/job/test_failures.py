@@ -59,6 +59,14 @@ def test_nothing_of_a_loop_that_ends_later_is_held_by_the_error_that_it_raised()
     assert workers[0]() is None
 
 
+def test_an_error_whose_functions_have_ended_is_waited_for_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fnet_ray.cluster.failures._SECONDS_TO_END", float("inf"))
+    with pytest.raises(RuntimeError), quiet_execution():
+        fail_as_ray_does()
+
+
 def fail_as_ray_does() -> None:
     try:
         raise ValueError("what happened inside")

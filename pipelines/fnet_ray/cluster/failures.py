@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ def _release_actors(error: BaseException) -> None:
     as a notebook or a handler of log records does, would keep the cluster busy, and the next job
     waiting for ever.
     """
-    own = {id(frame) for frame, _ in traceback.walk_stack(None)}
+    own = {id(frame) for frame, _ in traceback.walk_stack(sys._getframe())}
     others = (frame for frame in _frames(error, set()) if id(frame) not in own)
     held = [frame for frame in others if _package(frame) in _HOLDERS]
     deadline = time.monotonic() + _SECONDS_TO_END
