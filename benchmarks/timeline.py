@@ -34,7 +34,7 @@ FUNCTIONS = {
 }
 METHODS = {
     "_start": "Ray starts",
-    "__exit__": "Ray stops",
+    "_stop": "Ray stops",
 }
 
 

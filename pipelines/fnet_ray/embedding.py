@@ -124,6 +124,7 @@ def embed(
                     )
                     listeners = [tracker.log, LongTextHint(), *filter(None, [on_progress])]
                     _do_rest(pipeline, tally, lease, listeners, allowed)
+                cluster.begin_to_stop()
 
                 lease.check()
                 check_complete(manifest, tally)

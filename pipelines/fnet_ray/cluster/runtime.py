@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Self
 
@@ -39,19 +39,14 @@ class RayCluster:
         # Linux kills Ray's processes when the thread that started them ends: it stays to the end.
         self._thread = ThreadPoolExecutor(1)
         self._started: Future[None] | None = None
+        self._stopped: Future[None] | None = None
         self._is_own = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it, if it was started here; no other thread may hold anything of Ray's by then."""
-        if self._started is not None:
-            wait([self._started])
-        if self._is_own:
-            import ray
-
-            ray.shutdown()
+        self.begin_to_stop().result()
         self._thread.shutdown()
 
     def begin(self) -> Future[None]:
@@ -63,6 +58,20 @@ class RayCluster:
         """Wait until it is up."""
         self.begin().result()
         _take_back_sigterm()
+
+    def begin_to_stop(self) -> Future[None]:
+        """Begin to stop it, if it was started here, beside what does without it.
+
+        No other thread may hold anything of Ray's by then.
+        """
+        self._stopped = self._stopped or self._thread.submit(self._stop)
+        return self._stopped
+
+    def _stop(self) -> None:
+        if self._is_own:
+            import ray
+
+            ray.shutdown()
 
     def _start(self) -> None:
         import ray
