@@ -10,6 +10,7 @@ Ray Serve's own command takes it, too, with all that its configuration files set
 
 import argparse
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import Any
@@ -83,6 +84,8 @@ class Embeddings:
 def app(options: dict[str, str]) -> serve.Application:
     # Replicas do not find what --app-dir names, and need not: this file is sent along.
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    if "model" not in options:
+        raise ValueError(f"Expected a model, as model=models:/docs/1. Received: {options}")
     return Embeddings.bind(options["model"])
 
 
@@ -97,5 +100,6 @@ if __name__ == "__main__":
         parser.error(str(error))
     ray.init(os.environ.get("RAY_ADDRESS", "local"))  # not any Ray that happens to run here
     serve.start(http_options={"port": arguments.port})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own ends in an abort
     with suppress(KeyboardInterrupt):
         serve.run(app({"model": arguments.model}), blocking=True)

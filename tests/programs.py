@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def run_program(code: str, *arguments: str) -> str:
 @contextmanager
 def serving(
     command: Sequence[str], url: str, folder: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen]:
     """Runs a server in a folder, from when the URL answers to the end of the block."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -47,9 +47,10 @@ def serving(
         )
     try:
         wait_until_up(url, process, folder / "log")
-        yield
+        yield process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # all that it started ended before
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 

@@ -104,6 +104,15 @@ def test_a_model_that_cannot_be_served_is_told_in_one_line_before_ray_starts() -
     assert done.stderr.splitlines()[-1].startswith("serve.py: error: Unknown preset handle")
 
 
+def test_an_app_without_a_model_says_how_one_is_given() -> None:
+    program = f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); import serve; serve.app({{}})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    expected = "ValueError: Expected a model, as model=models:/docs/1. Received: {}"
+    assert done.stderr.splitlines()[-1] == expected
+
+
 @pytest.mark.services
 @pytest.mark.skipif(shutil.which("java") is None, reason="Java is not here")
 def test_from_spark(run: Callable[..., str]) -> None:
@@ -116,8 +125,10 @@ def test_from_spark(run: Callable[..., str]) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, folder = free_port(), tmp_path_factory.mktemp("serve")
     command = [sys.executable, str(EXAMPLES / "serve.py"), PRESET, "--port", str(port)]
-    with serving(command, f"http://127.0.0.1:{port}/v1/models", folder):
+    with serving(command, f"http://127.0.0.1:{port}/v1/models", folder) as process:
         yield f"http://127.0.0.1:{port}/v1"
+        process.terminate()
+        assert process.wait(60) == 0, "SIGTERM is an order to end, not a crash"
 
 
 @contextmanager
