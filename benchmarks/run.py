@@ -38,6 +38,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "Cost": ["scaling.py"],
         "The two forms of the mixing": ["mixing.py"],
         "The embedding job": ["job.py"],
+        "Feeding GPUs": ["feeding.py", *corpus],
         "Search": ["search.py"],
         "Reuse": ["reuse.py"],
         "Tuning": ["tuning.py"],

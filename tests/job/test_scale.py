@@ -1,5 +1,6 @@
 """Jobs of a hundred thousand shards, and readers of large files."""
 
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ from fnet_ray.corpus.files import InputFile
 from fnet_ray.corpus.formats import PARQUET
 from fnet_ray.corpus.shards import Input, RowRange, Sharding
 from fnet_ray.progress.tally import Progress
+from fnet_ray.stages.read import shard_request
+from fnet_ray.stages.requests import ShardRequests
 
 
 def of_rows(path: str, rows: int) -> Input:
@@ -38,6 +41,35 @@ def test_shards_hold_every_row_once_in_order(shard_rows: int) -> None:
     rows = [(r.source, r.start + i) for s in shards.values() for r in s for i in range(r.rows)]
     expected = [(each.parquet, i) for each in inputs for i in range(each.rows)]
     assert rows == expected[:17]
+
+
+def test_every_shard_that_is_left_is_asked_for_once_of_appended_inputs_too() -> None:
+    first = Sharding(inputs=(of_rows("a", 5), of_rows("b", 4)), rows=9, shard_rows=2)
+    empty = Sharding(inputs=(of_rows("c", 0),), rows=0, shard_rows=7, first_shard=5)
+    last = Sharding(inputs=(of_rows("d", 3),), rows=3, shard_rows=2, first_shard=5)
+    expected = [
+        shard_request(shard, ranges)
+        for sharding in (first, empty, last)
+        for shard, ranges in sharding.ranges({"b": "s3://signed/b"})
+    ]
+    assert len(expected) == 7
+
+    requests = ShardRequests([first, empty, last], {"b": "s3://signed/b"}, done={1, 5})
+
+    assert list(requests) == [each for each in expected if each["shard"] not in (1, 5)]
+    assert requests[-1:] == expected[-1:]
+    assert not ShardRequests([first], {}, done=set(first.shards))
+
+
+def test_requests_for_a_million_shards_are_made_one_by_one() -> None:
+    sharding = Sharding(inputs=(of_rows("a", 10**9),), rows=10**9, shard_rows=1000)
+    tracemalloc.start()
+    requests = ShardRequests([sharding], {})
+    last = requests[999_999]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert last == shard_request(999_999, sharding.ranges_of(999_999))
+    assert peak < 64 << 20
 
 
 @pytest.mark.parametrize("group_rows", [7, 64, 1000])

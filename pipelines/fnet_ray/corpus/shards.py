@@ -6,8 +6,11 @@ numbers, so a hundred thousand shards are three integers, and small files share 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from types import MappingProxyType
 
 from fnet_ray.corpus.files import InputFile
@@ -68,7 +71,7 @@ class RowRange:
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sharding:
     """Inputs, cut into shards of equal size (the last may be smaller).
 
@@ -93,25 +96,34 @@ class Sharding:
     def ranges(
         self, opened: Mapping[str, str] = MappingProxyType({})
     ) -> Iterator[tuple[int, list[RowRange]]]:
-        """Yield every shard's number with where its rows are, in order.
+        """Yield every shard's number with where its rows are, in order; see `ranges_of`."""
+        return ((shard, self.ranges_of(shard, opened)) for shard in self.shards)
+
+    def ranges_of(
+        self, shard: int, opened: Mapping[str, str] = MappingProxyType({})
+    ) -> list[RowRange]:
+        """Return where a shard's rows are.
 
         Args:
+            shard: Its number.
             opened: What to open in the place of a Parquet file's path, where that differs.
         """
-        inputs = iter(self.inputs)
-        current, used = next(inputs, None), 0
-        for shard in self.shards:
-            wanted = self.shard_length(shard)
-            found = []
-            while wanted and current:
-                taken = min(wanted, current.rows - used)
-                if taken:
-                    found.append(current.row_range(used, taken, opened))
-                used += taken
-                wanted -= taken
-                if used == current.rows:
-                    current, used = next(inputs, None), 0
-            yield shard, found
+        start = (shard - self.first_shard) * self.shard_rows
+        end = start + self.shard_length(shard)
+        found = []
+        index = bisect_right(self._ends, start)
+        while start < end:
+            current, current_end = self.inputs[index], self._ends[index]
+            taken = min(end, current_end) - start
+            if taken:
+                found.append(current.row_range(start - current_end + current.rows, taken, opened))
+            start, index = start + taken, index + 1
+        return found
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The number after each input's last row, where all rows are counted through."""
+        return list(accumulate(each.rows for each in self.inputs))
 
     def shard_length(self, shard: int) -> int:
         """Return a shard's number of rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from fnet_ray.output.store import Store
 from fnet_ray.reuse.taking import Reuse
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.encode import EncodeShard
-from fnet_ray.stages.read import ReadShard, shard_request
+from fnet_ray.stages.read import ReadShard
+from fnet_ray.stages.requests import ShardRequests
 
 # More shards than this share a block at the start, for each block costs about a millisecond there.
 MOST_BLOCKS = 1000
@@ -38,19 +39,14 @@ class Pipeline:
     opened: Mapping[str, str]
     reuse: Reuse | None = None
 
-    def run(self, *, done: Container[int], board: Any) -> Iterator[Commit]:
+    def run(self, *, done: Collection[int], board: Any) -> Iterator[Commit]:
         """Do what is left; yield each shard's commit.
 
         Args:
             done: Numbers of the shards to leave out.
             board: The actor that workers tell how far they are with a shard.
         """
-        requests = [
-            shard_request(shard, ranges)
-            for sharding in self.manifest.shardings
-            for shard, ranges in sharding.ranges(self.opened)
-            if shard not in done
-        ]
+        requests = ShardRequests(self.manifest.shardings, self.opened, done=done)
         if not requests:
             return
         with quiet_execution() as context:
@@ -58,7 +54,7 @@ class Pipeline:
             context.target_max_block_size = 1
             yield from self._commits(requests, board)
 
-    def _commits(self, requests: list[dict[str, Any]], board: Any) -> Iterator[Commit]:
+    def _commits(self, requests: ShardRequests, board: Any) -> Iterator[Commit]:
         # With prefetching, as in `iter_rows`, a shard would be heard of one shard late.
         batches: Iterable[Any] = self._stages(requests, board).iter_batches(
             prefetch_batches=0, batch_size=None, batch_format="pyarrow"
@@ -66,7 +62,7 @@ class Pipeline:
         for batch in batches:
             yield from map(Commit.from_json, batch["commit"].to_pylist())
 
-    def _stages(self, requests: list[dict[str, Any]], board: Any) -> Any:
+    def _stages(self, requests: ShardRequests, board: Any) -> Any:
         import ray.data
         from ray.data import ActorPoolStrategy
 
@@ -93,7 +89,9 @@ class Pipeline:
             with_texts=manifest.format_version >= TEXTS_FORMAT,
         )
         one_shard: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
-        shards = ray.data.from_items(requests, override_num_blocks=min(len(requests), MOST_BLOCKS))
+        blocks = min(len(requests), MOST_BLOCKS)
+        items: Any = requests  # Ray declares a list, and asks for one after the other
+        shards = ray.data.from_items(items, override_num_blocks=blocks)
         return (
             shards.map_batches(read, num_cpus=READ_CPUS, **one_shard)
             .map_batches(
