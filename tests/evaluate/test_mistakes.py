@@ -95,6 +95,15 @@ def test_files_that_cannot_be_read(
     assert re.search(message, refusal(tmp_path / name))
 
 
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_bytes_that_are_no_text(column: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    rows = [b"a,x", b"b,x", b"caf\xe9,y" if column == "text" else b"c,caf\xe9", b"d,y"]
+    (tmp_path / "l.csv").write_bytes(b"\n".join([b"text,label", *rows]))
+    assert f"column '{column}' must hold UTF-8. Received: other bytes in row 3 of" in refusal(
+        tmp_path / "l.csv"
+    )
+
+
 def test_a_file_that_is_not_there(tmp_path: Path, refusal: Callable[..., str]) -> None:
     assert "must be a file, a folder or a glob" in refusal(tmp_path / "none.parquet")
 

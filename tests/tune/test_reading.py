@@ -31,3 +31,35 @@ def test_texts_may_be_of_any_of_arrows_types(kind: pa.DataType, tmp_path: Path) 
         pq.write_table(pa.table([column, column], names), tmp_path / "data.parquet")
         [batch] = open_source(tmp_path / "data.parquet", {}).batches()
         assert [each.to_pylist() for each in batch.columns[:2]] == [["a", "b"]] * 2
+
+
+def test_a_text_that_is_not_utf_8_is_left_out_alone(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(b"text,label\na text,x\ncaf\xe9,x\nb,caf\xe9\nc,y\n")
+    found = BadRows()
+    [batch] = open_source(path, {}).batches(found)
+    assert batch["text"].to_pylist() == ["a text", "c"]
+    assert found.named == [
+        "labels.csv, row 2: no usable text",
+        "labels.csv, row 3: no usable label",
+    ]
+
+
+def test_as_many_bad_rows_as_there_are_take_one_look(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    rows = "".join(f"text number {i},{i % 5 if i % 2 else ''}\n" for i in range(60_000))
+    path.write_text(f"text,label\n{rows}")
+    found = BadRows()
+    assert sum(map(len, open_source(path, {}).batches(found))) == found.count == 30_000
+
+
+def test_a_column_goes_by_another_name_in_the_files_that_have_it(tmp_path: Path) -> None:
+    for number, name in enumerate(("question", "anchor")):
+        pq.write_table(
+            pa.table({name: [f"a {name}"], "positive": ["b"]}), tmp_path / f"{number}.parquet"
+        )
+    batches = open_source(tmp_path, {"anchor": "question"}).batches()
+    assert [text for each in batches for text in each["anchor"].to_pylist()] == [
+        "a question",
+        "a anchor",
+    ]

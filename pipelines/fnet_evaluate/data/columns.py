@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fnet_ray.corpus.arrow_types import as_plain, can_identify, id_texts, is_text
+from fnet_ray.corpus.damage import invalid_values
 from fnet_registry.errors import InputError
 
 Column = Callable[[pa.ChunkedArray], pa.ChunkedArray]
@@ -36,10 +37,7 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
         raise BadValueError("hold texts", str(column.type))
     _refuse_nulls(column, "hold a text in every row")
     plain = _plain(column)
-    try:
-        plain.validate(full=True)
-    except pa.ArrowInvalid:
-        raise BadValueError("hold UTF-8", "other bytes") from None
+    _refuse_other_bytes(plain)
     return plain.cast(pa.string())
 
 
@@ -62,7 +60,9 @@ def ids_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read ids as texts, or nulls."""
     if not can_identify(column.type):
         raise BadValueError("hold numbers or texts", str(column.type))
-    return id_texts(_plain(column)).cast(pa.string())
+    plain = _plain(column)
+    _refuse_other_bytes(plain)
+    return id_texts(plain).cast(pa.string())
 
 
 def id_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -94,18 +94,29 @@ def vectors(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read finite numbers."""
     _refuse_nulls(column, "hold a number in every row")
-    try:
-        found = _plain(column).cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise BadValueError("hold numbers", str(column.type)) from None
+    found = numbers_or_nulls(column)
     finite = pc.call_function("is_finite", [found])
     _refuse(finite, "hold finite numbers", found)
     return found
 
 
+def numbers_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read numbers, finite or not, or nulls."""
+    try:
+        return _plain(column).cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise BadValueError("hold numbers", str(column.type)) from None
+
+
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     plain = as_plain(column)
     return plain.cast(plain.type.value_type) if pa.types.is_dictionary(plain.type) else plain
+
+
+def _refuse_other_bytes(column: pa.ChunkedArray) -> None:
+    rows = invalid_values(column)
+    if rows:
+        raise BadValueError("hold UTF-8", "other bytes", rows[0])
 
 
 def _refuse_nulls(column: pa.ChunkedArray, must: str) -> None:

@@ -42,7 +42,7 @@ class Shape:
         there, found = set(names), {}
         for name in self.columns:
             own = _names_of(name)
-            known = [renamed[each] for each in own if each in renamed] or own
+            known = [*(renamed[each] for each in own if each in renamed), *own]
             source = next((each for each in known if each in there), None)
             if source is not None:
                 found[name] = source

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.columns import BadValueError, Column
 from fnet_ray.corpus.arrow_types import as_plain, is_text
+from fnet_ray.corpus.damage import invalid_values
 from fnet_registry.encoding.config import LARGEST_TEXT
 
 _LIST = pa.list_(pa.float32())
@@ -21,7 +22,7 @@ _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list,
 
 def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read texts; what is blank, or larger than any model takes, is a null."""
-    found = _bad_as_nulls(columns.texts, column)
+    found = _readable(columns.texts, column)
     trimmed = pc.call_function("utf8_trim_whitespace", [found])
     sizes = (pc.call_function("binary_length", [each]) for each in (found, trimmed))
     size, content = (np.asarray(each.fill_null(0)) for each in sizes)
@@ -32,12 +33,14 @@ def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read finite numbers; all others are nulls."""
     if is_text(column.type):  # one word among the numbers of a file makes all of them texts
         column = _numbers_in(column)
-    return _bad_as_nulls(columns.numbers, column)
+    found = columns.numbers_or_nulls(column)
+    return _keep(found, _is_true("is_finite", found))
 
 
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read labels as texts; an empty one is a null."""
-    return _bad_as_nulls(columns.ids, column)
+    found = _readable(columns.ids_or_nulls, column)
+    return _keep(found, _is_true("not_equal", found, pa.scalar("")))
 
 
 def vectors(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -61,11 +64,15 @@ def _as_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.cast(column.type.storage_type)
     if is_text(column.type):
-        column = pa.chunked_array([[_listed(text) for text in column.to_pylist()]], _LIST)
+        column = pa.chunked_array([[_listed(text) for text in _plain_texts(column)]], _LIST)
     with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
         if any(known(column.type) for known in _LISTS):
             return pc.cast(column, options=pc.CastOptions.unsafe(_LIST))
     raise BadValueError("hold vectors, as lists of numbers", str(column.type))
+
+
+def _plain_texts(column: pa.ChunkedArray) -> list[str | None]:
+    return _readable(columns.texts, column).to_pylist()
 
 
 def _listed(text: str | None) -> list[float] | None:
@@ -77,7 +84,7 @@ def _listed(text: str | None) -> list[float] | None:
 
 
 def _numbers_in(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = [_number(text) for text in column.to_pylist()]
+    values = [_number(text) for text in _plain_texts(column)]
     if column.null_count < len(column) and not any(value is not None for value in values):
         raise BadValueError("hold numbers", str(column.type))
     return pa.chunked_array([values], pa.float64())
@@ -90,18 +97,17 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _bad_as_nulls(read: Column, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _readable(read: Column, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read a column whose nulls, and texts that are not UTF-8, are nulls."""
     column = as_plain(column)
     good = np.asarray(column.is_valid(), bool)
-    while True:
-        try:
-            found = read(column.filter(pa.array(good)))
-        except BadValueError as error:
-            if error.row is None:
-                raise
-            good[np.flatnonzero(good)[error.row]] = False
-        else:
-            return _spread(found, good)
+    good[invalid_values(column)] = False
+    return _spread(read(column.filter(pa.array(good))), good)
+
+
+def _is_true(function: str, *arguments: pa.ChunkedArray | pa.Scalar) -> np.ndarray:
+    """Return where a function is true; it is not where there is a null."""
+    return np.asarray(pc.call_function(function, list(arguments)).fill_null(False), bool)
 
 
 def _keep(column: pa.ChunkedArray, good: np.ndarray) -> pa.ChunkedArray:
