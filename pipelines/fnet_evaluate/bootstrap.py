@@ -17,6 +17,8 @@ from fnet_registry.errors import InputError
 
 RESAMPLES = 2000
 LEVEL = 0.95
+FEWEST_ITEMS = 6
+"""In more than 5 of 100 cases, chance alone favours one of two models in all of fewer items."""
 _SEED = 2105_03824
 _DRAWN_AT_ONCE = 1 << 20
 
@@ -36,7 +38,7 @@ def intervals(kind: str, items: pa.Table) -> dict[str, Figure]:
     """
     columns = _columns(items)
     drawn = _join(_resampled(kind, columns, draw) for draw in _draws(items.num_rows))
-    return _figures(KINDS[kind].measure(columns), drawn, level=LEVEL)
+    return _figures(KINDS[kind].measure(columns), drawn, count=items.num_rows, level=LEVEL)
 
 
 def paired_difference(kind: str, items: pa.Table, other_items: pa.Table) -> dict[str, Figure]:
@@ -45,6 +47,8 @@ def paired_difference(kind: str, items: pa.Table, other_items: pa.Table) -> dict
     All the intervals hold together in 95 of 100 cases (each is widened for the number of figures
     that are compared at once), so two models that differ by noise alone are told apart by any of
     the figures in at most 5 of 100.
+
+    Where there are fewer than `FEWEST_ITEMS`, nothing is told apart: the ends are NaN.
 
     Raises:
         InputError: The two are not items of the same data.
@@ -57,11 +61,16 @@ def paired_difference(kind: str, items: pa.Table, other_items: pa.Table) -> dict
     columns, others = _columns(items), _columns(other_items)
     measure = KINDS[kind].measure
     value = _difference(measure(columns), measure(others))
+    if items.num_rows < FEWEST_ITEMS:
+        unknown = float("nan")
+        return {
+            name: Figure(value=float(v), low=unknown, high=unknown) for name, v in value.items()
+        }
     drawn = _join(
         _difference(_resampled(kind, columns, draw), _resampled(kind, others, draw))
         for draw in _draws(items.num_rows)
     )
-    return _figures(value, drawn, level=1 - (1 - LEVEL) / len(value))
+    return _figures(value, drawn, count=items.num_rows, level=1 - (1 - LEVEL) / len(value))
 
 
 def _columns(items: pa.Table) -> dict[str, np.ndarray]:
@@ -89,11 +98,26 @@ def _join(parts: Iterator[Figures]) -> Figures:
     return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
 
 
-def _figures(values: Figures, drawn: Figures, *, level: float) -> dict[str, Figure]:
-    ends = ((1 - level) / 2, (1 + level) / 2)
+def _figures(values: Figures, drawn: Figures, *, count: int, level: float) -> dict[str, Figure]:
+    ends, wider = ((1 - level) / 2, (1 + level) / 2), _wider(count, level)
     found = {}
     for name, value in values.items():
         known = drawn[name][~np.isnan(drawn[name])]
         low, high = np.quantile(known, ends) if known.size else (np.nan, np.nan)
-        found[name] = Figure(value=float(value), low=float(low), high=float(high))
+        low, high = (float(value + wider * (end - value)) for end in (low, high))
+        found[name] = Figure(value=float(value), low=low, high=high)
     return found
+
+
+def _wider(count: int, level: float) -> float:
+    """Return how much wider than the resamples' percentiles an interval of few items must be.
+
+    Percentiles take the items' spread for the population's, and a normal distribution for
+    Student's (Hesterberg, 2015).
+    """
+    from scipy.stats import norm, t
+
+    end = (1 + level) / 2
+    if count < 2:  # noqa: PLR2004  (one item has no spread)
+        return float("nan")
+    return float(np.sqrt(count / (count - 1)) * t.ppf(end, count - 1) / norm.ppf(end))

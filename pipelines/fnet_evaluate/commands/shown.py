@@ -62,6 +62,8 @@ def _differences(evaluations: Sequence[Evaluation]) -> list[dict[str, Figure]]:
 def _cells(figure: Figure, digits: str) -> list[str]:
     if math.isnan(figure.value):
         return ["-", "-"]
+    if math.isnan(figure.low):
+        return [f"{figure.value:{digits}}", "too few items"]
     ends = (f"{end:{digits}}" for end in (figure.low, figure.high))
     return [f"{figure.value:{digits}}", " … ".join(ends)]
 

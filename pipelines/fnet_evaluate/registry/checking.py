@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -130,10 +131,11 @@ def _judged(
     sign = "" if other is None else "+"
     value, low, high = (f"{end:{sign}.4f}" for end in (figure.value, figure.low, figure.high))
     over = "" if other is None else f" over {other.uri}"
+    ends = "too few items to tell" if math.isnan(figure.low) else f"[{low}, {high}]"
     return Check(
         requirement=str(requirement),
         met=met,
-        grounds=f"{requirement.metric} {value} [{low}, {high}]{over} on {DataChoice.of(logged)}",
+        grounds=f"{requirement.metric} {value} {ends}{over} on {DataChoice.of(logged)}",
         figure=figure,
         compared=None if other is None else str(other.uri),
         data=logged.data,

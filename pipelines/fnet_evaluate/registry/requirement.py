@@ -31,8 +31,8 @@ class _Sign:
 
 
 _SIGNS: Mapping[str, _Sign] = {
-    ">=": _Sign(compare=operator.ge, allows=lambda difference: difference.high >= 0),
-    "<=": _Sign(compare=operator.le, allows=lambda difference: difference.low <= 0),
+    ">=": _Sign(compare=operator.ge, allows=lambda difference: not difference.high < 0),
+    "<=": _Sign(compare=operator.le, allows=lambda difference: not difference.low > 0),
     ">": _Sign(compare=operator.gt, allows=lambda difference: difference.low > 0),
     "<": _Sign(compare=operator.lt, allows=lambda difference: difference.high < 0),
 }
@@ -84,7 +84,7 @@ class Requirement:
         `>=` asks that it is not shown to be worse: the interval does not lie below zero. `>` asks
         that it is shown to be better: the interval lies above zero.
         """
-        return _SIGNS[self.sign].allows(difference)
+        return not math.isnan(difference.value) and _SIGNS[self.sign].allows(difference)
 
     def __str__(self) -> str:
         return f"{self.metric}{self.sign}{self.bound}"
