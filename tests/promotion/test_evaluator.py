@@ -134,3 +134,8 @@ def test_mlflow_loads_it_without_anything_heavy() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert run_program(program) == "[]"
+
+
+def test_an_option_that_there_is_none_of_is_a_type_error(registered: str) -> None:
+    with pytest.raises(TypeError, match="baselines"):
+        run_evaluator(registered, evaluator_config={"baselines": True})

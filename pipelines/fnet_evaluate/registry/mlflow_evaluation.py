@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import mlflow
 import pyarrow as pa
@@ -36,7 +38,12 @@ _ARTIFACTS: Mapping[str, type[EvaluationArtifact]] = {
 
 
 def evaluate_dataset(
-    model: PyFuncModel, dataset: EvaluationDataset, run_id: str, **options: Any
+    model: PyFuncModel,
+    dataset: EvaluationDataset,
+    run_id: str,
+    *,
+    corpus: str | os.PathLike[str] | None = None,
+    map: Mapping[str, str] = MappingProxyType({}),  # noqa: A002  (the command's name for it)
 ) -> EvaluationResult:
     """Evaluate a loaded model on a DataFrame, and log it in a run.
 
@@ -44,7 +51,8 @@ def evaluate_dataset(
         model: An FNet model that `mlflow.pyfunc` loaded.
         dataset: The DataFrame, with targets or without.
         run_id: An open run.
-        **options: Of `fnet_evaluate.evaluate`: `corpus`, `map`.
+        corpus: As in `fnet_evaluate.evaluate`.
+        map: Likewise.
 
     Returns:
         The figures with their intervals, and the artifacts, content included.
@@ -56,7 +64,7 @@ def evaluate_dataset(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "data.parquet")
         pq.write_table(_table(dataset), file)
-        [found] = evaluate(model.get_raw_model(), file, **options)
+        [found] = evaluate(model.get_raw_model(), file, corpus=corpus, map=map)
     # A version that only refers to a hub has no logged model: the run alone has its figures.
     name = found.model if model.model_id is None else str(ModelUri(model_id=model.model_id))
     evaluation = replace(found, model=name, data=dataset.name)
