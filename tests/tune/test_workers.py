@@ -1,6 +1,7 @@
 """Workers share a step, and take the same steps as one process."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 import torch
 
 import fnet_tune
-from fnet_registry.errors import TuningError, WorkersError
+from fnet_registry.errors import InputError, TuningError, WorkersError
 from fnet_registry.presets.checkpoint import Checkpoint
+from fnet_tune.training import on_ray
 from fnet_tune.training.network import Network
 from fnet_tune.training.team import ALONE, Team
 
@@ -36,7 +38,7 @@ def test_a_team_shares_the_parts_of_a_step() -> None:
     shares = [Team(rank=rank, size=3).share(range(7)) for rank in range(3)]
     assert [list(share) for share in shares] == [[0, 3, 6], [1, 4], [2, 5]]
     assert list(ALONE.share(range(7))) == list(range(7))
-    assert ALONE.from_leader(0.1, torch.device("cpu")) == 0.1
+    assert ALONE.from_leader(lambda: 0.1, torch.device("cpu")) == 0.1
 
 
 @pytest.mark.timeout(600)
@@ -83,6 +85,23 @@ def test_stopped_with_workers_it_goes_on_without_them(tune: Tune, pairs_file: Pa
 def test_more_workers_than_there_is_room_for(tune: Tune, pairs_file: Path) -> None:
     with pytest.raises(WorkersError, match="at most 16 workers. Received: 17 workers and 1 node"):
         tune(pairs_file, workers=17, **STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_what_the_first_worker_alone_cannot_do_ends_all(
+    tune: Tune, pairs_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out = Path(shutil.copy(pairs_file, tmp_path / "dev.parquet"))
+    start = on_ray._start
+
+    def lose_then_start(*arguments: Any) -> Any:
+        held_out.unlink()
+        return start(*arguments)
+
+    monkeypatch.setattr(on_ray, "_start", lose_then_start)
+    with pytest.raises(InputError, match=r"dev\.parquet"):
+        tune(pairs_file, held_out=held_out, workers=2, **STEPS)
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ class Training:
             evaluated = self.recipe.is_due(state.step)
             if evaluated:
                 state = self._evaluate(state)
-            stopped = bool(self.team.from_leader(stop(), self.network.device))
+            stopped = bool(self.team.from_leader(stop, self.network.device))
             if self.team.leads:
                 if evaluated or stopped or clock.is_time_to_save():
                     write_state(state, self.network, optimizer, self.folder)
@@ -144,12 +144,15 @@ class Training:
         return torch.optim.AdamW(groups, fused=True)
 
     def _evaluate(self, state: State) -> State:
-        figure = 0.0 if self.measure is None else self.measure(self.network.checkpoint())
-        figure = self.team.from_leader(figure, self.network.device)
-        evaluated = state.evaluated(figure)
+        figure = self.team.from_leader(self._figure, self.network.device)
+        evaluated = state.evaluated(figure, steps=self.recipe.steps)
         if self.team.leads and evaluated.best_step == state.step:
             write_best(self.network, self.folder)
         return evaluated
+
+    def _figure(self) -> float:
+        assert self.measure is not None
+        return self.measure(self.network.checkpoint())
 
 
 class _Clock:

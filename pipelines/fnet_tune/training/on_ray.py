@@ -20,7 +20,7 @@ from fnet_ray.cluster.pool import MOST_WORKERS_PER_NODE, ActorPool, WorkerReques
 from fnet_ray.cluster.runtime import live_nodes, ray_cluster
 from fnet_registry.errors import FNetError, JobError, TuningError, WorkersError
 from fnet_registry.shown import shown
-from fnet_tune.training.team import Team
+from fnet_tune.training.team import Team, TeamError
 
 if TYPE_CHECKING:
     from fnet_tune.job import Job
@@ -58,7 +58,7 @@ def train_on_ray(
 
     with ray_cluster(fnet_evaluate, fnet_tune):
         pool = _pool(job)
-        relay: Any = ray.remote(num_cpus=0)(_Relay).remote()
+        relay = _start_relay()
         checkpoint = job.parent.checkpoint
         orders = _Orders(
             job=replace(job, parent=replace(job.parent, checkpoint=replace(checkpoint, arrays={}))),
@@ -68,13 +68,25 @@ def train_on_ray(
             relay=relay,
         )
         fitting = _start(orders, pool)
-        done = False
+        done, end = False, None
         while not done:
             time.sleep(_POLL_SECONDS)
             done = fitting.done()  # before what was told is taken, so that nothing is left
             for progress in ray.get(relay.take.remote(stop())):
                 on_progress(progress)
-        return _outcome(fitting, ray.get(relay.end.remote()))
+            end: Any = ray.get(relay.end.remote())
+            done = done or isinstance(end, FNetError)
+        return _outcome(fitting, end)
+
+
+def _start_relay() -> Any:
+    """Start a relay where this process is, whichever other node is lost."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = ray.get_runtime_context().get_node_id()
+    strategy: Any = NodeAffinitySchedulingStrategy(here, soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=strategy)(_Relay).remote()
 
 
 def _pool(job: Job) -> ActorPool:
@@ -192,19 +204,20 @@ class _Orders:
         checkpoint = replace(parent.checkpoint, arrays=ray.get(self.weights))
         job = replace(self.job, parent=replace(parent, checkpoint=checkpoint), device=str(device))
         try:
-            unseen = float(not job.folder.is_dir())
-            if team.add_up(torch.tensor(unseen, device=device)).item():
-                raise TuningError(
-                    "All workers must see the tuning's folder; set XDG_CACHE_HOME to one that they "
-                    f"share. Received: {job.folder}"
-                )
-            training = job.training(self.options, team)
+            with team.together(device):
+                if not job.folder.is_dir():
+                    raise TuningError(
+                        "All workers must see the tuning's folder; set XDG_CACHE_HOME to one that "
+                        f"they share. Received: {job.folder}"
+                    )
+            with team.together(device):
+                training = job.training(self.options, team)
             end = training.run(self._tell, stop=lambda: self.stopping)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TeamError):
             return
         except FNetError as error:
             end = error
-        if team.leads:
+        if team.leads or isinstance(end, FNetError):
             ray.get(self.relay.set_end.remote(end))
 
     def _tell(self, progress: Progress) -> None:

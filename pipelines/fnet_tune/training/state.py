@@ -30,7 +30,7 @@ class State:
         metric: The last figure of the held-out examples; None before the first.
         best_metric: The highest so far.
         best_step: The step that it was seen at.
-        stale: Evaluations since then.
+        stale: Evaluations since then, of those that count.
     """
 
     step: int = 0
@@ -40,18 +40,18 @@ class State:
     stale: int = 0
 
     def is_over(self, steps: int) -> bool:
-        """Return whether all steps are taken, or so many evaluations brought nothing.
+        """Return whether all steps are taken, or so many evaluations brought nothing."""
+        return self.step >= steps or self.stale >= PATIENCE
 
-        In the first half nothing stops: while the learning rate is high, the figure can lie below
-        what it comes to.
+    def evaluated(self, metric: float, *, steps: int) -> Self:
+        """Take in the held-out examples' figure after some of so many steps.
+
+        In the first half, one that brings nothing does not count: while the learning rate is high,
+        the figure can lie below what it comes to.
         """
-        return self.step >= steps or (self.stale >= PATIENCE and 2 * self.step > steps)
-
-    def evaluated(self, metric: float) -> Self:
-        """Take in the held-out examples' figure."""
         if self.best_metric is None or metric > self.best_metric:
             return replace(self, metric=metric, best_metric=metric, best_step=self.step, stale=0)
-        return replace(self, metric=metric, stale=self.stale + 1)
+        return replace(self, metric=metric, stale=self.stale + (2 * self.step > steps))
 
 
 def write_state(
