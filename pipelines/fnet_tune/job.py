@@ -16,7 +16,7 @@ from fnet_ray.model import PinnedModel
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.encoding.tokenizer import FNetTokenizer
 from fnet_registry.presets.checkpoint import Checkpoint
-from fnet_tune.data.held_out import METRICS, Judge, figure
+from fnet_tune.data.held_out import METRICS, Judge, as_score, figure
 from fnet_tune.data.prepared import prepare
 from fnet_tune.data.reading import BadRows, Source
 from fnet_tune.data.survey import Survey
@@ -127,7 +127,7 @@ class Job:
                 seed=training.recipe.seed,
                 step=state.best_step,
             )
-            better = values[1] > values[0]
+            better = as_score(values[1]) > as_score(values[0])
             made = register_tuned(checkpoint, self.encoding, target, story) if better else None
             outcome = f"Registered as {made.model_uri}." if made else "Nothing was registered."
             describe_run(run_id, f"{story.card(self.encoding)} {outcome}".replace(". ", ".\n\n"))

@@ -16,6 +16,7 @@ DEFAULT_EPOCHS, FEWEST_STEPS_OF_ONE_EPOCH = 10, 1000
 WARM_UP_SHARE = 0.1
 EVALUATIONS, MOST_STEPS_BETWEEN = 10, 500
 _LARGEST_SEED = 1 << 32
+_MOST_EPOCHS = 1_000_000
 
 
 class RecipeOptions(TypedDict, total=False):
@@ -85,9 +86,10 @@ def check_recipe(**options: Unpack[RecipeOptions]) -> dict[str, Any]:
         raise ConfigError(f"`batch_size` must be at least 2. Received: {given['batch_size']}")
     if not 0 <= given.get("seed", 0) < _LARGEST_SEED:
         raise ConfigError(f"`seed` must lie in [0, 2**32). Received: {shown(given['seed'])}")
-    for name in ("epochs", "learning_rate"):
-        if not 0 < given.get(name, 1) < math.inf:
-            raise ConfigError(f"`{name}` must be above 0. Received: {shown(given[name])}")
+    for name, most in (("epochs", _MOST_EPOCHS), ("learning_rate", math.inf)):
+        if not 0 < given.get(name, 1) < most:
+            limit = "" if most == math.inf else f" and below {most:,}"
+            raise ConfigError(f"`{name}` must be above 0{limit}. Received: {shown(given[name])}")
     return given
 
 

@@ -40,15 +40,16 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
     try:
         with lock:
             _remove_unfinished(folder)
+            shutil.rmtree(_removed(folder), ignore_errors=True)
             try:
                 yield folder
             except WorkersError:
                 raise
             except FNetError as error:
                 if isinstance(error, TuningError) or not (folder / STATE_FILE).exists():
-                    shutil.rmtree(folder)
+                    _remove(folder)
                 raise
-            shutil.rmtree(folder)
+            _remove(folder)
     except Timeout:
         raise TuningError(
             f"One process may work on a tuning. Received: another one is at work in {folder}"
@@ -56,6 +57,15 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
     finally:
         if not folder.exists():
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder so that a kill leaves all of it, or none that would be found again."""
+    shutil.rmtree(folder.rename(_removed(folder)))
+
+
+def _removed(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}")
 
 
 def _remove_unfinished(folder: Path) -> None:

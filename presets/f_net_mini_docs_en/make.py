@@ -40,6 +40,7 @@ WORK = ROOT / "build" / NAME
 ARCHIVES, PAIRS, START = WORK / "archives", WORK / "pairs.parquet", WORK / "start"
 STORE = f"sqlite:///{WORK / 'mlflow.db'}"
 TUNING = ("--batch-size=1024", "--epochs=0.05", "--learning-rate=3e-5")
+ALIAS = "made"
 FETCHED_AT_ONCE = 50  # packages; pip takes longer to start than to fetch one
 PIP = "pip==24.0"  # later ones refuse a few packages for requirements that are not well-formed
 
@@ -83,11 +84,11 @@ def fetch_archives(folder: Path) -> None:
 def tune(target: Path) -> None:
     """Tune the start, and write the name of the new version, or of the start if none is better."""
     fnet = Path(sys.executable).with_name("fnet")
-    command = [fnet, "tune", START, PAIRS, "--name", NAME, *TUNING]
+    command = [fnet, "tune", START, PAIRS, "--name", NAME, "--alias", ALIAS, *TUNING]
     status = subprocess.run(list(map(str, command)), check=False, cwd=WORK).returncode
     if status not in {0, NOT_BETTER}:
         sys.exit(status)
-    target.write_text(str(START) if status else f"models:/{NAME}/1")
+    target.write_text(str(START) if status else f"models:/{NAME}@{ALIAS}")
 
 
 def write_preset(version: str, folder: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import fnet_tune
 from fnet_registry.errors import InputError
+from fnet_tune.data.held_out import as_score
 from tests.evaluate.conftest import write_beir
 from tests.tune.conftest import pair
 
@@ -69,3 +70,7 @@ def test_an_empty_path_is_not_the_working_folder(
     for name in ("held_out", "also_evaluate"):
         with pytest.raises(InputError, match="Received: an empty path"):
             tune(pairs_file, **{name: ""})
+
+
+def test_a_model_without_a_figure_is_worse_than_any() -> None:
+    assert as_score(float("nan")) < as_score(-1.0) < as_score(0.5)

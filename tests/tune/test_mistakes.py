@@ -85,6 +85,7 @@ def test_bad_data(run: Callable, rows: list[dict[str, Any]], words: str) -> None
         (["--learning-rate", "0"], "`learning_rate` must be above 0"),
         (["--learning-rate", "nan"], "`learning_rate` must be above 0"),
         (["--epochs", "-1"], "`epochs` must be above 0"),
+        (["--epochs", "1e308"], "`epochs` must be above 0 and below 1,000,000. Received: 1e+308"),
         (["--seed", "-1"], "`seed` must lie in [0, 2**32)"),
         (["--sequence-length", "65"], "`sequence_length` must be at most 64"),
         (["--buckets", "8,12"], "`buckets` must be lengths in rising order"),

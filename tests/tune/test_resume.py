@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import fnet_mlflow
 import fnet_tune
 from fnet_registry.errors import InputError, TuningError
 from fnet_tune.stopping import stop_requests
+from fnet_tune.training.state import State
+from fnet_tune.workspace import workspace
 from tests.tune.conftest import QUICK
 
 Tune = Callable[..., fnet_tune.Tuning]
@@ -255,3 +258,38 @@ def test_ten_kills_at_random_moments_leave_the_same_bits(
     tune(pairs_file, name="killed")
     tune(pairs_file, name="whole")
     assert digest("killed") == digest("whole")
+
+
+def test_only_what_brings_nothing_in_the_second_half_counts() -> None:
+    state = State(step=0)
+    for step, metric in ((100, 0.2), (200, 0.1), (300, 0.1), (400, 0.1), (500, 0.1)):
+        state = replace(state, step=step).evaluated(metric, steps=1000)
+    assert (state.best_step, state.stale) == (100, 0)
+    assert not replace(state, step=501).is_over(1000)
+    for step in (600, 700, 800):
+        assert not state.is_over(1000)
+        state = replace(state, step=step).evaluated(0.1, steps=1000)
+    assert state.is_over(1000)
+
+
+def test_a_folder_that_is_removed_by_halves_is_none(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    def tune_and_stop(patch: pytest.MonkeyPatch) -> None:
+        with workspace({"a": 1}) as folder:
+            (folder / "ids.bin").write_text("")
+            folders.append(folder)
+            patch.setattr("fnet_tune.workspace.shutil.rmtree", stop)
+
+    folders: list[Path] = []
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        tune_and_stop(patch)
+    [folder] = folders
+    assert not folder.exists()
+    with workspace({"a": 1}) as again:
+        assert again == folder
+        assert list(folder.iterdir()) == []
+    assert list(folder.parent.iterdir()) == []

@@ -165,5 +165,9 @@ def figure(subject: Subject, encoder: TextEncoder) -> float:
     """Return the figure of a model that states are chosen by; the lowest where it has none."""
     items = subject.kind.items(encoder, subject.data.content)
     columns = {name: items[name].to_numpy() for name in items.column_names}
-    found = float(subject.kind.measure(columns)[METRICS[subject.kind.name]])
+    return as_score(float(subject.kind.measure(columns)[METRICS[subject.kind.name]]))
+
+
+def as_score(found: float) -> float:
+    """Return a figure for comparison; where there is none, the lowest."""
     return -math.inf if math.isnan(found) else found
