@@ -39,7 +39,7 @@ def embed(
     output: Path,
     *,
     skip_damaged: bool = False,
-    max_rejects: str | None = None,
+    max_rejects: str | int | None = None,
     workers: WorkerRequest | None = None,
     append: bool = False,
     reuse: Path | None = None,
@@ -128,14 +128,18 @@ def embed(
 
                 lease.check()
                 check_complete(manifest, tally)
+                if allowed:  # a run before may have gone over it with its last shard
+                    allowed.check(tally.rejects, tally.rows)
                 report = make_report(store, manifest, tally)
+                if pool is None:
+                    report = report.with_times_of_earlier(store)
                 remove_uncommitted(store)
                 if older:
                     report = replace(report, gone=write_gone(older, store, manifest))
                 report.write(store)
                 tracker.finish(report)
                 log_page(store, tracker.run_id)
-    return report
+    return replace(report, before=tally.rows_before)
 
 
 def _do_rest(

@@ -1,6 +1,7 @@
 """Bad rows go to a table of their own, each with its reason, and take no neighbours with them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
+from fnet_ray.output.rejects import RejectLimit
 from fnet_registry import TextEncoder
-from fnet_registry.errors import RejectsError
+from fnet_registry.errors import JobError, RejectsError
 from tests.job.corpora import write_parquet
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
@@ -120,6 +122,19 @@ def test_more_rejects_than_allowed_stop_the_job(
     corpus = write_parquet(tmp_path / "corpus.parquet", ["good", None, None, "good"])
     with pytest.raises(RejectsError, match=rf"At most {limit} of the rows may .* Received: 2 of 4"):
         fnet_ray.embed(preset_folder, corpus, tmp_path / "out", max_rejects=limit)
+
+
+def test_nor_does_the_same_command_let_them_through(tmp_path: Path, preset_folder: Path) -> None:
+    corpus = write_parquet(tmp_path / "corpus.parquet", ["good", None])
+    for _ in range(2):
+        with pytest.raises(RejectsError, match="At most 0 of the rows may .* Received: 1 of 2"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", max_rejects=0)
+
+
+@pytest.mark.parametrize("limit", ["²", "1%%", "-1", "", "%", "nan", "1e3", None])
+def test_a_limit_that_is_no_number(limit: Any) -> None:
+    with pytest.raises(JobError, match="limited by N or P%, such as 100 or 1%. Received: "):
+        RejectLimit(limit)
 
 
 def test_as_many_rejects_as_allowed_do_not(tmp_path: Path, preset_folder: Path) -> None:

@@ -92,8 +92,26 @@ def test_a_finished_job_does_nothing_again(
     fnet_ray.embed(preset_folder, corpus, tmp_path / "out")
     [file] = (tmp_path / "out" / "embeddings").iterdir()
     written = file.stat().st_mtime_ns
+    report = (tmp_path / "out" / "run" / "report.json").read_text()
     assert fnet_ray.embed(preset_folder, corpus, tmp_path / "out").rows == 6
     assert file.stat().st_mtime_ns == written
+    assert (tmp_path / "out" / "run" / "report.json").read_text() == report  # speed included
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_list_of_inputs_that_a_killed_run_left_is_no_list_of_others(
+    corpus: Path, tmp_path: Path, preset_folder: Path
+) -> None:
+    output = tmp_path / "out"
+    fnet_ray.embed(preset_folder, corpus, output)
+    [left, added] = (write_parquet(tmp_path / f"{name}.parquet", [name]) for name in ("b", "c"))
+    killed = shutil.copytree(output, tmp_path / "killed")
+    fnet_ray.embed(preset_folder, [corpus, left], killed, append=True)
+    shutil.copy(killed / "run" / "inputs-0001.parquet", output / "run")  # the manifest was not
+    for _ in range(2):
+        report = fnet_ray.embed(preset_folder, [corpus, added], output, append=True)
+        assert report.rows == 7
+    assert pq.read_table(output / "embeddings")["text"].to_pylist()[-1] == "c"
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -226,6 +244,19 @@ class TestFencing:
         assert len(list((tmp_path / "run" / "staging").iterdir())) == 1
         remove_uncommitted(store)
         assert list((tmp_path / "run" / "staging").iterdir()) == []
+
+    def test_a_claim_that_is_refused_for_its_own_sake_has_won(self, tmp_path: Path) -> None:
+        class Late(LocalStore):
+            """As a client that repeats a request whose answer was lost."""
+
+            def claim(self, name: str, data: bytes) -> bool:
+                return super().claim(name, data) and super().claim(name, data)
+
+        store = Late(root=tmp_path)
+        commit = self.commit(store, b"data")
+        assert store.read(commit.files[0].name) == b"data"
+        with Lease(store) as lease:
+            lease.check()
 
     def test_one_of_many_at_once_wins(self, store: LocalStore) -> None:
         barrier = threading.Barrier(8)

@@ -106,9 +106,12 @@ def commit_shard(
     commit = Commit(shard=shard, rows=rows, rejects=rejects, files=tuple(written), work=work)
     name = COMMIT.format(shard=shard)
     if not store.claim(name, commit.to_json()):
-        for file in written:
-            store.remove(file.uncommitted)
         commit = Commit.from_json(store.read(name))
+        # It may be this attempt's own: a storage that answers too late is asked twice.
+        kept = {file.uncommitted for file in commit.files}
+        for file in written:
+            if file.uncommitted not in kept:
+                store.remove(file.uncommitted)
     publish(store, commit)
     return commit
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pyarrow as pa
 
 from fnet_registry.errors import JobError, RejectsError
+from fnet_registry.shown import shown
 
 PLACE = pa.schema([("id", pa.string()), ("source_file", pa.string()), ("source_row", pa.int64())])
 """Where a row comes from: its id (null without an id column), its file, its number there."""
@@ -48,11 +50,14 @@ class RejectLimit:
         JobError: It is neither.
     """
 
-    def __init__(self, text: str) -> None:
-        number = text.removesuffix("%")
-        if not number.replace(".", "", 1).isdigit():
-            raise JobError(f"Rejects are limited by N or P%, such as 100 or 1%. Received: {text}")
-        self._text, self._number = text, float(number)
+    def __init__(self, text: str | int) -> None:
+        self._text = str(text)
+        number = self._text.removesuffix("%")
+        if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", number):
+            raise JobError(
+                f"Rejects are limited by N or P%, such as 100 or 1%. Received: {shown(text)}"
+            )
+        self._number = float(number)
 
     def check(self, rejects: int, rows: int) -> None:
         """Stop a job of so many rows that goes wrong.

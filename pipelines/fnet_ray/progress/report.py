@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from fnet_ray.output.layout import REPORT
 from fnet_ray.output.manifest import Manifest
@@ -64,6 +64,23 @@ class Report:
     def write(self, store: Store) -> None:
         """Store the report beside the manifest."""
         store.write(REPORT, json.dumps(asdict(self), indent=1).encode())
+
+    def with_times_of_earlier(self, store: Store) -> Report:
+        """Return the report of a run that found nothing left to do: it took no time.
+
+        What it cannot know stands in the report of the run that finished the job, if that is whole.
+        """
+        try:
+            earlier = json.loads(store.read(REPORT))
+            return replace(self, **{name: earlier[name] for name in _OF_THE_LAST_RUN})
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return self
+
+
+_OF_THE_LAST_RUN = (
+    *("before", "gone", "seconds", "encoding_seconds"),
+    *("rows_per_second", "tokens_per_second"),
+)
 
 
 def check_complete(manifest: Manifest, tally: Tally) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -37,13 +38,22 @@ class Tracker:
 
     run_id: str | None
     _logged: float = field(default=-METRIC_SECONDS, init=False)
+    _logging: threading.Thread | None = field(default=None, init=False)
 
     def log(self, progress: Progress) -> None:
-        """Log the figures as metrics, every ten seconds at most."""
+        """Log the figures as metrics, every ten seconds at most.
+
+        In a thread of its own: a server that is away is asked for minutes before that fails.
+        """
         now = time.monotonic()
         if self.run_id is None or now - self._logged < METRIC_SECONDS:
             return
-        self._logged = now
+        if self._logging is None or not self._logging.is_alive():
+            self._logged = now
+            self._logging = threading.Thread(target=self._log, args=(progress,), daemon=True)
+            self._logging.start()
+
+    def _log(self, progress: Progress) -> None:
         import mlflow
 
         try:
@@ -65,6 +75,8 @@ class Tracker:
         """Log the report and its figures."""
         if self.run_id is None:
             return
+        if self._logging is not None:
+            self._logging.join()
         import mlflow
 
         mlflow.log_metrics(
