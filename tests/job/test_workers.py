@@ -1,5 +1,7 @@
 """How workers are laid out on a cluster, and how large a shard is."""
 
+from pathlib import Path
+
 import pytest
 
 from fnet_ray.cluster.pool import (
@@ -9,6 +11,7 @@ from fnet_ray.cluster.pool import (
     parse_workers,
     shard_rows,
 )
+from fnet_ray.cluster.runtime import _own_cpus
 from fnet_registry.errors import JobError
 from fnet_registry.presets.config import FNetConfig
 
@@ -62,6 +65,47 @@ def test_workers_take_what_the_cluster_has_but_the_last_cpus(
 def test_workers_that_do_not_fit_are_refused(request_: WorkerRequest) -> None:
     with pytest.raises(JobError, match=r"room for .* Received: 8 CPUs and 0 GPUs"):
         choose_pool(request_, [node(8)])
+
+
+@pytest.mark.parametrize(
+    ("request_", "nodes"),
+    [
+        (WorkerRequest(cpus_per_worker=16), [node(8)] * 4),
+        (WorkerRequest(workers=(1, 1), gpus_per_worker=4), [node(8, 2)] * 2),
+        (WorkerRequest(workers=(3, 3), cpus_per_worker=5), [node(8)] * 2),
+    ],
+)
+def test_a_worker_is_on_one_node(request_: WorkerRequest, nodes: list[dict[str, float]]) -> None:
+    with pytest.raises(JobError, match=r"each on one node, .* on [24] nodes"):
+        choose_pool(request_, nodes)
+
+
+def test_a_third_of_a_gpu_is_held_by_three_workers() -> None:
+    request_ = WorkerRequest(workers=(3, 3), gpus_per_worker=0.1)
+    assert choose_pool(request_, [node(8, 0.3)]).least == 3
+
+
+@pytest.mark.parametrize("number", [0, -1, float("nan"), float("inf")])
+def test_a_worker_that_holds_nothing_is_none(number: float) -> None:
+    with pytest.raises(JobError, match=r"A worker holds CPUs by a number .* Received: "):
+        WorkerRequest(cpus_per_worker=number)
+    if number:
+        with pytest.raises(JobError, match=r"A worker holds GPUs by a number .* Received: "):
+            WorkerRequest(gpus_per_worker=number)
+
+
+def test_a_local_ray_has_the_cpus_of_its_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr("fnet_ray.cluster.runtime._CPU_LIMIT", limit)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    found = []
+    for content in ("max 100000", "150000 100000", "800000 100000"):
+        limit.write_text(content)
+        found.append(_own_cpus())
+    limit.unlink()
+    assert [*found, _own_cpus()] == [64, 2, 8, 64]
 
 
 @pytest.mark.parametrize(("text", "bounds"), [("4", (4, 4)), ("2:8", (2, 8))])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fnet_ray.cluster.runtime import SPARE_CPUS
 from fnet_registry.errors import JobError
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.shown import counted, shown
 
 # Workers of one thread never wait for each other, as threads of one product do whenever anything
 # else runs on the machine. Only where a node would hold more processes than this get they more.
@@ -15,6 +17,8 @@ MOST_WORKERS_PER_NODE = 16
 SHARD_SECONDS = 60
 LARGEST_SHARD, SMALLEST_SHARE = 32_000, 256
 SHARDS_PER_WORKER = 4
+
+_ROUNDING = 1e-9  # 0.3 GPUs hold three workers of 0.1
 
 CPU_FLOPS, GPU_FLOPS = 5e10, 5e13  # per core and per device, of the dense layers; orders of size
 
@@ -47,6 +51,18 @@ class WorkerRequest:
     workers: tuple[int, int] | None = None
     gpus_per_worker: float | None = None
     cpus_per_worker: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no worker can hold.
+
+        Raises:
+            JobError: A number of CPUs or GPUs is none, or not above 0; GPUs may be 0.
+        """
+        for what, held in (("CPUs", self.cpus_per_worker), ("GPUs", self.gpus_per_worker)):
+            if held is not None and not (0 < held < math.inf or (held == 0 and what == "GPUs")):
+                raise JobError(
+                    f"A worker holds {what} by a number such as 1 or 0.5. Received: {shown(held)}"
+                )
 
 
 def parse_workers(text: str) -> tuple[int, int]:
@@ -87,19 +103,23 @@ def choose_pool(request: WorkerRequest, nodes: Sequence[Mapping[str, float]]) ->
         cpus = 1.0 if gpus else min(spare, max(1.0, widest // MOST_WORKERS_PER_NODE))
         if request.workers:
             cpus = min(cpus, spare / request.workers[0])
-    most = int(spare / cpus)
-    if gpus:
-        most = min(most, sum(int(node.get("GPU", 0) / gpus) for node in nodes))
+    room = sum(_room(node, cpus, gpus) for node in nodes)
+    most = min(int(spare / cpus), room)
     least, most = request.workers or (most, most)
-    fits = least * cpus <= spare and least * gpus <= gpus_here
-    if not fits or not least:
+    if least * cpus > spare or least > room or not least:
         raise JobError(
             f"The cluster must have room for {max(least, 1)} workers of {cpus:g} CPUs and {gpus:g} "
-            f"GPUs, with {SPARE_CPUS} CPUs left free. Received: {cpus_here:g} CPUs and "
-            f"{gpus_here:g} GPUs"
+            f"GPUs, each on one node, with {SPARE_CPUS} CPUs left free. Received: {cpus_here:g} "
+            f"CPUs and {gpus_here:g} GPUs on {counted(len(nodes), 'node')}"
         )
     threads = None if gpus else max(1, int(cpus))
     return ActorPool(least=least, most=most, cpus=cpus, gpus=gpus, threads=threads)
+
+
+def _room(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """Return how many such workers a node can hold."""
+    by_cpus, by_gpus = node.get("CPU", 0) / cpus, node.get("GPU", 0) / gpus if gpus else math.inf
+    return int(min(by_cpus, by_gpus) + _ROUNDING)
 
 
 def shard_rows(total: int, pool: ActorPool, config: FNetConfig, sequence_length: int) -> int:

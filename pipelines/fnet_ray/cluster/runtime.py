@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
@@ -20,6 +22,7 @@ SPARE_CPUS = 2
 
 _LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 STDERR = 2
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +88,7 @@ class RayCluster:
             if address:
                 ray.init(runtime_env={"py_modules": _folders(self._users)}, **_quiet())
             else:
-                cpus = (os.cpu_count() or 1) + SPARE_CPUS
+                cpus = _own_cpus() + SPARE_CPUS
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
         self._is_own = True
 
@@ -129,6 +132,15 @@ def _without_line_on_log_level() -> Iterator[None]:
             os.close(own)
             kept.seek(0)
             os.write(STDERR, b"".join(line for line in kept if _LOG_LEVEL.encode() not in line))
+
+
+def _own_cpus() -> int:
+    """Return how many CPUs this process may use; a container may give it fewer than there are."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # no such file; no limit, which is "max"
+        quota, period = map(int, _CPU_LIMIT.read_text().split())
+        cpus = min(cpus, math.ceil(quota / period))
+    return cpus
 
 
 def live_nodes() -> list[dict[str, float]]:
