@@ -11,6 +11,7 @@ import pytest
 
 import fnet_ray
 from fnet_cli.main import main
+from fnet_ray.corpus.damage import invalid_values
 from fnet_ray.corpus.files import find_inputs
 from fnet_ray.corpus.planning import open_corpus
 from fnet_ray.options import Parameters
@@ -210,3 +211,10 @@ class TestFilesThatCannotBeOpened:
         found = open_corpus(files, store, Parameters(), skip_damaged=True)
         assert [each.rows for each in found.inputs] == [len(TEXTS), 0]
         assert found.carried.names == ["id", "label", "text"]
+
+
+def test_a_value_that_is_no_text_in_a_list_is_that_of_its_row_alone() -> None:
+    values = pa.array([b"ok", b"\xff", b"ok"] * 3, pa.binary()).view(pa.string())
+    lists = pa.chunked_array([pa.ListArray.from_arrays(pa.array(range(10), pa.int32()), values)])
+    assert invalid_values(lists) == [1, 4, 7]
+    assert invalid_values(lists.slice(2, 2)) == []

@@ -18,6 +18,17 @@ def test_a_missing_file(tmp_path: Path, preset_folder: Path) -> None:
         fnet_ray.embed(preset_folder, tmp_path / "none.parquet", tmp_path / "out")
 
 
+def test_inputs_that_are_all_inside_the_output(corpus: Path, preset_folder: Path) -> None:
+    with pytest.raises(InputError, match=r"must lie outside the output, .* Received: .*parquet"):
+        fnet_ray.embed(preset_folder, corpus, corpus.parent)
+    assert not (corpus.parent / "run").exists()
+
+
+def test_an_output_of_no_name(corpus: Path, preset_folder: Path) -> None:
+    with pytest.raises(OutputError, match=r"must be a folder, such as out .* an empty path"):
+        fnet_ray.embed(preset_folder, corpus, "")
+
+
 def test_a_missing_column(corpus: Path, tmp_path: Path, preset_folder: Path) -> None:
     with pytest.raises(InputError, match=r"column 'body'.* Received: id, label, text in"):
         fnet_ray.embed(preset_folder, corpus, tmp_path / "out", column="body")

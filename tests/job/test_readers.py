@@ -174,6 +174,24 @@ class TestDelimited:
         assert pa.Table.from_batches(batches, schema)["name"].to_pylist() == [b"\xff"]
 
 
+def test_a_row_may_be_longer_than_what_is_read_at_once() -> None:
+    long = "word " * (2 << 20)
+    found = read_csv(f"text,n\nshort,1\n{long},2\nshort again,3\n")
+    assert found["text"].to_pylist() == ["short", long, "short again"]
+    assert found["n"].to_pylist() == [1, 2, 3]
+    assert found[ROW].to_pylist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("read", [json_lines.read, text_lines.read])
+def test_long_lines_are_read_by_fewer_at_once(
+    read: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fnet_ray.corpus.readers.rows._BATCH_BYTES", 100)
+    lines = [json.dumps({"text": "word " * n}) for n in (1, 30, 1, 1, 60)]
+    _, batches = read(opener("\n".join(lines).encode()), Columns())
+    assert [batch.num_rows for batch in batches] == [2, 3]
+
+
 class TestLayout:
     """What a table of values does not say of itself, a user says."""
 

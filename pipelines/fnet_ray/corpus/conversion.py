@@ -7,14 +7,16 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fnet_ray.cluster.failures import first_line
+from fnet_ray.cluster.failures import first_line, own_error
+from fnet_ray.cluster.runtime import live_nodes
 from fnet_ray.corpus.files import InputFile, check_unchanged, unreadable
 from fnet_ray.corpus.formats import compression
 from fnet_ray.corpus.parquet import Footer, read_footers
@@ -22,7 +24,7 @@ from fnet_ray.corpus.readers.rows import Rows, UnreadableFileError
 from fnet_ray.options import Columns, Layout
 from fnet_ray.output.layout import CONVERTED_FILE
 from fnet_ray.output.store import Store
-from fnet_registry.errors import FNetError
+from fnet_registry.errors import FNetError, InputError
 
 UTF_8 = "utf-8"
 _MARKS = {
@@ -34,6 +36,60 @@ _MARKS = {
 }
 
 _UNDECODABLE = "fnet_ray.undecodable"
+
+
+def convert_files(
+    files: Sequence[InputFile],
+    store: Store,
+    columns: Columns,
+    *,
+    skip_damaged: bool,
+    on_this_node: bool = False,
+) -> dict[str, str | InputError]:
+    """Convert files to Parquet, in parallel.
+
+    Returns an input's path → the converted file's, or what is wrong with it.
+
+    Raises:
+        InputError: A file cannot be converted, unless `skip_damaged`.
+    """
+    if not files:
+        return {}
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    place: Any = here if on_this_node else "DEFAULT"
+
+    # A head node may be there for the driver alone, and offer no CPU to any task.
+    cpus = 0 if on_this_node else 1
+    most = max(1, int(sum(node.get("CPU", 0) for node in live_nodes())))
+
+    @ray.remote(num_cpus=cpus, max_retries=3, scheduling_strategy=place)
+    def convert_one(file: InputFile) -> str | InputError:
+        try:
+            return store.path(convert(file, store, columns))
+        except InputError as error:
+            return error
+
+    converted: dict[str, str | InputError] = {}
+    waiting, running = iter(files), {}
+    try:
+        while True:
+            for file in islice(waiting, most - len(running)):
+                running[convert_one.remote(file)] = file
+            if not running:
+                return converted
+            [done], _ = ray.wait(list(running))
+            converted[running.pop(done).path] = found = ray.get(done)
+            if isinstance(found, InputError) and not skip_damaged:
+                raise found
+    except RayError as error:
+        raise own_error(error) from None
+    finally:
+        for task in running:
+            ray.cancel(task)
 
 
 def convert(file: InputFile, store: Store, columns: Columns) -> str:

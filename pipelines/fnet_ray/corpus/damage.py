@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -139,9 +140,18 @@ def invalid_values(column: pa.ChunkedArray) -> list[int]:
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if _is_valid(column):
-        return []
-    return [row for row in range(len(column)) if not _is_valid(column.slice(row, 1))]
+    return [] if _is_valid(column) else list(_invalid_rows(column, np.arange(len(column))))
+
+
+def _invalid_rows(column: pa.ChunkedArray, rows: np.ndarray) -> Iterator[int]:
+    """Yield those of some rows, which are copied: a slice of lists is validated with all values."""
+    if _is_valid(column.take(pa.array(rows))):
+        return
+    if len(rows) == 1:
+        yield int(rows[0])
+        return
+    for half in np.array_split(rows, 2):
+        yield from _invalid_rows(column, half)
 
 
 def _is_valid(column: pa.ChunkedArray) -> bool:

@@ -56,7 +56,8 @@ def find_inputs(
         The files, each once, in the order of the patterns and by path within each.
 
     Raises:
-        InputError: A pattern matches nothing, or a file is of no known format.
+        InputError: A pattern matches nothing, a file is of no known format, or all of them lie in
+            the output.
     """
     if isinstance(patterns, str | bytes | os.PathLike):
         patterns = [patterns]
@@ -74,9 +75,14 @@ def find_inputs(
                     "Inputs must differ in more than their credentials and queries. "
                     f"Received: {file.path} twice"
                 )
-    inside = f"{place_of(output)}/" if output is not None else None
-    files = found.values()
-    return [file for file in files if not inside or not place_of(file.opened).startswith(inside)]
+    files = list(found.values())
+    if output is None:
+        return files
+    inside = f"{place_of(output)}/"
+    outside = [file for file in files if not place_of(file.opened).startswith(inside)]
+    if files and not outside:
+        raise InputError(f"Inputs must lie outside the output, {output}. Received: {files[0].path}")
+    return outside
 
 
 def opened_as(files: Sequence[InputFile]) -> dict[str, str]:

@@ -6,21 +6,19 @@ import logging
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 
-from fnet_ray.cluster.failures import own_error
 from fnet_ray.cluster.pool import ActorPool, shard_rows
 from fnet_ray.corpus.columns import carried_schema
-from fnet_ray.corpus.conversion import convert
+from fnet_ray.corpus.conversion import convert_files
 from fnet_ray.corpus.files import InputFile, unreadable
 from fnet_ray.corpus.formats import PARQUET
 from fnet_ray.corpus.parquet import Footer, read_footers
 from fnet_ray.corpus.partitions import partition_types
 from fnet_ray.corpus.shards import Input, Sharding
 from fnet_ray.model import PinnedModel
-from fnet_ray.options import Columns, Parameters
+from fnet_ray.options import Parameters
 from fnet_ray.output.layout import EMBEDDINGS
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
@@ -68,7 +66,13 @@ def open_corpus(
     inputs: list[Input] = []
     footers: list[tuple[InputFile, Footer]] = []
     others = [file for file in files if file.format != PARQUET]
-    converted = convert_files(others, store, parameters.columns, on_this_node=on_this_node)
+    converted = convert_files(
+        others,
+        store,
+        parameters.columns,
+        skip_damaged=skip_damaged,
+        on_this_node=on_this_node,
+    )
     opened = {file.path: file.opened for file in files}
     parquets = {file.path: converted.get(file.path, file.path) for file in files}
     whole = [path for path in parquets.values() if isinstance(path, str)]
@@ -234,40 +238,8 @@ def restore_converted(
         for each, footer in zip(converted, footers, strict=True)
         if not (isinstance(footer, Footer) and footer.rows == each.rows)
     ]
-    for found in convert_files(lost, store, manifest.parameters.columns).values():
-        if isinstance(found, InputError):
-            raise found
+    convert_files(lost, store, manifest.parameters.columns, skip_damaged=False)
 
 
 def _describe(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name}: {field.type}" for field in schema)
-
-
-def convert_files(
-    files: Sequence[InputFile], store: Store, columns: Columns, *, on_this_node: bool = False
-) -> dict[str, str | InputError]:
-    """Convert files to Parquet, in parallel.
-
-    Returns an input's path → the converted file's, or what is wrong with it.
-    """
-    if not files:
-        return {}
-    import ray
-    from ray.exceptions import RayTaskError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    place: Any = here if on_this_node else "DEFAULT"
-
-    @ray.remote(num_cpus=1, max_retries=3, scheduling_strategy=place)
-    def convert_one(file: InputFile) -> str | InputError:
-        try:
-            return store.path(convert(file, store, columns))
-        except InputError as error:
-            return error
-
-    try:
-        converted = ray.get([convert_one.remote(file) for file in files])
-    except RayTaskError as error:
-        raise own_error(error) from None
-    return {file.path: found for file, found in zip(files, converted, strict=True)}

@@ -21,6 +21,10 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         OutputError: No such kind of storage, or it is out of reach.
     """
     text = os.fsdecode(url)
+    if not text:
+        raise OutputError(
+            "The output must be a folder, such as out or s3://bucket/out. Received: an empty path"
+        )
     check_no_credentials(text)
     scheme = urlsplit(text).scheme if "://" in text else "file"
     if scheme == "file":

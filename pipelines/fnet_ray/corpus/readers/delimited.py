@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,17 +18,24 @@ import pyarrow.csv
 
 from fnet_ray.corpus.readers.rows import REJECT, ROW, Opener, Rows, UnreadableFileError, with_marks
 from fnet_ray.options import Columns
+from fnet_registry.encoding.config import LARGEST_TEXT
 
 _CODE = r"^\s*(\+|-?0[0-9xX])"
+_TOO_LONG = "straddling"  # as Arrow says of a row that is longer than a block
+_LARGEST_BLOCK = 2 * LARGEST_TEXT
 _INEXACT_FRACTION = r"^\s*-?[0-9]{16,}\s*$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dialect:
-    """How a file is written; `header` is None where its first line says the columns' names."""
+    """How a file is written; `header` is None where its first line says the columns' names.
+
+    A row must fit into a block, which is what is read at once.
+    """
 
     delimiter: str
     header: Sequence[str] | None
+    block: int = 8 << 20
 
 
 def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
@@ -38,7 +45,13 @@ def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
     """
     layout = columns.layout
     dialect = _Dialect(delimiter=layout.delimiter or delimiter, header=layout.header)
-    types = _column_types(open_file, columns, dialect)
+    try:
+        types = _column_types(open_file, columns, dialect)
+    except pa.ArrowInvalid as error:
+        if _TOO_LONG not in str(error):
+            raise
+        dialect = replace(dialect, block=_LARGEST_BLOCK)
+        types = _column_types(open_file, columns, dialect)
     schema = with_marks(pa.schema(list(types.items())))
     if dialect.header and _is_empty(open_file):
         return schema, iter([])
@@ -88,7 +101,9 @@ def _column_types(open_file: Opener, columns: Columns, dialect: _Dialect) -> dic
             reader = _reader(file, known, dialect, [])
             for _ in reader:
                 pass
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid as error:
+        if _TOO_LONG in str(error) and dialect.block < _LARGEST_BLOCK:
+            raise
         return texts  # a file that is damaged, rather than mixed, fails again when it is read
     found = {field.name: field.type for field in reader.schema} | known
     return found | {name: texts[name] for name in _lossy(open_file, found, dialect)}
@@ -147,7 +162,7 @@ def _reader(
     return pyarrow.csv.open_csv(
         file,
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=8 << 20, column_names=dialect.header
+            use_threads=False, block_size=dialect.block, column_names=dialect.header
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter,

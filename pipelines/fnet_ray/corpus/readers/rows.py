@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -20,8 +18,7 @@ REJECT = "__fnet_reject"
 """Why the row cannot be used; null for a good row."""
 
 BATCH_ROWS = 8192
-
-T = TypeVar("T")
+_BATCH_BYTES = 64 << 20
 
 Opener = Callable[[], io.BufferedReader]
 """Opens the file from its start; may be called again."""
@@ -45,8 +42,15 @@ def numbered_lines(open_file: Opener) -> Iterator[tuple[int, bytes]]:
         yield from ((number, line) for number, line in enumerate(lines) if line.strip())
 
 
-def in_batches(rows: Iterable[T]) -> Iterator[list[T]]:
-    """Yield `BATCH_ROWS` rows at a time."""
-    rows = iter(rows)
-    while batch := list(islice(rows, BATCH_ROWS)):
+def in_batches(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield numbered lines by `BATCH_ROWS`, or fewer where they are long: Arrow's columns end."""
+    batch: list[tuple[int, bytes]] = []
+    size = 0
+    for number, line in lines:
+        batch.append((number, line))
+        size += len(line)
+        if len(batch) == BATCH_ROWS or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
