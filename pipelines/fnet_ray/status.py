@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fnet_ray.output.audit import audit
+from fnet_ray.output.commits import Commit
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.stores import open_store
@@ -63,10 +64,16 @@ def read_status(output: str | os.PathLike[str], *, check: bool = False) -> Statu
     manifest = Manifest.read(store)
     if manifest is None:
         raise OutputError(f"Expected the output of an embedding job. Received: {store.url}")
-    findings = list(audit(store, manifest, digests=check))
-    damage = {finding.shard: finding.damage for finding in findings if finding.damage}
-    good = (finding.commit for finding in findings if finding.commit and not finding.damage)
-    progress = Tally.of(manifest, good).snapshot()
+    damage: dict[int, str] = {}
+
+    def whole() -> Iterator[Commit]:
+        for finding in audit(store, manifest, digests=check):
+            if finding.damage:
+                damage[finding.shard] = finding.damage
+            elif finding.commit:
+                yield finding.commit
+
+    progress = Tally.of(manifest, whole()).snapshot()
     holder = Lease.holder(store)
     finished = progress.shards_done == progress.shards
     return Status(

@@ -11,7 +11,7 @@ _encode = sentencepiece.SentencePieceProcessor.encode
 
 def encode(self: Any, texts: Any, *args: Any, **options: Any) -> Any:
     """Encode other texts as ever."""
-    if "it kills" in texts:
+    if "it kills" in texts or texts.count("together too much") > 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if "it raises" in texts:
         raise RuntimeError("poison")

@@ -12,6 +12,8 @@ import pytest
 import fnet_ray
 import fnet_ray.output.rejects as reasons
 from fnet_cli.main import main
+from fnet_ray.output.audit import _wrong
+from fnet_ray.output.commits import commit_shard
 from fnet_ray.output.local_store import LocalStore
 from fnet_ray.stages.commit import CommitShard
 from fnet_ray.stages.message import pack
@@ -190,3 +192,13 @@ def test_the_record_of_what_was_begun_says_the_way_out(output: Path) -> None:
     cut(output / "run/manifest.json")
     with pytest.raises(OutputError, match=r"from a copy, or choose another output\. Received"):
         fnet_ray.read_status(output)
+
+
+def test_a_file_that_moves_while_it_is_checked_is_whole(tmp_path: Path) -> None:
+    store = LocalStore(root=tmp_path)
+    files = {"embeddings": (b"data", 1)}
+    [file] = commit_shard(store, 0, rows=1, rejects=0, files=files, work={}).files
+    listed_before = {file.uncommitted: file.size}
+    assert _wrong(store, file, listed_before, digests=True) is None
+    store.remove(file.name)
+    assert "does not hold" in str(_wrong(store, file, listed_before, digests=True))

@@ -75,6 +75,18 @@ class TestTokenizer:
         assert refused[2].endswith("tokens, more than 64")
         assert len(windows.tokens) == 1
 
+    @pytest.mark.usefixtures("poisonous_library")
+    def test_texts_that_kill_it_only_together_are_tokenized_apart(
+        self, guarded: GuardedTokenizer, encoder: TextEncoder
+    ) -> None:
+        texts = ["a", "together too much", "long " * 99, "b", "together too much", "it kills", "c"]
+        windowing = Windowing(sequence_length=64, long_text="error")
+        windows, refused = guarded.make_windows(texts, windowing)
+        assert sorted(refused) == [2, 5]
+        good = [text for i, text in enumerate(texts) if i not in refused]
+        np.testing.assert_array_equal(windows.tokens.values, encoder.tokenize(good).values)
+        assert windows.document.tolist() == [0, 1, 2, 3, 4]
+
     def test_it_may_be_killed_from_outside(self, guarded: GuardedTokenizer) -> None:
         windowing = Windowing(sequence_length=64)
         guarded.make_windows(["a"], windowing)

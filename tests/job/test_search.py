@@ -359,7 +359,7 @@ class TestCommand:
             ("x", ["a"], "found.parquet", r"must have the column 'q'; .* Received: x in"),
             ("q", [], "found.parquet", r"must have a query"),
             ("q", ["a"], "", r"Expected a file to write, such as found.parquet"),
-            ("q", ["a"], "none/found.parquet", r"none/found.parquet"),
+            ("q", ["a"], "none/found.parquet", r"in a folder that is there. .*none/found.parquet"),
         ],
         ids=str,
     )

@@ -78,6 +78,12 @@ def search_files(
         FNetError: The output, the model or a query cannot be used; the message says why.
         mlflow.MlflowException: The registry knows no such model.
     """
+    target = Path(to)
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise InputError(
+            "Expected a file to write, such as found.parquet, in a folder that is there. "
+            f"Received: {to}"
+        )
     lookup = replace(Lookup(output=output, **options), output=open_store(output).url)
     manifest = lookup.check()
     files = find_inputs(queries)
@@ -94,7 +100,7 @@ def search_files(
         starts = list(accumulate(counts, initial=0))[:-1]
         read = ReadQueries(files=files, starts=starts, column=column)
         tables = _through_ray(read, pinned, lookup, manifest.parameters.dtype, at_once)
-    with _created(Path(to)) as file:
+    with _created(target) as file:
         first = next(tables, None)
         if first is None:  # Ray passes on no table without rows
             hits, _ = lookup.run(np.empty((0, pinned.checkpoint.dim), np.float32))
@@ -186,8 +192,6 @@ def _with_texts(hits: pa.Table, texts: pa.Array | pa.ChunkedArray) -> pa.Table:
 def _created(path: Path) -> Iterator[BinaryIO]:
     """Open a file that appears when the block ends without an error."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    if path.is_dir():
-        raise InputError(f"Expected a file to write, such as found.parquet. Received: {path}")
     with writing(path):
         file = temporary.open("xb")
     try:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fnet_ray.output.commits import Commit, DataFile, publish
@@ -24,6 +25,7 @@ from fnet_ray.output.store import Store
 logger = logging.getLogger(__name__)
 
 READ_THREADS = 16
+_READ_AT_ONCE = 1000  # commits, of up to 20 kB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,26 +50,34 @@ def audit(store: Store, manifest: Manifest, *, digests: bool = False) -> Iterato
 
     With `digests`, all files are read; without, their sizes alone are compared.
     """
-    shards = numbers(store.names(COMMITS), COMMIT_NAME)
-    with ThreadPoolExecutor(READ_THREADS) as threads:
-        commits = list(threads.map(lambda shard: _read(store, shard, manifest), shards))
+    shards = sorted(numbers(store.names(COMMITS), COMMIT_NAME))
     # After the commits, and in the order in which files move: one on its way is in either list.
     sizes = {
         f"{folder}/{name}": size
         for folder in (UNCOMMITTED, *DATA_FOLDERS)
         for name, size in store.sizes(folder).items()
     }
-    for shard, commit in zip(shards, commits, strict=True):
-        if isinstance(commit, str):
-            yield Finding(shard=shard, commit=None, damage=commit)
-            continue
-        wrong = (_wrong(store, file, sizes, digests) for file in commit.files)
-        yield Finding(
-            shard=shard,
-            commit=commit,
-            damage=next(filter(None, wrong), None),
-            is_published=all(sizes.get(file.name) == file.size for file in commit.files),
-        )
+    with ThreadPoolExecutor(READ_THREADS) as threads:
+        for start in range(0, len(shards), _READ_AT_ONCE):
+            part = shards[start : start + _READ_AT_ONCE]
+            for shard, commit in zip(
+                part, threads.map(lambda each: _read(store, each, manifest), part), strict=True
+            ):
+                yield _find(store, shard, commit, sizes, digests)
+
+
+def _find(
+    store: Store, shard: int, commit: Commit | str, sizes: Mapping[str, int], digests: bool
+) -> Finding:
+    if isinstance(commit, str):
+        return Finding(shard=shard, commit=None, damage=commit)
+    wrong = (_wrong(store, file, sizes, digests) for file in commit.files)
+    return Finding(
+        shard=shard,
+        commit=commit,
+        damage=next(filter(None, wrong), None),
+        is_published=all(sizes.get(file.name) == file.size for file in commit.files),
+    )
 
 
 def finish_commits(store: Store, manifest: Manifest) -> Iterator[Commit]:
@@ -113,6 +123,14 @@ def _wrong(store: Store, file: DataFile, sizes: Mapping[str, int], digests: bool
         return f"{name} is missing"
     if sizes[name] != file.size:
         return f"{name} has {sizes[name]:,} bytes, not {file.size:,}"
-    if digests and hashlib.sha256(store.read(name)).hexdigest() != file.sha256:
+    if digests and _digest(store, file, name) != file.sha256:
         return f"{name} does not hold the bytes that were committed"
+    return None
+
+
+def _digest(store: Store, file: DataFile, name: str) -> str | None:
+    """Return the digest of a data file, which may have been moved since it was listed."""
+    for place in (name, file.name):
+        with suppress(FileNotFoundError):
+            return hashlib.sha256(store.read(place)).hexdigest()
     return None

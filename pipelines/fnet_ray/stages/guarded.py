@@ -13,6 +13,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -53,11 +54,23 @@ class GuardedTokenizer:
             windows, too_long = self._ask(texts, windowing)
         except _TokenizingError:
             refused = self._find(texts, windowing)
+            if not refused and len(texts) > 1:  # together they are too much
+                return self._make_by_halves(texts, windowing)
             kept = [i for i in range(len(texts)) if i not in refused]
             windows, others = self.make_windows([texts[i] for i in kept], windowing)
             return windows, refused | {kept[i]: why for i, why in others.items()}
         limit = windowing.sequence_length
         return windows, {i: f"{n} tokens, more than {limit}" for i, n in too_long.items()}
+
+    def _make_by_halves(
+        self, texts: Sequence[str], windowing: Windowing
+    ) -> tuple[Windows, dict[int, str]]:
+        middle = len(texts) // 2
+        first, refused = self.make_windows(texts[:middle], windowing)
+        second, others = self.make_windows(texts[middle:], windowing)
+        second = replace(second, document=second.document + middle - len(refused))
+        refused |= {middle + i: why for i, why in others.items()}
+        return Windows.joined([first, second]), refused
 
     def _find(self, texts: Sequence[str], windowing: Windowing, start: int = 0) -> dict[int, str]:
         """Return the texts that cannot be tokenized, by halving what fails."""

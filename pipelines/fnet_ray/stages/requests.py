@@ -44,5 +44,6 @@ class ShardRequests(Sequence[dict[str, Any]]):
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         shard = int(self._shards[index])
-        sharding = self._shardings[np.searchsorted(self._firsts, shard, side="right") - 1]
+        place = int(np.searchsorted(self._firsts, shard, side="right")) - 1
+        sharding = self._shardings[place]
         return shard_request(shard, sharding.ranges_of(shard, self._opened))

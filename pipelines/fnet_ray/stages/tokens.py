@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -102,6 +102,12 @@ class Windows:
             table[name].to_numpy() for name in ("document", "number", "start", "end")
         )
         return cls(tokens, document, number, np.stack([start, end], axis=1))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put windows one after the other; their numbers of texts stay."""
+        whole = cls.from_table(pa.concat_tables([part.to_table() for part in parts]))
+        return replace(whole, lengths=np.concatenate([part.lengths for part in parts]))
 
 
 def tokens_of(ids: pa.ChunkedArray, truncated: np.ndarray | None = None) -> Tokens:
