@@ -33,7 +33,7 @@ All but FetchError are also a ValueError: the caller gave something that cannot 
 from __future__ import annotations
 
 from fnet_registry.redaction import without_secrets
-from fnet_registry.shown import one_line
+from fnet_registry.shown import bounded, one_line
 
 
 class FNetError(Exception):
@@ -45,7 +45,7 @@ class FNetError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(one_line(without_secrets(message)))
+        super().__init__(one_line(without_secrets(bounded(message))))
 
 
 class HandleError(FNetError, ValueError):

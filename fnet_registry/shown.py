@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 
 _LONGEST_LINE = 1000
+_LONGEST_MESSAGE = 10_000
 _LONGEST_VALUE = 200
 _MOST_BITS = 10_000
 
@@ -26,14 +27,23 @@ def shown(value: object) -> str:
     return _values.repr(value)
 
 
+def bounded(text: str) -> str:
+    """Return a text without its middle where it is so long that searching it would take time."""
+    return _cut(text, _LONGEST_MESSAGE)
+
+
 def one_line(text: str) -> str:
-    """Return a text as one line of bounded length: its middle is left out where it is long.
+    """Return a text as one line of bounded length: its middle is left out where it is long."""
+    return _cut(printable(_cut(text)))
+
+
+def printable(text: str) -> str:
+    """Return a text as one line.
 
     What a terminal would obey and what no encoding takes, such as an escape character or a lone
     surrogate, stands there escaped.
     """
-    line = "".join(c if c.isprintable() else _escaped(c) for c in _cut(text))
-    return _cut(line)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -41,9 +51,9 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
-def _cut(text: str) -> str:
-    half = _LONGEST_LINE // 2
-    return text if len(text) <= _LONGEST_LINE else f"{text[:half]} … {text[-half:]}"
+def _cut(text: str, longest: int = _LONGEST_LINE) -> str:
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
 
 
 def _escaped(character: str) -> str:

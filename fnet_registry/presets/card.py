@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from fnet_registry.presets.folder import CARD_FILE, PresetFolder
+from fnet_registry.shown import printable
 
 _LONGEST_CARD = 1 << 20
 _LONGEST_FRONT_MATTER = 64 << 10
@@ -52,11 +53,12 @@ def _license(front_matter: str) -> str | None:
     try:
         # This loader makes nothing but texts, lists and mappings.
         header = yaml.load(front_matter, yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RecursionError, ValueError, ArithmeticError):  # "\U00110000"
         return None
     stated: Any = header.get("license") if isinstance(header, dict) else None
     names = stated if isinstance(stated, list) else [stated]
     if not all(isinstance(name, str) for name in names):
         return None
+    names = map(printable, names)  # no terminal or database takes all that an escape can name
     # Each once: by aliases a few bytes could stand for a long text many times over.
     return ", ".join(name for name in dict.fromkeys(names) if name not in _NO_LICENSE) or None

@@ -90,6 +90,7 @@ def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: An
     folder = Path(folder)
     known = preset_format(folder)
     saved, dtype = known.parse_config(read_json(folder / CONFIG_FILE))
+    known.check(folder)
     config = replace(saved, **overrides)
     sizes = check_files(folder, weights=weights)
     arrays: dict[str, np.ndarray] = {}

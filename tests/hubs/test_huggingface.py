@@ -6,6 +6,7 @@ import pytest
 
 from fnet_registry.errors import AccessDeniedError, DamagedFileError, OfflineError
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.handle import parse_handle
 from tests.hubs.fake_hub import with_headers
 from tests.hubs.fake_huggingface import COMMIT, FakeHuggingFace, FakeRepository
 
@@ -115,3 +116,11 @@ def test_transformers_finds_what_was_fetched(huggingface: FakeHuggingFace, home:
     )
     assert found == str(folder.path / "config.json")
     assert folder.path.name == COMMIT
+
+
+def test_a_variable_that_is_empty_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = parse_handle("hf://keras/f_net_tiny_en")
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE"):
+        monkeypatch.setenv(name, "")
+    cache = home / ".cache" / "huggingface" / "hub"
+    assert handle.repository_folder == cache / "models--keras--f_net_tiny_en"

@@ -89,3 +89,13 @@ def test_lone_surrogates_are_shown_escaped(
     (preset / "README.md").write_text('---\nlicense: "\\ud800"\n---\n')
     assert main(["inspect", str(preset)]) == 0
     assert capsys.readouterr().out.count(r"\ud800") == 2
+
+
+@pytest.mark.parametrize("escape", [r"\ud800", r"\x1b", r"\n", r"\x00"])
+def test_a_licence_that_no_terminal_or_database_takes_is_escaped(preset: Path, escape: str) -> None:
+    assert card_of(preset, f'---\nlicense: "a{escape}"\n---\ntext').license == f"a{escape}"
+
+
+@pytest.mark.parametrize("escape", [r"\U00110000", r"\Uffffffff"])
+def test_a_licence_of_no_character_is_none(preset: Path, escape: str) -> None:
+    assert card_of(preset, f'---\nlicense: "{escape}"\n---\ntext').license is None

@@ -177,6 +177,16 @@ def test_the_keys_of_a_hostile_document_are_shown_in_one_bounded_line(hdf5_prese
     assert len(str(caught.value)) < 1100
 
 
+@pytest.mark.parametrize("key", ["://a:", "http://", "&key", "://"])
+def test_a_key_that_looks_like_a_million_passwords_is_searched_for_no_time(
+    key: str, hdf5_preset: Path
+) -> None:
+    (hdf5_preset / "config.json").write_text(json.dumps({key * 1_000_000: 1}))
+    with pytest.raises(ConfigError, match=r"Received the keys: ") as caught:
+        read_checkpoint(hdf5_preset)
+    assert len(str(caught.value)) < 1100
+
+
 @pytest.mark.parametrize("depth", [10, 500, *range(880, 1000, 2), 100_000])
 def test_a_nested_value_is_refused_at_any_depth(depth: int, hdf5_preset: Path) -> None:
     document = json.loads((hdf5_preset / "config.json").read_text())

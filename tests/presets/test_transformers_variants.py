@@ -58,6 +58,20 @@ def test_another_function_is_refused(activation: object, folder: Path) -> None:
         read_checkpoint(folder)
 
 
+@pytest.mark.parametrize(("name", "usual"), [("do_lower_case", False), ("keep_accents", True)])
+def test_a_tokenizer_that_changes_texts_is_refused(name: str, usual: bool, folder: Path) -> None:
+    path = folder / "tokenizer_config.json"
+    stated = json.loads(path.read_text())
+    path.write_text(json.dumps(stated | {name: usual}))
+    read_checkpoint(folder)
+    path.write_text(json.dumps(stated | {name: not usual}))
+    with pytest.raises(ConfigError, match=rf"`{name}` of .* must be {usual}, .* {not usual}"):
+        read_checkpoint(folder)
+    for nothing_said in ("", "{", "[]"):
+        path.write_text(nothing_said)
+        read_checkpoint(folder)
+
+
 @pytest.mark.parametrize("kind", ["safetensors", "bin"])
 @pytest.mark.parametrize("prefix", ["", "fnet."])
 def test_the_transform_as_matrices_is_left_out(

@@ -93,6 +93,7 @@ class PresetFormat:
         parse_config: A `config.json` to configuration and dtype policy name.
         backbone: All tensors to those of the backbone, by the names that `layout` gives.
         layout: A configuration and the names held to the place of each canonical tensor.
+        check: Refuses a folder whose other files ask for what this project does not do.
     """
 
     name: str
@@ -104,6 +105,7 @@ class PresetFormat:
     parse_config: Callable[[Mapping[str, Any]], tuple[FNetConfig, str]]
     backbone: Callable[[Mapping[str, StoredTensor]], dict[str, StoredTensor]]
     layout: Callable[[FNetConfig, Iterable[str]], dict[str, StoredName]]
+    check: Callable[[Path], None] = lambda _: None
 
     def describe_weights(self, folder: Path) -> dict[str, StoredTensor]:
         """Describe the backbone's tensors of a folder.

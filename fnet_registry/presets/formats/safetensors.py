@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 with numpy)
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from fnet_registry.errors import WeightsError
@@ -31,15 +30,15 @@ def describe_safetensors(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     for path in paths:
         try:
             _check_header(path)
-            with safe_open(path, framework="numpy") as file:
-                for name in file.keys():  # noqa: SIM118  (not a mapping)
-                    described = file.get_slice(name)
-                    dtype = str(described.get_dtype())
-                    tensors[name] = StoredTensor(
-                        shape=tuple(described.get_shape()),
-                        dtype=_DTYPES.get(dtype, dtype),
-                        read=partial(_read, path, name),
-                    )
+            file = safe_open(path, framework="numpy")  # once: its header is read each time
+            for name in file.keys():  # noqa: SIM118  (not a mapping)
+                described = file.get_slice(name)
+                dtype = str(described.get_dtype())
+                tensors[name] = StoredTensor(
+                    shape=tuple(described.get_shape()),
+                    dtype=_DTYPES.get(dtype, dtype),
+                    read=partial(file.get_tensor, name),
+                )
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"`{path}` must be a safetensors file. Received: {error}") from None
     return tensors
@@ -54,8 +53,3 @@ def _check_header(path: Path) -> None:
             f"`{path}` must be a safetensors file, with a header of at most {_LARGEST_HEADER:,} B."
             f" Received: {size:,} B"
         )
-
-
-def _read(path: Path, name: str) -> np.ndarray:
-    with safe_open(path, framework="numpy") as file:
-        return file.get_tensor(name)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from fnet_registry.errors import ConfigError
+from fnet_registry.errors import ConfigError, PresetError
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.formats.format import (
     PresetFormat,
     StoredName,
@@ -135,6 +138,26 @@ def layout(config: FNetConfig, stored: Iterable[str] = ()) -> dict[str, StoredNa
     return places
 
 
+def check_tokenizer(folder: Path) -> None:
+    """Refuse a tokenizer that changes a text before SentencePiece has it.
+
+    Raises:
+        ConfigError: It lower-cases, or takes accents away.
+    """
+    path = folder / "tokenizer_config.json"
+    stated: Mapping[str, Any] = {}
+    with suppress(PresetError):  # there need not be one, and a damaged one says nothing
+        stated = read_json(path)
+    for name, usual in _TOKENIZER.items():
+        if stated.get(name, usual) != usual:
+            raise ConfigError(
+                f"`{name}` of `{path}` must be {usual}, as published FNets have it. "
+                f"Received: {shown(stated[name])}"
+            )
+
+
+_TOKENIZER = {"do_lower_case": False, "keep_accents": True}
+
 TRANSFORMERS = PresetFormat(
     name="Transformers",
     files=("special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer_config.json"),
@@ -158,4 +181,5 @@ TRANSFORMERS = PresetFormat(
     parse_config=parse_config,
     backbone=_backbone_only,
     layout=layout,
+    check=check_tokenizer,
 )

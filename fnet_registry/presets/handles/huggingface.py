@@ -131,8 +131,8 @@ class HuggingFaceHandle(HubHandle):
 
 
 def _cache() -> Path:
-    shared = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("HF_HOME", f"{shared}/huggingface")
-    old_name = os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub")
-    cache = os.environ.get("HF_HUB_CACHE", old_name)
+    shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{shared}/huggingface"
+    old_name = os.environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    cache = os.environ.get("HF_HUB_CACHE") or old_name
     return Path(os.path.expandvars(cache)).expanduser().absolute()
