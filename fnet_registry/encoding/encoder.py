@@ -140,7 +140,8 @@ class TextEncoder:
         self.config = config
         self.tokenizer = tokenizer_of(checkpoint)
         self.batch_size = positive("batch_size", batch_size)
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        on_gpu = torch.cuda.is_available() and config.quantization is None  # for that is the CPU's
+        self.device = device or ("cuda" if on_gpu else "cpu")
         self.dtype: ComputeDtype = dtype
         self._engine = Engine(
             checkpoint,
@@ -289,7 +290,7 @@ class TextEncoder:
         pool = POOLINGS[self.config.pooling]
         padded_lengths = self.config.padded_lengths(tokens.lengths)
         hidden = self.checkpoint.config.hidden_dim
-        vectors = torch.empty(len(tokens), hidden, device=self.device)
+        vectors = torch.empty(len(tokens), hidden, dtype=torch.float32, device=self.device)
         for length in np.unique(padded_lengths).tolist():
             rows = np.flatnonzero(padded_lengths == length)
             vectors[rows] = pool(self._engine, ids[rows, :length], tokens.lengths[rows].tolist())

@@ -14,10 +14,10 @@ import torch
 from fnet_registry.encoding.encoder import TextEncoder
 from fnet_registry.encoding.packing import Tokens, join_tokens
 
-_Outcome = torch.Tensor | BaseException
+_Outcome = torch.Tensor | Exception
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
     """A thread's batch, and where the thread is told its vectors, an error, or None: its turn."""
 
@@ -44,9 +44,13 @@ class SharedEncoder(TextEncoder):
         with self._lock:
             self._queue.append(asked)
             alone = len(self._queue) == 1
-        told = None if alone else asked.told.get()
-        outcome = self._compute_oldest() if told is None else told
-        if isinstance(outcome, BaseException):
+        try:
+            told = None if alone else asked.told.get()
+            outcome = self._compute_oldest() if told is None else told
+        except BaseException:  # such as Ctrl-C, while it waits or computes: the others go on
+            self._leave([asked])
+            raise
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -55,14 +59,18 @@ class SharedEncoder(TextEncoder):
         with self._lock:
             together = self._oldest()
         own, *others = self._outcomes(together)
-        with self._lock:
-            for _ in together:
-                self._queue.popleft()
-            if self._queue:
-                self._queue[0].told.put(None)
+        self._leave(together)
         for asked, outcome in zip(together[1:], others, strict=True):
             asked.told.put(outcome)
         return own
+
+    def _leave(self, gone: Sequence[_Asked]) -> None:
+        """Take threads out of the queue; with the first of them, its turn goes to the next."""
+        with self._lock:
+            first = self._queue[0] if self._queue else None
+            self._queue = deque(asked for asked in self._queue if asked not in gone)
+            if first in gone and self._queue:
+                self._queue[0].told.put(None)
 
     def _oldest(self) -> list[_Asked]:
         together, room = [], self.batch_size
@@ -76,8 +84,8 @@ class SharedEncoder(TextEncoder):
     def _outcomes(self, together: Sequence[_Asked]) -> list[_Outcome]:
         try:
             vectors = super()._embed(join_tokens([asked.tokens for asked in together]))
-        except BaseException as error:  # the queue must go on, whatever it is
-            if len(together) == 1 or not isinstance(error, Exception):
-                return [error] * len(together)
+        except Exception as error:
+            if len(together) == 1:
+                return [error]
             return [outcome for asked in together for outcome in self._outcomes([asked])]
         return list(vectors.split([len(asked.tokens) for asked in together]))

@@ -93,10 +93,12 @@ class FloatProduct:
         half = self.inputs // 2
         order = torch.randperm(self.inputs, generator=seeded)
         left, right = order[:half], order[half : 2 * half]
-        x = torch.zeros(TRIAL_ROWS, self.inputs)
-        x[:, left] = torch.randn(TRIAL_ROWS, half, generator=seeded)
+        x = torch.zeros(TRIAL_ROWS, self.inputs, dtype=torch.float32)
+        x[:, left] = torch.randn(TRIAL_ROWS, half, generator=seeded, dtype=torch.float32)
         x[:, right] = -x[:, left]
-        weight = torch.randn(min(self.outputs, 64), self.inputs, generator=seeded)
+        weight = torch.randn(
+            min(self.outputs, 64), self.inputs, generator=seeded, dtype=torch.float32
+        )
         weight[:, right] = weight[:, left]
         weight = weight.to(self.dtype)[torch.arange(self.outputs) % len(weight)]
         return self.multiply(

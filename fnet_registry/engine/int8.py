@@ -75,7 +75,7 @@ class Grid:
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
         """Round float32 values, all within the grid, to uint8 of the same shape."""
-        offset = torch.tensor(_ROUNDS_TO_WHOLE + self.zero_point)
+        offset = torch.tensor(_ROUNDS_TO_WHOLE + self.zero_point, dtype=torch.float32)
         return torch.add(offset, x, alpha=1 / self.scale).view(torch.int32).to(torch.uint8)
 
     def suits(self, quantised: torch.Tensor) -> list[bool]:
@@ -115,7 +115,7 @@ class Int8Product:
         seeded = torch.Generator().manual_seed(0)
         x = torch.randint(256, (TRIAL_ROWS, self.inputs), generator=seeded)
         weight = torch.randint(-64, 65, (min(self.outputs, 64), self.inputs), generator=seeded)
-        scales, bias = torch.rand(2, self.outputs, generator=seeded)
+        scales, bias = torch.rand(2, self.outputs, generator=seeded, dtype=torch.float32)
         return multiply_int8(
             x.to(torch.uint8)[torch.arange(rows) % TRIAL_ROWS],
             (1 / 255, 128),

@@ -44,8 +44,9 @@ class PositionEmbedding(keras.layers.Layer):
         length = inputs.shape[1]
         if length is not None:
             check_length(length, self.sequence_length)
+        shape: Any = ops.shape(inputs)  # with a length even where it is traced
         table: Any = ops.convert_to_tensor(self.position_embeddings)
-        return ops.broadcast_to(table[:length], ops.shape(inputs))
+        return ops.broadcast_to(table[: shape[1]], shape)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input's own shape."""

@@ -14,6 +14,7 @@ from fnet_registry.encoding.stored import preset_encoding
 from fnet_registry.errors import InputError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
 from fnet_registry.presets.fetch import fetch
+from fnet_registry.presets.handle import LocalHandle
 
 if TYPE_CHECKING:
     from fnet_registry.encoding.encoder import TextEncoder
@@ -66,6 +67,9 @@ def resolve_model(model: str | os.PathLike[str]) -> PinnedModel:
     else:
         preset = fetch(uri)
         uri, checkpoint = str(preset.handle), read_checkpoint(preset.path)
+        if isinstance(preset.handle, LocalHandle):  # whose files may be rewritten meanwhile
+            copies = {name: np.array(values) for name, values in checkpoint.arrays.items()}
+            checkpoint = replace(checkpoint, arrays=copies)
         encoding = preset_encoding(preset.path, checkpoint.config.max_sequence_length)
         dtype = "float32"
     return PinnedModel(

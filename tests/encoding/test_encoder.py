@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,6 +107,19 @@ class TestNormalisation:
         assert np.linalg.norm(encoder.encode(["a"], normalize=False)) != pytest.approx(1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_torchs_default_dtype_changes_no_vector(dtype: Any, preset_folder: Path) -> None:
+    expected = TextEncoder.from_preset(preset_folder, dtype=dtype).encode(["a text", "b"])
+    before = torch.get_default_dtype()
+    try:
+        for default in (torch.float64, torch.bfloat16):
+            torch.set_default_dtype(default)
+            found = TextEncoder.from_preset(preset_folder, dtype=dtype).encode(["a text", "b"])
+            np.testing.assert_array_equal(found, expected)
+    finally:
+        torch.set_default_dtype(before)
+
+
 class TestInput:
     @pytest.mark.parametrize("row", [None, 3, b"bytes", float("nan"), ["nested"]])
     def test_what_is_no_text_is_named_by_its_row(self, row: Any, encoder: TextEncoder) -> None:
@@ -169,6 +183,22 @@ class TestInt8:
         assert (exact * vectors).sum(axis=1).min() > 0.98
         alone = [encoder.encode([text], normalize=True)[0] for text in TEXTS]
         np.testing.assert_array_equal(vectors, alone)
+
+    def test_runs_on_the_cpu_though_there_be_a_gpu(
+        self, preset_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+        assert TextEncoder.from_preset(preset_folder, quantization="int8").device == "cpu"
+
+    def test_torchs_default_dtype_changes_no_vector(self, preset_folder: Path) -> None:
+        expected = TextEncoder.from_preset(preset_folder, quantization="int8").encode(["a text"])
+        before = torch.get_default_dtype()
+        try:
+            torch.set_default_dtype(torch.float64)
+            found = TextEncoder.from_preset(preset_folder, quantization="int8").encode(["a text"])
+        finally:
+            torch.set_default_dtype(before)
+        np.testing.assert_array_equal(found, expected)
 
 
 class TestConfiguration:

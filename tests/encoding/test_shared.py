@@ -1,5 +1,6 @@
 """SharedEncoder: requests in flight share products, and nobody can tell."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -125,6 +126,26 @@ def test_an_interrupted_thread_leaves_no_other_waiting(preset_folder: Path) -> N
     with in_flight(encoder, [lambda: encoder.encode(["a text"])] * 3) as (first, *others):
         assert isinstance(first.exception(), KeyboardInterrupt)
         assert [other.result().shape for other in others] == [(1, encoder.dim)] * 2
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_leaves_no_other_waiting(
+    watched: Watched,
+) -> None:
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(watched.encode, ["at work"])
+            while not watched.sizes:
+                time.sleep(0.001)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                watched.encode(["waits"])
+            last = pool.submit(watched.encode, ["later"])
+            watched.begin.set()
+            assert first.result(60).shape == last.result(60).shape == (1, watched.dim)
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    assert not watched._queue
 
 
 def test_many_threads_get_the_bits_of_one(preset_folder: Path, encoder: TextEncoder) -> None:
