@@ -12,7 +12,7 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature, infer_signature
-from mlflow.types import ColSpec, Schema
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 import fnet_mlflow
 from fnet_mlflow.registry.catalog import list_versions
@@ -151,6 +151,19 @@ def test_a_signature_that_names_no_texts_is_refused(registry: Path, preset_folde
     signature = ModelSignature(inputs=Schema([ColSpec("string", "body")]))
     with pytest.raises(ModelError, match="'text' or 'input'.* Received: body"):
         fnet_mlflow.save_model(preset_folder, registry / "m", signature=signature)
+
+
+def test_a_signature_with_a_parameter_of_no_use_is_refused(registry: Path, preset_folder: Path):
+    for name in ("temperature", "normalize"):
+        signature = ModelSignature(
+            inputs=Schema([ColSpec("string")]),
+            params=ParamSchema([ParamSpec(name, "boolean", None)]),
+        )
+        if name == "normalize":
+            fnet_mlflow.save_model(preset_folder, registry / "m", signature=signature)
+            return
+        with pytest.raises(ModelError, match="normalize, batch_size, long_text. .*'temperature'"):
+            fnet_mlflow.save_model(preset_folder, registry / "m", signature=signature)
 
 
 class TestSignature:

@@ -17,9 +17,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import fnet_mlflow
+import fnet_registry
 from fnet_mlflow.content.version import FORMAT_VERSION
 from fnet_mlflow.fnet_loader import SHIPPED
 from fnet_mlflow.saving.requirements import SERVING
+from fnet_mlflow.saving.shipping import _pack_packages
 from fnet_registry import TextEncoder
 from tests.programs import run_program
 
@@ -219,3 +221,17 @@ def build_wheel(folder: Path) -> Path:
 
 def test_a_model_is_few_files(saved_model: Path):
     assert len([path for path in saved_model.rglob("*") if path.is_file()]) < 20
+
+
+def test_code_is_packed_wherever_it_lies_and_however_old_it_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in (fnet_registry, fnet_mlflow):
+        home = tmp_path / "packaged" / package.__name__
+        (home / "packaged").mkdir(parents=True)
+        for name in ("__init__.py", "packaged/weights.h5"):
+            (home / name).write_text("")
+            os.utime(home / name, (0, 0))  # as some stores date all their files
+        monkeypatch.setattr(package, "__path__", [str(home)])
+    names = ZipFile(_pack_packages(tmp_path)).namelist()
+    assert sorted(names) == ["fnet_mlflow/__init__.py", "fnet_registry/__init__.py"]

@@ -53,9 +53,11 @@ def ship_code(
 
 def _pack_packages(scratch: Path) -> Path:
     archive = scratch / f"fnet_registry-{fnet_registry.__version__}.zip"
-    with ZipFile(archive, "w", ZIP_DEFLATED) as file:
+    # A store may date its files to 1970, which no archive can hold.
+    with ZipFile(archive, "w", ZIP_DEFLATED, strict_timestamps=False) as file:
         for home in (Path(package.__path__[0]) for package in (fnet_registry, fnet_mlflow)):
             for path in sorted(home.rglob("*")):
-                if path.is_file() and _NO_CODE.isdisjoint(path.parts):
-                    file.write(path, path.relative_to(home.parent))
+                inside = path.relative_to(home.parent)
+                if path.is_file() and _NO_CODE.isdisjoint(inside.parts):
+                    file.write(path, inside)
     return archive

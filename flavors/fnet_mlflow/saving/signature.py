@@ -40,6 +40,12 @@ def checked_signature(
             "Expected an mlflow.models.ModelSignature, or False for none, for example "
             f"infer_signature(['a text'], vectors). Received: {signature!r}"
         )
+    known = [each.name for each in _params()]
+    stated = [each.name for each in signature.params or ()]
+    if unknown := [name for name in stated if name not in known]:
+        raise ModelError(
+            f"A signature's parameters may be {', '.join(known)}. Received: {shown(unknown[0])}"
+        )
     inputs = signature.inputs
     if inputs is None or not inputs.inputs:
         return signature
