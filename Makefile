@@ -31,7 +31,7 @@ test test-services test-all: export OMP_WAIT_POLICY := passive
 test: $(READY) lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not services and not network"
 
-# What needs PostgreSQL, Java or iproute2; each suite skips where its own is missing.
+# What needs PostgreSQL, Java, iproute2, or a job on an object store; each skips without its own.
 test-services: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark]'
 	$(BIN)/python -m pytest $(PARALLEL) -m "services and not slow"

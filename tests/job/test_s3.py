@@ -123,6 +123,7 @@ def test_an_object_that_was_replaced_is_not_read_as_the_one_planned(bucket: str)
         read_range(wanted, "text", set(), places=set())
 
 
+@pytest.mark.services
 @pytest.mark.timeout(300)
 def test_a_job_from_and_to_a_bucket(
     bucket: str, registry_uri: str, preset_folder: Path, encoder: TextEncoder
