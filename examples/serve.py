@@ -61,10 +61,10 @@ class Embeddings:
     before it is full.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, name: str) -> None:
         pinned = resolve_model(model)
         dtype: Any = pinned.compute_dtype
-        self.model = model
+        self.model = name
         self.encoder = SharedEncoder.from_checkpoint(
             pinned.checkpoint, pinned.encoding, dtype=dtype
         )
@@ -86,7 +86,8 @@ def app(options: dict[str, str]) -> serve.Application:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     if "model" not in options:
         raise ValueError(f"Expected a model, as model=models:/docs/1. Received: {options}")
-    return Embeddings.bind(options["model"])
+    # Pinned here, lest an alias move between two replicas.
+    return Embeddings.bind(resolve_model(options["model"]).uri, options["model"])
 
 
 if __name__ == "__main__":

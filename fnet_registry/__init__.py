@@ -21,6 +21,7 @@ _HOMES = {
     "FNetBackbone": "fnet_registry.model.backbone",
     "FNetEncoder": "fnet_registry.model.layers",
     "FNetTokenizer": "fnet_registry.encoding.tokenizer",
+    "SharedEncoder": "fnet_registry.encoding.shared",
     "TextEncoder": "fnet_registry.encoding.encoder",
 }
 
@@ -31,12 +32,14 @@ __all__ = [
     "FNetBackbone",
     "FNetEncoder",
     "FNetTokenizer",
+    "SharedEncoder",
     "TextEncoder",
 ]
 
 if TYPE_CHECKING:
     from fnet_registry.encoding.config import EncodingConfig
     from fnet_registry.encoding.encoder import TextEncoder
+    from fnet_registry.encoding.shared import SharedEncoder
     from fnet_registry.encoding.tokenizer import FNetTokenizer
     from fnet_registry.model.backbone import Backbone, FNetBackbone
     from fnet_registry.model.layers import FNetEncoder

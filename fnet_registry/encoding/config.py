@@ -6,7 +6,7 @@ A new option stands here alone, and where it is computed: in `EncodingConfig`, `
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, get_args
@@ -179,15 +179,21 @@ ENCODING_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "sequence_length": {
         "type": int,
         "metavar": "TOKENS",
-        "help": "pad length; default: the model's maximum",
+        "help": "pad length; default: as the preset carries it, else the model's maximum",
     },
     "buckets": {
         "type": _lengths,
         "metavar": "A,B,…",
         "help": "pad to the smallest of these lengths that holds a text; cut at the last",
     },
-    "pooling": {"choices": tuple(POOLINGS), "help": "default: mean"},
-    "normalize": {"action": "store_const", "const": True, "help": "give vectors of length 1"},
+    "pooling": {
+        "choices": tuple(POOLINGS),
+        "help": "default: as the preset carries it, else mean",
+    },
+    "normalize": {
+        "action": BooleanOptionalAction,
+        "help": "give vectors of length 1, or as they are",
+    },
     "quantization": {
         "choices": get_args(Quantization),
         "help": "run the dense layers with int8 weights",

@@ -41,7 +41,11 @@ than that from reading the alias to setting it may set it after another has won.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = _EPILOG
-    parser.add_argument("model", metavar="MODEL", help="models:/NAME/VERSION or models:/NAME@ALIAS")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="models:/NAME/VERSION or models:/NAME@ALIAS; models:/NAME with --rollback",
+    )
     parser.add_argument("--alias", default="champion", help="the alias to give (default: champion)")
     parser.add_argument(
         "--require",

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns to show (default: the texts)",
     )
     parser.add_argument("--where", metavar="SQL", help="search rows alone for which this is true")
-    parser.add_argument("--model", help="another name of the model that made the output")
+    parser.add_argument(
+        "--model", help="the same model by another name, where the recorded one cannot be reached"
+    )
     parser.add_argument(
         "--queries", metavar="FILE", help="take queries from a file's column; needs --to"
     )
