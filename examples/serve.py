@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from fnet_mlflow.serving import openai
 from fnet_ray.model import resolve_model
-from fnet_registry.encoding.shared import SharedEncoder
+from fnet_registry import SharedEncoder
 from fnet_registry.errors import FNetError
 
 http = FastAPI()

@@ -249,6 +249,7 @@ class TestConfiguration:
         for name, argument in ENCODING_ARGUMENTS.items():
             parser.add_argument(f"--{name.replace('_', '-')}", **argument)
         given = vars(parser.parse_args(["--buckets", "8,64", "--normalize", "--pooling", "cls"]))
+        assert parser.parse_args(["--no-normalize"]).normalize is False
         assert complete_encoding(64, **given) == EncodingConfig(
             sequence_length=64, padding="bucket", buckets=(8, 64), normalize=True, pooling="cls"
         )
