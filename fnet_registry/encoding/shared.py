@@ -41,10 +41,10 @@ class SharedEncoder(TextEncoder):
 
     def _embed(self, tokens: Tokens) -> torch.Tensor:
         asked = _Asked(tokens)
-        with self._lock:
-            self._queue.append(asked)
-            alone = len(self._queue) == 1
         try:
+            with self._lock:
+                self._queue.append(asked)
+                alone = len(self._queue) == 1
             told = None if alone else asked.told.get()
             outcome = self._compute_oldest() if told is None else told
         except BaseException:  # such as Ctrl-C, while it waits or computes: the others go on

@@ -99,25 +99,24 @@ def _join(parts: Iterator[Figures]) -> Figures:
 
 
 def _figures(values: Figures, drawn: Figures, *, count: int, level: float) -> dict[str, Figure]:
-    ends, wider = ((1 - level) / 2, (1 + level) / 2), _wider(count, level)
+    end = _percentile(count, level)
     found = {}
     for name, value in values.items():
         known = drawn[name][~np.isnan(drawn[name])]
-        low, high = np.quantile(known, ends) if known.size else (np.nan, np.nan)
-        low, high = (float(value + wider * (end - value)) for end in (low, high))
-        found[name] = Figure(value=float(value), low=low, high=high)
+        low, high = np.quantile(known, (1 - end, end)) if known.size else (np.nan, np.nan)
+        found[name] = Figure(value=float(value), low=float(low), high=float(high))
     return found
 
 
-def _wider(count: int, level: float) -> float:
-    """Return how much wider than the resamples' percentiles an interval of few items must be.
+def _percentile(count: int, level: float) -> float:
+    """Return which share of the resamples lies below an interval's upper end.
 
-    Percentiles take the items' spread for the population's, and a normal distribution for
-    Student's (Hesterberg, 2015).
+    The fewer the items, the further out: resamples take the items' spread for the population's, and
+    a normal distribution for Student's (Hesterberg, 2015).
     """
     from scipy.stats import norm, t
 
-    end = (1 + level) / 2
-    if count < 2:  # noqa: PLR2004  (one item has no spread)
-        return float("nan")
-    return float(np.sqrt(count / (count - 1)) * t.ppf(end, count - 1) / norm.ppf(end))
+    if count == 1:
+        return 1.0
+    spread = np.sqrt(count / (count - 1)) * t.ppf((1 + level) / 2, count - 1)
+    return float(norm.cdf(spread))

@@ -2,6 +2,7 @@
 
 import shutil
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from fnet_registry.encoding.config import (
     complete_encoding,
 )
 from fnet_registry.encoding.packing import Tokens
+from fnet_registry.engine import mixing, rows
 from fnet_registry.errors import ConfigError, TextError, TokenizerError
 from fnet_registry.presets.checkpoint import Checkpoint
 from tests.programs import run_program
@@ -107,17 +109,32 @@ class TestNormalisation:
         assert np.linalg.norm(encoder.encode(["a"], normalize=False)) != pytest.approx(1)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_torchs_default_dtype_changes_no_vector(dtype: Any, preset_folder: Path) -> None:
-    expected = TextEncoder.from_preset(preset_folder, dtype=dtype).encode(["a text", "b"])
+@pytest.fixture
+def default_dtype() -> Iterator[Callable[[torch.dtype], None]]:
+    """Sets torch's default, as a program may that has not asked for a product yet."""
+
+    def set_default(dtype: torch.dtype) -> None:
+        for trial in (rows._keeps_rows, rows._expected, mixing._transforms_alike):
+            trial.cache_clear()
+        torch.set_default_dtype(dtype)
+
     before = torch.get_default_dtype()
-    try:
-        for default in (torch.float64, torch.bfloat16):
-            torch.set_default_dtype(default)
-            found = TextEncoder.from_preset(preset_folder, dtype=dtype).encode(["a text", "b"])
-            np.testing.assert_array_equal(found, expected)
-    finally:
-        torch.set_default_dtype(before)
+    yield set_default
+    set_default(before)
+
+
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("options", [{}, {"dtype": "bfloat16"}, {"quantization": "int8"}], ids=str)
+def test_torchs_default_dtype_changes_no_vector(
+    options: dict[str, Any],
+    default: torch.dtype,
+    preset_folder: Path,
+    default_dtype: Callable[[torch.dtype], None],
+) -> None:
+    expected = TextEncoder.from_preset(preset_folder, **options).encode(["a text", "b"])
+    default_dtype(default)
+    found = TextEncoder.from_preset(preset_folder, **options).encode(["a text", "b"])
+    np.testing.assert_array_equal(found, expected)
 
 
 class TestInput:
@@ -189,16 +206,6 @@ class TestInt8:
     ) -> None:
         monkeypatch.setattr("torch.cuda.is_available", lambda: True)
         assert TextEncoder.from_preset(preset_folder, quantization="int8").device == "cpu"
-
-    def test_torchs_default_dtype_changes_no_vector(self, preset_folder: Path) -> None:
-        expected = TextEncoder.from_preset(preset_folder, quantization="int8").encode(["a text"])
-        before = torch.get_default_dtype()
-        try:
-            torch.set_default_dtype(torch.float64)
-            found = TextEncoder.from_preset(preset_folder, quantization="int8").encode(["a text"])
-        finally:
-            torch.set_default_dtype(before)
-        np.testing.assert_array_equal(found, expected)
 
 
 class TestConfiguration:

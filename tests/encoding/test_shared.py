@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, main_thread
 from typing import Any
 
 import numpy as np
@@ -128,18 +128,26 @@ def test_an_interrupted_thread_leaves_no_other_waiting(preset_folder: Path) -> N
         assert [other.result().shape for other in others] == [(1, encoder.dim)] * 2
 
 
+def interrupt_once_two_wait(encoder: Watched) -> None:
+    while len(encoder._queue) < 2:
+        time.sleep(0.001)
+    time.sleep(0.1)  # until it has come to wait
+    signal.pthread_kill(main_thread().ident or 0, signal.SIGALRM)
+
+
 def test_a_thread_that_is_interrupted_while_it_waits_leaves_no_other_waiting(
     watched: Watched,
 ) -> None:
     handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(3) as pool:
             first = pool.submit(watched.encode, ["at work"])
             while not watched.sizes:
                 time.sleep(0.001)
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            interruption = pool.submit(interrupt_once_two_wait, watched)
             with pytest.raises(KeyboardInterrupt):
                 watched.encode(["waits"])
+            interruption.result(60)
             last = pool.submit(watched.encode, ["later"])
             watched.begin.set()
             assert first.result(60).shape == last.result(60).shape == (1, watched.dim)

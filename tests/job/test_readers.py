@@ -174,11 +174,13 @@ class TestDelimited:
         assert pa.Table.from_batches(batches, schema)["name"].to_pylist() == [b"\xff"]
 
 
-def test_a_row_may_be_longer_than_what_is_read_at_once() -> None:
-    long = "word " * (2 << 20)
-    found = read_csv(f"text,n\nshort,1\n{long},2\nshort again,3\n")
-    assert found["text"].to_pylist() == ["short", long, "short again"]
-    assert found["n"].to_pylist() == [1, 2, 3]
+@pytest.mark.parametrize("values", [[1, 2, 3], ["1", "x", "3"]], ids=["one type", "mixed"])
+def test_a_row_may_be_longer_than_what_is_read_at_once(values: list) -> None:
+    texts = ["short", "word " * (2 << 20), "short again"]
+    lines = [f"{text},{value}" for text, value in zip(texts, values, strict=True)]
+    found = read_csv("\n".join(["text,n", *lines, ""]))
+    assert found["text"].to_pylist() == texts
+    assert found["n"].to_pylist() == values
     assert found[ROW].to_pylist() == [0, 1, 2]
 
 

@@ -11,7 +11,7 @@ from fnet_ray.cluster.pool import (
     parse_workers,
     shard_rows,
 )
-from fnet_ray.cluster.runtime import _own_cpus
+from fnet_ray.cluster.runtime import own_cpus
 from fnet_registry.errors import JobError
 from fnet_registry.presets.config import FNetConfig
 
@@ -103,9 +103,9 @@ def test_a_local_ray_has_the_cpus_of_its_container(
     found = []
     for content in ("max 100000", "150000 100000", "800000 100000"):
         limit.write_text(content)
-        found.append(_own_cpus())
+        found.append(own_cpus())
     limit.unlink()
-    assert [*found, _own_cpus()] == [64, 2, 8, 64]
+    assert [*found, own_cpus()] == [64, 2, 8, 64]
 
 
 @pytest.mark.parametrize(("text", "bounds"), [("4", (4, 4)), ("2:8", (2, 8))])

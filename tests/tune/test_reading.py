@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fnet_evaluate.data import columns
 from fnet_tune.data.reading import BadRows, open_source
 
 PAIR = {"text_a": "a", "text_b": "b"}
@@ -45,21 +46,32 @@ def test_a_text_that_is_not_utf_8_is_left_out_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_as_many_bad_rows_as_there_are_take_one_look(tmp_path: Path) -> None:
+def test_as_many_bad_rows_as_there_are_take_one_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looks = columns.ids_or_nulls, []
+
+    def watched(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        looks.append(len(column))
+        return read(column)
+
+    monkeypatch.setattr(columns, "ids_or_nulls", watched)
     path = tmp_path / "labels.csv"
     rows = "".join(f"text number {i},{i % 5 if i % 2 else ''}\n" for i in range(60_000))
     path.write_text(f"text,label\n{rows}")
     found = BadRows()
     assert sum(map(len, open_source(path, {}).batches(found))) == found.count == 30_000
+    assert len(looks) <= 2
 
 
-def test_a_column_goes_by_another_name_in_the_files_that_have_it(tmp_path: Path) -> None:
-    for number, name in enumerate(("question", "anchor")):
+@pytest.mark.parametrize("names", [("question", "anchor"), ("anchor", "question")])
+def test_a_column_goes_by_another_name_in_the_files_that_have_it(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    for number, name in enumerate(names):
         pq.write_table(
             pa.table({name: [f"a {name}"], "positive": ["b"]}), tmp_path / f"{number}.parquet"
         )
     batches = open_source(tmp_path, {"anchor": "question"}).batches()
-    assert [text for each in batches for text in each["anchor"].to_pylist()] == [
-        "a question",
-        "a anchor",
-    ]
+    found = [text for each in batches for text in each["anchor"].to_pylist()]
+    assert found == [f"a {name}" for name in names]

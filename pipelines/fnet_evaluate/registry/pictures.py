@@ -104,8 +104,6 @@ def _with_intervals(
 
 def _told(evaluation: Evaluation, name: str) -> str:
     figure = evaluation.figures[name]
-    if math.isnan(figure.low):
-        return f"{figure.value:.3f}"
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -67,7 +68,9 @@ class RayCluster:
 
         No other thread may hold anything of Ray's by then.
         """
-        self._stopped = self._stopped or self._thread.submit(self._stop)
+        if self._stopped is None:
+            gc.collect()  # what refers to Ray is freed now, and not while it stops
+            self._stopped = self._thread.submit(self._stop)
         return self._stopped
 
     def _stop(self) -> None:
@@ -88,7 +91,7 @@ class RayCluster:
             if address:
                 ray.init(runtime_env={"py_modules": _folders(self._users)}, **_quiet())
             else:
-                cpus = _own_cpus() + SPARE_CPUS
+                cpus = own_cpus() + SPARE_CPUS
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_quiet())
         self._is_own = True
 
@@ -134,7 +137,7 @@ def _without_line_on_log_level() -> Iterator[None]:
             os.write(STDERR, b"".join(line for line in kept if _LOG_LEVEL.encode() not in line))
 
 
-def _own_cpus() -> int:
+def own_cpus() -> int:
     """Return how many CPUs this process may use; a container may give it fewer than there are."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):  # no such file; no limit, which is "max"

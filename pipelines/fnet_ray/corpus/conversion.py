@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_ray.cluster.failures import first_line, own_error
-from fnet_ray.cluster.runtime import live_nodes
+from fnet_ray.cluster.runtime import live_nodes, own_cpus
 from fnet_ray.corpus.files import InputFile, check_unchanged, unreadable
 from fnet_ray.corpus.formats import compression
 from fnet_ray.corpus.parquet import Footer, read_footers
@@ -27,6 +27,7 @@ from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, InputError
 
 UTF_8 = "utf-8"
+_SECONDS_TO_END = 10.0
 _MARKS = {
     codecs.BOM_UTF8: "UTF-8",
     codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
@@ -64,7 +65,8 @@ def convert_files(
 
     # A head node may be there for the driver alone, and offer no CPU to any task.
     cpus = 0 if on_this_node else 1
-    most = max(1, int(sum(node.get("CPU", 0) for node in live_nodes())))
+    there = own_cpus() if on_this_node else sum(node.get("CPU", 0) for node in live_nodes())
+    most = max(1, int(there))
 
     @ray.remote(num_cpus=cpus, max_retries=3, scheduling_strategy=place)
     def convert_one(file: InputFile) -> str | InputError:
@@ -90,6 +92,8 @@ def convert_files(
     finally:
         for task in running:
             ray.cancel(task)
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=_SECONDS_TO_END)
 
 
 def convert(file: InputFile, store: Store, columns: Columns) -> str:

@@ -67,7 +67,7 @@ class Tracker:
                 step=progress.encoded,
                 run_id=self.run_id,
             )
-        except mlflow.MlflowException as error:
+        except Exception as error:
             # A tracking server that is away for a while must not stop a job of days.
             logger.warning("Metrics could not be logged: %s", without_secrets(str(error)))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fnet_tune.training.state import State
 
 MOST_FAILURES = 5
-_POLL_SECONDS = 0.2
+_POLL_SECONDS, _SECONDS_TO_END = 0.2, 30.0
 
 
 def train_on_ray(
@@ -76,6 +76,7 @@ def train_on_ray(
                 on_progress(progress)
             end: Any = ray.get(relay.end.remote())
             done = done or isinstance(end, FNetError)
+        wait([fitting], timeout=_SECONDS_TO_END)  # or it would meet a Ray that stops
         return _outcome(fitting, end)
 
 

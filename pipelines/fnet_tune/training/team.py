@@ -21,6 +21,11 @@ class TeamError(TuningError):
     """Another worker failed, and says why."""
 
 
+@dataclass(slots=True)
+class _Told:
+    value: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
     """A worker among others, which `torch.distributed` connects.
@@ -56,26 +61,30 @@ class Team:
         """
         if self.size == 1:
             return compute()
-        value = 0.0
-        with self.together(device):
+        with self.together(device) as told:
             if self.leads:
-                value = compute()
-        return self.add_up(torch.tensor(value, dtype=torch.float64, device=device)).item()
+                told.value = compute()
+        return told.value
 
     @contextmanager
-    def together(self, device: torch.device) -> Iterator[None]:
+    def together(self, device: torch.device) -> Iterator[_Told]:
         """Have all go on behind a block only where none failed in it.
+
+        Yields the sum of what they tell there, once the block has ended.
 
         Raises:
             FNetError: This worker's own error in the block.
             TeamError: It was another one that failed.
         """
-        own = None
+        own, told = None, _Told()
         try:
-            yield
+            yield told
         except FNetError as error:
             own = error
-        failed = self.add_up(torch.tensor(float(own is not None), device=device)).item()
+        sums = [told.value, float(own is not None)]
+        told.value, failed = self.add_up(
+            torch.tensor(sums, dtype=torch.float64, device=device)
+        ).tolist()
         if own is not None:
             raise own
         if failed:

@@ -95,18 +95,33 @@ def _column_types(open_file: Opener, columns: Columns, dialect: _Dialect) -> dic
         other = ", which another --delimiter may part" if len(names) == 1 else ""
         raise UnreadableFileError(f"no column {columns.text!r}; it has {names}{other}")
     texts = {name: pa.string() for name in names}
+    known = dict.fromkeys(texts.keys() & {columns.text, columns.id}, pa.string())
+    schema = _schema(open_file, known, dialect)
+    if schema is None:
+        _schema(open_file, texts, dialect)  # which tells of a row that is too long
+        return texts
+    found = {field.name: field.type for field in schema} | known
+    return found | {name: texts[name] for name in _lossy(open_file, found, dialect)}
+
+
+def _schema(
+    open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect
+) -> pa.Schema | None:
+    """Read a file through; None where it is mixed, or damaged, which shows again when it is read.
+
+    Raises:
+        pa.ArrowInvalid: A row is longer than a block, of which there are larger ones.
+    """
     try:
         with open_file() as file:
-            known = dict.fromkeys(texts.keys() & {columns.text, columns.id}, pa.string())
-            reader = _reader(file, known, dialect, [])
+            reader = _reader(file, types, dialect, [])
             for _ in reader:
                 pass
     except pa.ArrowInvalid as error:
         if _TOO_LONG in str(error) and dialect.block < _LARGEST_BLOCK:
             raise
-        return texts  # a file that is damaged, rather than mixed, fails again when it is read
-    found = {field.name: field.type for field in reader.schema} | known
-    return found | {name: texts[name] for name in _lossy(open_file, found, dialect)}
+        return None
+    return reader.schema
 
 
 def _lossy(open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect) -> set[str]:
