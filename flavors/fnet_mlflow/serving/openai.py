@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ EMBEDDINGS_TASK = "llm/v1/embeddings"
 """MLflow's name for answers of this form."""
 MOST_TEXTS = 2048
 LARGEST_BODY = 16 << 20
+_ONE_IS_READ = Lock()  # at a time: while it is read, a hostile one takes 25 times its bytes
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 
 
@@ -67,20 +69,27 @@ def answer(body: bytes, *, model: str, encoder: TextEncoder) -> dict[str, Any]:
     Raises:
         RefusedError: The request cannot be answered.
     """
-    fields = _read_fields(body)
-    _check_model(fields, model)
-    write = _writer(fields.get("encoding_format"))
-    if fields.get("dimensions") not in (None, encoder.dim):
-        raise RefusedError(
-            f"`dimensions` must be {encoder.dim}, the width of this model, or left out."
-            f" Received: {shown(fields['dimensions'])}",
-            param="dimensions",
-        )
+    with _ONE_IS_READ:
+        texts, write = _asked(body, model, encoder.dim)
     try:
-        tokens = encoder.tokenize(_texts(fields.get("input")))
+        tokens = encoder.tokenize(texts)
     except TextError as error:
         raise RefusedError(str(error), param="input") from None
     return {"model": model, **listed(map(write, encoder.encode_tokens(tokens)), tokens)}
+
+
+def _asked(body: bytes, model: str, dim: int) -> tuple[list[Any], Callable[[np.ndarray], Any]]:
+    """Return a request's texts, and how their vectors are written."""
+    fields = _read_fields(body)
+    _check_model(fields, model)
+    write = _writer(fields.get("encoding_format"))
+    if fields.get("dimensions") not in (None, dim):
+        raise RefusedError(
+            f"`dimensions` must be {dim}, the width of this model, or left out."
+            f" Received: {shown(fields['dimensions'])}",
+            param="dimensions",
+        )
+    return _texts(fields.get("input")), write
 
 
 def check_size(size: int) -> None:
