@@ -23,6 +23,7 @@ PUBLIC = {
         "FNetBackbone",
         "FNetEncoder",
         "FNetTokenizer",
+        "SharedEncoder",
         "TextEncoder",
     ],
 }

@@ -69,7 +69,8 @@ class RayCluster:
         No other thread may hold anything of Ray's by then.
         """
         if self._stopped is None:
-            gc.collect()  # what refers to Ray is freed now, and not while it stops
+            if self._is_own:
+                gc.collect()  # what refers to Ray is freed now, and not while it stops
             self._stopped = self._thread.submit(self._stop)
         return self._stopped
 
