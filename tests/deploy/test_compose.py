@@ -1,6 +1,7 @@
 """The server of deploy/compose.yaml, started as it stands there, on parts that run here."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,9 +46,15 @@ def uri(tmp_path: Path) -> Iterator[str]:
         port = free_port()
         command = SERVICE["command"].replace("0.0.0.0", "127.0.0.1").replace("5000", str(port))
         started = [sys.executable, "-m", *command.split()]
-        environment = {**os.environ, **SERVICE["environment"], **here}
+        usual = {name: _default(value) for name, value in SERVICE["environment"].items()}
+        environment = {**os.environ, **usual, **here}
         with serving(started, f"http://127.0.0.1:{port}/health", tmp_path, environment):
             yield f"http://127.0.0.1:{port}"
+
+
+def _default(value: str) -> str:
+    """Return a value as Compose has it where its variable is not set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
 def test_a_version_goes_to_the_store_and_comes_back(
