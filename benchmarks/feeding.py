@@ -29,6 +29,7 @@ from fnet_ray.stages.read import ReadShard
 from fnet_ray.stages.requests import ShardRequests
 from fnet_ray.stages.tokens import Windowing
 
+TOKENIZER = "f_net_mini_docs_en"
 TEXTS_OF_A_GPU = 7000
 GPUS = (1, 8, 64)
 SHARD_ROWS = 2000
@@ -73,6 +74,7 @@ def write_different(path: Path, texts: list[str], rows: int) -> None:
 
 def rates(path: Path, rows: int) -> tuple[float, float, float]:
     """Tokens a text, and the texts per second that a core reads and tokenizes."""
+    from fnet_registry.presets.builtin import packaged_folder
     from fnet_registry.presets.checkpoint import read_checkpoint
 
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # and so the tokenizer's process
@@ -81,7 +83,8 @@ def rates(path: Path, rows: int) -> tuple[float, float, float]:
         carried=pa.schema([("text", pa.string())]),
         reject_empty=False,
         windowing=Windowing(sequence_length=LENGTH),
-        tokenizer_proto=read_checkpoint("f_net_mini_docs_en").tokenizer_proto or b"",
+        tokenizer_proto=read_checkpoint(packaged_folder(TOKENIZER), weights=False).tokenizer_proto
+        or b"",
     )
     [file] = find_inputs(path)
     sharding = Sharding(
