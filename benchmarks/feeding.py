@@ -28,6 +28,7 @@ from fnet_ray.stages.message import unpack
 from fnet_ray.stages.read import ReadShard
 from fnet_ray.stages.requests import ShardRequests
 from fnet_ray.stages.tokens import Windowing
+from fnet_registry.shown import counted
 
 TOKENIZER = "f_net_mini_docs_en"
 TEXTS_OF_A_GPU = 7000
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=40_000)
     args = parser.parse_args()
     print(description(), "\n")
-    heads = [f"cores for {count} GPU{'s' if count > 1 else ''} (projected)" for count in GPUS]
+    heads = [f"cores for {counted(count, 'GPU')} (projected)" for count in GPUS]
     names = ["texts", "tokens a text", "read, texts/s", "tokenize, texts/s", "both, texts/s"]
     print(f"| {' | '.join([*names, *heads])} |")
     print(f"|{'---|' * (len(names) + len(heads))}")
@@ -105,7 +106,7 @@ def rates(path: Path, rows: int) -> tuple[float, float, float]:
 
 
 def hand_over(shards: int) -> tuple[float, float]:
-    """The seconds that a million requests take to get to Ray Data, and the driver's peak MB."""
+    """The seconds that the requests take to get to Ray Data, and the driver's peak MB."""
     import ray
     from ray.data import from_items
 

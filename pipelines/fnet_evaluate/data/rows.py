@@ -133,7 +133,7 @@ def open_rows(
     files = find_inputs(data)
     names = column_names(files[0])
     for source in renamed.values():
-        if not any(source in column_names(file) for file in files):
+        if source not in names and not any(source in column_names(file) for file in files[1:]):
             raise _no_such_column(source, names, files[0])
     shape = next((each for each in shapes if each.sources(names, renamed) is not None), None)
     if shape is None:
