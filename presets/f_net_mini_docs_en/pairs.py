@@ -19,7 +19,8 @@ _MOST = 2000  # characters of a text: far more than a model of 256 pieces reads
 def write_pairs(archives: Iterable[Path], target: Path) -> int:
     """Write the pairs of all archives, and return of how many docstrings they are."""
     seen: set[str] = set()
-    with pq.ParquetWriter(target, _SCHEMA) as writer, multiprocessing.Pool() as readers:
+    processes = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    with pq.ParquetWriter(target, _SCHEMA) as writer, processes.Pool() as readers:
         for docstrings in readers.imap(_docstrings, archives):
             new = [each for each in docstrings if _is_new(each, seen)]
             rows = [pair for each in new for pair in pairs(each)]
