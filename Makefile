@@ -3,9 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
-PARALLEL := -n 2 --dist loadgroup
+PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo docs preset test test-services test-all bench lint clean
+.PHONY: demo docs preset test test-system test-all bench lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,15 +26,15 @@ preset: $(READY)
 	$(BIN)/python presets/f_net_mini_docs_en/make.py
 
 # Tests run side by side: threads that wait must not hold a core.
-test test-services test-all: export OMP_WAIT_POLICY := passive
+test test-system test-all: export OMP_WAIT_POLICY := passive
 
 test: $(READY) lint
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not services and not network"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not system and not network"
 
 # What needs PostgreSQL, Java, iproute2, or a job on an object store; each skips without its own.
 test-services: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark]'
-	$(BIN)/python -m pytest $(PARALLEL) -m "services and not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "system and not slow"
 
 test-all: $(READY) lint
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark,dev-stores]'

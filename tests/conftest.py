@@ -1,5 +1,6 @@
 """Tiny real models, shared by all tests."""
 
+import gc
 import json
 import logging
 import shutil
@@ -18,6 +19,13 @@ DATA = Path(__file__).parent / "data"
 
 
 LOGICAL_CPUS = 4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _light_collections() -> None:
+    """What earlier modules left is not looked at again; Keras and the job collect often."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

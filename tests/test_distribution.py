@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("fnet_cli", "fnet_registry", "fnet_mlflow", "fnet_ray", "fnet_evaluate", "fnet_tune")
 
@@ -60,7 +62,6 @@ def test_the_sdist_holds_what_is_needed_to_test_it(distributions: Path) -> None:
     assert not any(name.startswith((".git/", ".venv")) for name in names)
 
 
-@pytest.mark.xdist_group("ray")
 def test_the_wheel_registers_and_embeds_by_itself(
     python: Path, preset_folder: Path, tmp_path: Path
 ) -> None:

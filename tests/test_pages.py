@@ -88,11 +88,11 @@ def run_in(folder: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("default")  # a user sees them, too
 @pytest.mark.parametrize(
     "page", [page for page in RUN_HERE if page != TOUR], ids=lambda page: page.name
 )
+@pytest.mark.system
 def test_what_a_page_says_to_type_runs_and_prints_what_it_says(
     page: Path,
     toured: Path,

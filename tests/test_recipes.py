@@ -176,7 +176,7 @@ def test_a_kind_of_data(copy: Copy, preset_folder: Path) -> None:
     assert copy.run(program).splitlines()[-1].split()[0] == "longer"
 
 
-@pytest.mark.xdist_group("ray")
+@pytest.mark.system
 def test_an_input_format(copy: Copy, preset_folder: Path) -> None:
     copy.add(f"{CORPUS}/readers/semicolons.py", "toy_reader.py")
     copy.change(

@@ -59,6 +59,6 @@ def _license(front_matter: str) -> str | None:
     names = stated if isinstance(stated, list) else [stated]
     if not all(isinstance(name, str) for name in names):
         return None
-    names = map(printable, names)  # no terminal or database takes all that an escape can name
     # Each once: by aliases a few bytes could stand for a long text many times over.
+    names = map(printable, dict.fromkeys(names))  # no terminal takes all that an escape can name
     return ", ".join(name for name in dict.fromkeys(names) if name not in _NO_LICENSE) or None

@@ -15,7 +15,7 @@ import pytest
 
 from tests.flavor.mlflow_server import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 PROGRAMS = Path(sys.executable).parent
 

@@ -24,6 +24,8 @@ from tests.flavor.conftest import empty_database  # noqa: F401
 from tests.flavor.mlflow_server import free_port
 from tests.programs import run_program, serving
 
+pytestmark = pytest.mark.system
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
 PRESET = "f_net_mini_docs_en"
@@ -56,7 +58,6 @@ def test_register_and_predict(run: Callable[..., str]) -> None:
     assert float(best.split()[0]) > float(other.split()[0])
 
 
-@pytest.mark.xdist_group("ray")
 def test_embed_a_folder(run: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "remove.txt").write_text("Delete a folder and all that is in it.\n")
@@ -113,7 +114,6 @@ def test_an_app_without_a_model_says_how_one_is_given() -> None:
     assert done.stderr.splitlines()[-1] == expected
 
 
-@pytest.mark.services
 @pytest.mark.skipif(shutil.which("java") is None, reason="Java is not here")
 def test_from_spark(run: Callable[..., str]) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
@@ -139,7 +139,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.xdist_group("ray")
 class TestServing:
     @pytest.fixture
     def client(self, server: str) -> openai.OpenAI:

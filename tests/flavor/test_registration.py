@@ -94,6 +94,7 @@ class TestOnce:
         assert register().version == 2
 
 
+@pytest.mark.system
 def test_processes_at_once_end_up_with_one_version(registry: Path, preset_folder: Path):
     command = [sys.executable, "-c", REGISTER, str(preset_folder)]
     environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}

@@ -31,8 +31,7 @@ from tests.flavor.mlflow_server import (
 POSTGRES = find_postgres()
 
 pytestmark = [
-    pytest.mark.services,
-    pytest.mark.xdist_group("server"),
+    pytest.mark.system,
     pytest.mark.skipif(POSTGRES is None, reason="PostgreSQL's initdb and pg_ctl are not here"),
 ]
 

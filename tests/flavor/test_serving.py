@@ -18,8 +18,6 @@ from fnet_registry import TextEncoder
 from tests.flavor.mlflow_server import free_port
 from tests.programs import serving
 
-pytestmark = pytest.mark.xdist_group("serving")
-
 TEXTS = ["a text", "another one"]
 
 

@@ -14,7 +14,7 @@ import pytest
 from fnet_registry import TextEncoder
 
 pytestmark = [
-    pytest.mark.services,
+    pytest.mark.system,
     pytest.mark.skipif(shutil.which("java") is None, reason="Java is not here"),
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
 ]

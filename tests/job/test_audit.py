@@ -20,7 +20,7 @@ from fnet_ray.stages.message import pack
 from fnet_registry.errors import JobError, OutputError
 from tests.job.corpora import write_json_lines, write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 ROWS = 1200
 SHARD = "shard-00000001"

@@ -14,7 +14,6 @@ from tests.job.corpora import write_parquet
 from tests.job.network import ray_cluster, two_hosts, why_unavailable
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.slow,
     pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable())),
 ]

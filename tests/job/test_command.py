@@ -12,7 +12,7 @@ import pytest
 from fnet_cli.main import main
 from tests.job.corpora import TEXTS, write_json_lines
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_a_job_says_what_it_did_and_status_says_how_far_it_is(

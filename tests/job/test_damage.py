@@ -19,7 +19,7 @@ from fnet_ray.output.local_store import LocalStore
 from fnet_registry.errors import InputError
 from tests.job.corpora import TEXTS, WRITERS, write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 ROWS, GROUP = 600, 200
 DAMAGED = set(range(GROUP, 2 * GROUP))

@@ -10,7 +10,7 @@ import fnet_ray
 from fnet_registry import TextEncoder
 from tests.job.corpora import write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 TEXTS = [f"text {i} " * (i % 9) for i in range(150)]
 

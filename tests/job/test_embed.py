@@ -21,7 +21,7 @@ from fnet_cli.main import main
 from fnet_registry import EncodingConfig, TextEncoder
 from tests.job.corpora import TEXTS, WRITERS, write_json_lines, write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -50,6 +50,7 @@ def test_plain_text_gives_a_row_for_each_line(tmp_path: Path, preset_folder: Pat
     assert found["source_row"].to_pylist() == [0, 2]
 
 
+@pytest.mark.system
 def test_a_folder_of_text_files_gives_a_row_for_each_file_where_asked_to(
     tmp_path: Path,
     preset_folder: Path,
@@ -240,6 +241,7 @@ class TestNoRows:
         assert main(["status", str(output)]) == 0
         assert "finished: 0 of 0 rows (100%)" in capsys.readouterr().out
 
+    @pytest.mark.system
     def test_days_with_and_without_rows_may_be_appended(
         self, tmp_path: Path, preset_folder: Path
     ) -> None:

@@ -14,7 +14,7 @@ from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError
 from tests.job.corpora import TEXTS
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_a_dataset_gains_a_column_of_vectors(
@@ -52,6 +52,7 @@ class TestVectors:
         [batch] = kept.iter_batches(batch_size=None)
         assert (batch["embedding"].dtype, batch["embedding"].shape) == (np.float32, (4, 32))
 
+    @pytest.mark.system
     def test_rows_and_frames(self, dataset, encoder: TextEncoder) -> None:
         [row] = dataset.sort("n").take(1)
         np.testing.assert_array_equal(row["embedding"], encoder.encode(TEXTS[:1])[0])

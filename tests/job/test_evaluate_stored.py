@@ -21,7 +21,7 @@ from fnet_registry.presets.checkpoint import Checkpoint
 from tests.evaluate.conftest import pairs, write_beir, write_csv
 from tests.job.corpora import write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 @pytest.fixture(scope="module")

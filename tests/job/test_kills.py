@@ -19,7 +19,7 @@ import fnet_ray
 from fnet_ray.output.layout import GONE
 from tests.job.corpora import write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROWS = 60_000
 EVERY_REJECT = 1_000

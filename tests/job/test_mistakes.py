@@ -10,7 +10,7 @@ import fnet_ray
 from fnet_registry.errors import InputError, OutputError
 from tests.job.corpora import TEXTS, write_json_lines, write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_a_missing_file(tmp_path: Path, preset_folder: Path) -> None:

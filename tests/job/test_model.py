@@ -57,7 +57,6 @@ def test_a_run_a_model_folder_and_a_version_of_one_model_are_one(
     assert {model.encoding for model in found} == {encoder.config}
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_workers_share_one_copy_of_the_weights_that_none_can_write(
     preset_folder: Path, encoder: TextEncoder

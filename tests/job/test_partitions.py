@@ -53,7 +53,6 @@ def test_a_column_in_the_file_wins() -> None:
     assert found.to_pylist() == [{"n": 7, "text": "a", "m": 2}]
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 class TestJob:
     """A folder of partitions, in two formats."""

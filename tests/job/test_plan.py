@@ -11,7 +11,7 @@ from fnet_cli.main import main
 from fnet_registry.errors import InputError
 from tests.job.corpora import write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_inputs_without_a_text_take_no_time(

@@ -57,6 +57,7 @@ class TestTokenizer:
 
     @pytest.mark.usefixtures("poisonous_library")
     @pytest.mark.parametrize("bad", [[0], [3, 4, 19], list(range(20))], ids=str)
+    @pytest.mark.system
     def test_texts_that_kill_their_process_are_refused(
         self, bad: list[int], guarded: GuardedTokenizer, encoder: TextEncoder
     ) -> None:
@@ -111,6 +112,7 @@ class TestTokenizer:
 
 @pytest.mark.timeout(200)
 @pytest.mark.usefixtures("poisonous_library")
+@pytest.mark.system
 def test_a_text_that_kills_its_process_is_alone_in_the_rejects(
     registry: str, tmp_path: Path
 ) -> None:
@@ -128,7 +130,6 @@ def test_a_text_that_kills_its_process_is_alone_in_the_rejects(
     assert found["text"].to_pylist() == [text for text in texts if text != "it kills"]
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_a_row_that_makes_the_encoder_raise_is_alone_in_the_rejects(
     poison: Callable, tmp_path: Path, preset_folder: Path, encoder: TextEncoder
@@ -151,8 +152,8 @@ def test_a_row_that_makes_the_encoder_raise_is_alone_in_the_rejects(
     )
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.system
 def test_a_shard_that_always_ends_its_worker_ends_the_job_with_an_error(
     poison: Callable, tmp_path: Path, preset_folder: Path
 ) -> None:

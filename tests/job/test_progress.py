@@ -41,7 +41,6 @@ def test_texts_that_are_cut_are_known_once_their_shard_is_tokenized() -> None:
     assert tally.snapshot(tokenized | {1: Encoded(0, 0, windows=200)}).cut_share == 0.25
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_a_job_that_cuts_most_texts_says_what_keeps_them_whole(
     tmp_path: Path, preset_folder: Path, caplog: pytest.LogCaptureFixture
@@ -66,7 +65,6 @@ def test_rates_leave_out_what_was_done_before_and_the_time_until_work_began() ->
     assert progress.seconds > 100
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_rows_are_seen_before_their_shard_is_committed() -> None:
     seen: queue.Queue[Progress] = queue.Queue()
@@ -80,8 +78,8 @@ def test_rows_are_seen_before_their_shard_is_committed() -> None:
     assert progress.cut_share == 0.25
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.system
 def test_a_job_of_several_seconds_reports_rows_of_shards_at_work(
     tmp_path: Path, preset_folder: Path
 ) -> None:
@@ -93,7 +91,6 @@ def test_a_job_of_several_seconds_reports_rows_of_shards_at_work(
     assert seen[-1].encoded == seen[-1].done == 60_000
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_an_error_of_the_callback_stops_the_job(tmp_path: Path, preset_folder: Path) -> None:
     def refuse(progress: Progress) -> None:

@@ -14,7 +14,7 @@ from fnet_registry import TextEncoder
 from fnet_registry.errors import JobError, RejectsError
 from tests.job.corpora import write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def rejects(output: Path) -> list[dict]:

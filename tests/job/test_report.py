@@ -64,7 +64,6 @@ def job(
         return fnet_ray.embed("models:/fnet/1", folder / "walks.parquet", folder / "out")
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 class TestJob:
     """A job of two shards or more."""

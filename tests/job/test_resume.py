@@ -29,7 +29,6 @@ from fnet_registry.errors import InputError, LeaseError, OutputError
 from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import write_json_lines, write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray")]
 ROWS = 1200
 
 
@@ -59,6 +58,7 @@ def long_corpus(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.system
 def test_a_stopped_job_goes_on_and_every_row_is_there_once(
     long_corpus: Path, tmp_path: Path, preset_folder: Path, encoder: TextEncoder
 ) -> None:
@@ -99,6 +99,7 @@ def test_a_finished_job_does_nothing_again(
 
 
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.system
 def test_a_list_of_inputs_that_a_killed_run_left_is_no_list_of_others(
     corpus: Path, tmp_path: Path, preset_folder: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_job_that_left_a_damaged_file_out_goes_on_without_it(
 
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.usefixtures("ray_session")
+@pytest.mark.system
 def test_files_are_appended_where_those_before_are_not_named_and_their_copies_are_gone(
     done: bool, tmp_path: Path, preset_folder: Path
 ) -> None:

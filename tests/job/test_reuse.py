@@ -27,7 +27,7 @@ from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import WRITERS, write_parquet
 from tests.job.test_resume import StoppedError, stop_after
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 STORED, DATA = Path(__file__).parent / "stored", Path(__file__).parents[1] / "data"
 LONG = " ".join(f"word{i}" for i in range(90))
@@ -87,6 +87,7 @@ def gone(output: Path) -> list[Any]:
     ],
     ids=str,
 )
+@pytest.mark.system
 def test_long_texts_are_known_as_a_whole_with_all_their_windows(
     options: dict[str, Any], lost: list[Any], tmp_path: Path, edited: Path, embed: Embed
 ) -> None:
@@ -103,6 +104,7 @@ def test_long_texts_are_known_as_a_whole_with_all_their_windows(
     assert (again.gone, gone(tmp_path / "again")) == (len(lost), lost)
 
 
+@pytest.mark.system
 def test_files_may_be_edited_renamed_moved_and_of_another_format(
     tmp_path: Path, embed: Embed
 ) -> None:
@@ -302,6 +304,7 @@ class TestWhatIsRefused:
             assert "must be another folder than" in self.refusal(same, changed, capsys)
 
 
+@pytest.mark.system
 def test_a_run_that_was_stopped_goes_on(older: Path, tmp_path: Path, embed: Embed) -> None:
     texts = EDITED * 200
     corpus, output = write_parquet(tmp_path / "corpus.parquet", texts), tmp_path / "out"

@@ -27,8 +27,6 @@ from tests.job.corpora import TEXTS, table, write_parquet
 from tests.job.written import write_output
 from tests.object_store import run_object_store
 
-pytestmark = [pytest.mark.xdist_group("ray")]
-
 FNET = Path(sys.executable).with_name("fnet")
 
 
@@ -123,7 +121,7 @@ def test_an_object_that_was_replaced_is_not_read_as_the_one_planned(bucket: str)
         read_range(wanted, "text", set(), places=set())
 
 
-@pytest.mark.services
+@pytest.mark.system
 @pytest.mark.timeout(300)
 def test_a_job_from_and_to_a_bucket(
     bucket: str, registry_uri: str, preset_folder: Path, encoder: TextEncoder

@@ -84,7 +84,6 @@ def test_any_run_of_rows_is_read_from_any_row_groups(group_rows: int, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_a_job_of_100000_shards_commits_its_first(
     tmp_path: Path, preset_folder: Path, monkeypatch: pytest.MonkeyPatch

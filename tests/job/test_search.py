@@ -23,7 +23,7 @@ from fnet_ray.nearest import many
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError, OutputError
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 WORDS = ["river", "mountain", "cloud", "engine", "table", "paper", "window", "garden", "stone"]
 ROWS = 700

@@ -63,7 +63,6 @@ def test_an_object_stores_url_holds_no_credentials(
     assert "AKIAKEY" not in str(caught.value)
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 class TestJob:
     """A real server that wants a password, or a signature."""
@@ -144,6 +143,7 @@ class TestJob:
         assert PASSWORD not in errors
 
 
+@pytest.mark.system
 def test_a_tracking_server_that_wants_a_password(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

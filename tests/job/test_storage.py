@@ -17,7 +17,7 @@ from fnet_cli.main import main
 from fnet_registry.errors import InputError
 from tests.job.corpora import write_json_lines, write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 ROWS = 1200
 TEXTS = [f"text number {i}" for i in range(ROWS)]
@@ -52,6 +52,7 @@ class TestDisks:
         return main(["embed", str(preset_folder), str(corpus), output, "--no-tracking"])
 
     @pytest.mark.parametrize("write", [write_parquet, write_json_lines])
+    @pytest.mark.system
     def test_a_full_one(
         self,
         write: Callable[..., Path],
@@ -82,6 +83,7 @@ class TestDisks:
         assert self.embed(corpus, disk, preset_folder) == 2
         self.check_one_line(capsys, "Read-only file system")
 
+    @pytest.mark.system
     def test_a_failed_job_leaves_the_cluster_free(
         self, disk: Path, tmp_path: Path, preset_folder: Path
     ) -> None:

@@ -22,7 +22,7 @@ from tests.job.corpora import write_parquet
 from tests.job.network import Host, two_hosts, why_unavailable
 from tests.object_store import run_object_store
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.services]
+pytestmark = pytest.mark.system
 
 ROWS = 20_000
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from fnet_ray.progress.tally import Progress
 from fnet_ray.progress.tracking import Tracker
 from tests.job.corpora import write_parquet
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def test_a_run_links_what_went_in_and_what_came_out(registry: str, tmp_path: Path) -> None:

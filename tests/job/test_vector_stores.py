@@ -14,7 +14,7 @@ import pytest
 import fnet_ray
 from tests.flavor.mlflow_server import find_postgres, run_postgres
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 PAGE = (Path(__file__).parents[2] / "docs" / "vector-stores.md").read_text()
 BLOCKS = dict(re.findall(r"^```python ?(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
@@ -75,7 +75,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.services
+@pytest.mark.system
 def test_pgvector_finds_the_same_rows(database: None, folder: Path, expected: list[int]) -> None:
     assert run_page("pgvector", folder) == expected
 

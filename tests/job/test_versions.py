@@ -26,7 +26,6 @@ def test_other_versions_are_refused() -> None:
         worker.check_versions(replace(worker, versions=OTHER))
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 def test_a_job_with_such_workers_is_refused_in_one_line(
     corpus: Path, tmp_path: Path, preset_folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -115,7 +115,6 @@ def test_a_long_list_is_not_repeated_for_each_window() -> None:
     assert window_rows(rows, windows, np.ones(count, bool), "text").num_rows == count
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("ray_session")
 class TestJob:
     """Both ways to store windows."""
@@ -143,6 +142,7 @@ class TestJob:
             assert "".join(w["text"] for w in windows) == text
             assert all(w["text"] == text[w["start"] : w["end"]] for w in windows)
 
+    @pytest.mark.system
     def test_windows_take_memory_in_proportion_to_the_texts(
         self, tmp_path: Path, preset_folder: Path
     ) -> None:
@@ -160,6 +160,7 @@ class TestJob:
         assert found["body"][found.num_rows - 2].as_py() == text
         assert file.stat().st_size < found.num_rows * 32 * 4 + 2**20
 
+    @pytest.mark.system
     def test_an_output_whose_windows_carry_whole_texts_is_not_gone_on_with(
         self, tmp_path: Path, preset_folder: Path
     ) -> None:

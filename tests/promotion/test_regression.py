@@ -159,7 +159,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowSe
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
-@pytest.mark.services
+@pytest.mark.system
 def test_two_layers_swapped_are_refused_over_a_server(
     server: MlflowServer,
     two_versions: Callable[[], None],

@@ -15,7 +15,7 @@ import fnet_tune
 from fnet_cli.main import main
 from fnet_registry.errors import FNetError, InputError
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 WORDS = ["river", "mountain", "cloud", "engine", "table", "paper", "window", "garden", "stone"]
 

@@ -15,8 +15,6 @@ import fnet_tune
 from fnet_evaluate.bootstrap import paired_difference
 from fnet_registry import FNetBackbone, FNetTokenizer
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 TOPICS = [
     "river lake ocean boat water fish",
     "engine wheel road car driver motor",

@@ -26,7 +26,7 @@ Tune = Callable[..., fnet_tune.Tuning]
 STEPS = {"sequence_length": 64, "batch_size": 32, "epochs": 8.4, "learning_rate": 3e-3}
 
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
+pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def worker_processes() -> list[psutil.Process]:
@@ -42,6 +42,7 @@ def test_a_team_shares_the_parts_of_a_step() -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.system
 def test_two_workers_take_the_steps_of_one_and_go_on_after_one_is_lost(
     tune: Tune, pairs_file: Path
 ) -> None:
