@@ -99,17 +99,24 @@ def embed(
         with Lease(store) as lease:
             manifest = open_manifest(store, pinned, parameters)
             is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
-            tally = Tally.of(manifest, finish_commits(store, manifest))
+            tally = Tally.of(manifest, finish_commits(store, manifest, lease))
             pool = None
             if is_new or len(tally.shards_done) < manifest.shards:
                 cluster.wait()
                 pool = choose_pool(workers or WorkerRequest(), live_nodes())
                 manifest = shard_inputs(
-                    manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
+                    manifest,
+                    files,
+                    store,
+                    pinned,
+                    pool,
+                    lease=lease,
+                    append=append,
+                    skip_damaged=skip_damaged,
                 )
                 tally.begin(manifest)
                 restore_converted(manifest, files, store, done=tally.shards_done)
-            with tracked(manifest, store, on=tracking) as (tracker, manifest):
+            with tracked(manifest, store, lease, on=tracking) as (tracker, manifest):
                 if pool is not None:  # something is left
                     shared = share_model(pinned, dtype=parameters.dtype)
                     pipeline = Pipeline(

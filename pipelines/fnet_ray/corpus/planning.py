@@ -20,6 +20,7 @@ from fnet_ray.corpus.shards import Input, Sharding
 from fnet_ray.model import PinnedModel
 from fnet_ray.options import Parameters
 from fnet_ray.output.layout import EMBEDDINGS
+from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_registry.errors import InputError, OutputError
@@ -174,6 +175,7 @@ def shard_inputs(
     model: PinnedModel,
     pool: ActorPool,
     *,
+    lease: Lease,
     append: bool,
     skip_damaged: bool,
 ) -> Manifest:
@@ -181,6 +183,7 @@ def shard_inputs(
 
     Raises:
         InputError: An input cannot be used.
+        LeaseError: Another driver took over meanwhile.
         OutputError: The inputs are not those that the output was begun with.
     """
     begun, parameters = bool(manifest.shardings), manifest.parameters
@@ -208,6 +211,7 @@ def shard_inputs(
         first_shard=manifest.shards,
     )
     manifest = replace(manifest, carried=carried, shardings=(*manifest.shardings, sharding))
+    lease.check()  # to count rows may have taken hours
     manifest.write(store)
     return manifest
 

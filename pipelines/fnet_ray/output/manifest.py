@@ -68,10 +68,9 @@ class Manifest:
         """Shards in all."""
         return sum(len(sharding.shards) for sharding in self.shardings)
 
-    def shard_length(self, shard: int) -> int | None:
-        """Return a shard's number of rows, or None where there is no such shard."""
-        sharding = next((each for each in self.shardings if shard in each.shards), None)
-        return sharding and sharding.shard_length(shard)
+    def sharding_of(self, shard: int) -> Sharding | None:
+        """Return the sharding that a shard is of, or None where there is no such shard."""
+        return next((each for each in self.shardings if shard in each.shards), None)
 
     def write(self, store: Store) -> None:
         """Store the manifest; the lists of inputs first, so that it never names a missing one."""

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 
 from fnet_mlflow.runs import as_code, describe_run, run_name, short_name
+from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_ray.progress.report import Report
@@ -112,7 +113,7 @@ def reach_server() -> None:
 
 @contextmanager
 def tracked(
-    manifest: Manifest, store: Store, *, on: bool = True
+    manifest: Manifest, store: Store, lease: Lease, *, on: bool = True
 ) -> Iterator[tuple[Tracker, Manifest]]:
     """Run a job inside its MLflow run, a new one or the one that it was begun in, or in none.
 
@@ -131,6 +132,7 @@ def tracked(
     with mlflow.start_run(run_id=manifest.tracking_run, run_name=name, nested=nested) as run:
         if manifest.tracking_run is None:
             manifest = replace(manifest, tracking_run=run.info.run_id)
+            lease.check()  # the server may have let wait
             manifest.write(store)
             _log_start(run.info.run_id, manifest, store)
         try:
