@@ -13,7 +13,7 @@ from fnet_ray.corpus.files import find_inputs, opened_as
 from fnet_ray.corpus.planning import check_first, open_manifest, restore_converted, shard_inputs
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.options import Options, Parameters
-from fnet_ray.output.audit import finish_commits
+from fnet_ray.output.audit import finish_commits, take_back
 from fnet_ray.output.commits import remove_uncommitted
 from fnet_ray.output.layout import REPORT
 from fnet_ray.output.lease import Lease
@@ -99,6 +99,8 @@ def embed(
         with Lease(store) as lease:
             manifest = open_manifest(store, pinned, parameters)
             is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
+            if is_new and manifest.shardings and not manifest.rows:
+                take_back(store, 0)  # an empty file, which may lack columns of the new inputs
             tally = Tally.of(manifest, finish_commits(store, manifest, lease))
             pool = None
             if is_new or len(tally.shards_done) < manifest.shards:

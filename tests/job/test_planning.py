@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fnet_ray.cluster.pool import ActorPool
@@ -22,7 +23,7 @@ from fnet_ray.stages.message import unpack
 from fnet_ray.stages.read import ReadShard
 from fnet_ray.stages.requests import ShardRequests
 from fnet_ray.stages.tokens import Windowing
-from fnet_registry.errors import LeaseError
+from fnet_registry.errors import InputError, LeaseError
 from tests.job.corpora import TEXTS, table, write_parquet
 from tests.job.written import write_output
 
@@ -118,3 +119,16 @@ def test_a_commit_of_other_rows_is_not_the_plans(
     manifest = other.plan(write_parquet(tmp_path / "other.parquet", TEXTS))
     [found] = audit(output.store, manifest)
     assert found.damage == "run/done/shard-00000000.json is not of this job's shard"
+
+
+def test_inputs_without_a_row_settle_no_columns(
+    tmp_path: Path, corpus: Path, output: Planned
+) -> None:
+    nothing = tmp_path / "nothing.parquet"
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), nothing)
+    assert output.plan(nothing).carried.names == ["text"]
+    assert output.plan(corpus).carried.names == ["id", "label", "text"]
+    narrow = tmp_path / "narrow.parquet"
+    pq.write_table(pa.table({"text": ["a text"]}), narrow)
+    with pytest.raises(InputError, match="Appended inputs must have the columns and types"):
+        output.plan(narrow)

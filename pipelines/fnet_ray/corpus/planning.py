@@ -197,7 +197,7 @@ def shard_inputs(
         )
     found = open_corpus(new, store, parameters, skip_damaged=skip_damaged)
     carried = manifest.carried if begun and not found.rows else found.carried
-    if begun and carried != manifest.carried:
+    if manifest.rows and carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
             f"({_describe(manifest.carried)}). Received: {_describe(found.carried)}"
