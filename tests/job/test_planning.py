@@ -1,5 +1,6 @@
 """What a job sets down before a shard is read, with no Ray."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,19 @@ def test_inputs_without_a_row_settle_no_columns(
     pq.write_table(pa.table({"text": ["a text"]}), narrow)
     with pytest.raises(InputError, match="Appended inputs must have the columns and types"):
         output.plan(narrow)
+
+
+def test_an_output_that_is_moved_takes_its_converted_inputs_along(
+    tmp_path: Path, corpus: Path, output: Planned
+) -> None:
+    manifest = output.plan(corpus)
+    [read] = manifest.inputs
+    copies = [output.store.path(f"run/staged/{corpus.name}"), str(corpus), ""]
+    inputs = tuple(replace(read, parquet=copy) for copy in copies)
+    sharding = replace(manifest.shardings[0], inputs=inputs)
+    replace(manifest, shardings=(sharding,)).write(output.store)
+    there = (tmp_path / "out").rename(tmp_path / "moved")
+    moved = Manifest.read(open_store(there))
+    assert moved
+    copies[0] = str(there / "run" / "staged" / corpus.name)
+    assert [each.parquet for each in moved.inputs] == copies

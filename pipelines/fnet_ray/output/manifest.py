@@ -17,7 +17,7 @@ from fnet_ray.corpus.files import InputFile
 from fnet_ray.corpus.formats import format_named
 from fnet_ray.corpus.shards import Input, Sharding
 from fnet_ray.options import Parameters
-from fnet_ray.output.layout import ALL_INPUT_LISTS, INPUT_LIST, MANIFEST
+from fnet_ray.output.layout import ALL_INPUT_LISTS, CONVERTED, INPUT_LIST, MANIFEST
 from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, OutputError
 
@@ -134,7 +134,7 @@ class Manifest:
             carried=pa.ipc.read_schema(pa.py_buffer(schema)),
             shardings=tuple(
                 Sharding(
-                    inputs=_from_parquet(store.read(stored["sources"])),
+                    inputs=_read_inputs(store, stored["sources"]),
                     **{name: stored[name] for name in _SIZES},
                 )
                 for stored in values["plans"]
@@ -212,9 +212,9 @@ def _to_parquet(inputs: Sequence[Input]) -> bytes:
     return sink.getvalue()
 
 
-def _from_parquet(data: bytes) -> tuple[Input, ...]:
+def _read_inputs(store: Store, name: str) -> tuple[Input, ...]:
     # Not by `read_table`, whose threads may outlive the interpreter of a short command.
-    table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
+    table = pq.ParquetFile(io.BytesIO(store.read(name))).read(use_threads=False)
     return tuple(
         Input(
             file=InputFile(
@@ -223,8 +223,14 @@ def _from_parquet(data: bytes) -> tuple[Input, ...]:
                 size=row["size"],
                 version=row["version"],
             ),
-            parquet=row["data"],
+            parquet=_where_now(row["data"], row["path"], store),
             rows=row["rows"],
         )
         for row in table.to_pylist()
     )
+
+
+def _where_now(parquet: str, path: str, store: Store) -> str:
+    """Return where an input's rows are; its converted copy moves with the output."""
+    is_copy = parquet not in ("", path)
+    return store.path(f"{CONVERTED}/{parquet.rpartition('/')[2]}") if is_copy else parquet
