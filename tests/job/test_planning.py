@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -149,3 +150,35 @@ def test_an_output_that_is_moved_takes_its_converted_inputs_along(
     assert moved
     copies[0] = str(there / "run" / "staged" / corpus.name)
     assert [each.parquet for each in moved.inputs] == copies
+
+
+@pytest.mark.parametrize("step", ["log_params", "log_input", "set_tags"])
+def test_a_run_that_was_cut_off_at_its_start_gets_all_that_belongs_there(
+    step: str,
+    corpus: Path,
+    tmp_path: Path,
+    registry: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = Planned(tmp_path / "out", resolve_model(registry))
+    log = getattr(mlflow, step)
+
+    def log_and_fail(*arguments: Any, **options: Any) -> None:
+        log(*arguments, **options)
+        raise ConnectionError
+
+    with Lease(output.store) as lease:
+        manifest = output.plan(corpus, lease=lease)
+        with monkeypatch.context() as patch:
+            patch.setattr(mlflow, step, log_and_fail)
+            with pytest.raises(ConnectionError), tracked(manifest, output.store, lease):
+                pass
+        more = write_parquet(tmp_path / "more.parquet", ["one more"])
+        manifest = output.plan(more, lease=lease)
+        with tracked(manifest, output.store, lease) as (tracker, _):
+            run = mlflow.get_run(str(tracker.run_id))
+    assert run.data.tags["fnet.model"] == run.data.params["model"] == registry
+    assert run.data.params["column"] == "text"
+    assert run.inputs
+    assert len(run.inputs.model_inputs) == 1
+    assert run.inputs.dataset_inputs
