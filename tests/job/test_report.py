@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -261,6 +262,14 @@ class TestThinOutputs:
         told = visible(page_of(write_output(tmp_path, [table], id_column="text")))
         assert "Coloured by source_file" in told
         assert re.search(r" x/a\.parquet 20 xy/b\.parquet 20 ", told)
+
+    def test_a_tab_that_was_asked_for(self, tmp_path: Path) -> None:
+        store = open_store(write_output(tmp_path, [rows(3)]))
+        manifest = Manifest.read(store)
+        assert manifest
+        parameters = replace(manifest.parameters, delimiter="\t")
+        replace(manifest, parameters=parameters).write(store)
+        assert "delimiter &#39;\\t&#39;" in visible(page_of(store.url))
 
     def test_an_output_that_is_not_finished(self, tmp_path: Path) -> None:
         told = visible(page_of(write_output(tmp_path, [rows(10)], planned=4)))

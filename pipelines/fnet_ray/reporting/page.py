@@ -158,9 +158,13 @@ def _inputs(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _asked(parameters: Parameters) -> dict[str, Any]:
-    """Return what was asked for beside the defaults."""
+    """Return what was asked for beside the defaults; what no page shows, such as a tab, by name."""
     usual = asdict(Parameters())
-    return {name: value for name, value in asdict(parameters).items() if value != usual[name]}
+    return {
+        name: repr(value) if isinstance(value, str) and not value.strip() else value
+        for name, value in asdict(parameters).items()
+        if value != usual[name]
+    }
 
 
 def _notices(facts: Facts) -> list[tuple[str, str]]:
