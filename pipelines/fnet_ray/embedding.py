@@ -15,7 +15,7 @@ from fnet_ray.model import resolve_model, share_model
 from fnet_ray.options import Options, Parameters
 from fnet_ray.output.audit import finish_commits, take_back
 from fnet_ray.output.commits import remove_uncommitted
-from fnet_ray.output.layout import REPORT
+from fnet_ray.output.layout import GONE, REPORT
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.rejects import RejectLimit
 from fnet_ray.output.stores import open_store
@@ -145,6 +145,8 @@ def embed(
                 remove_uncommitted(store)
                 if older:
                     report = replace(report, gone=write_gone(older, store, manifest))
+                elif pool is not None:
+                    store.remove(GONE)  # rows that it lists may be here now
                 report.write(store)
                 tracker.finish(report)
                 log_page(store, tracker.run_id)

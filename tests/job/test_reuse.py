@@ -183,6 +183,9 @@ def test_it_meets_append(older: Path, tmp_path: Path, embed: Embed, preset_folde
     vectors = {row["text"]: row["embedding"] for row in stored(tmp_path / "out").to_pylist()}
     assert vectors["two"] == stored(older)["embedding"][1].as_py()
     assert fnet_ray.preview(preset_folder, second, reuse=tmp_path / "out").reused_share == 1
+    assert gone(tmp_path / "out")
+    embed(write_parquet(tmp_path / "c.parquet", TEXTS), tmp_path / "out", append=True)
+    assert not (tmp_path / "out" / GONE).exists()  # what it listed is here now
 
 
 def test_the_preview_says_how_much(older: Path, edited: Path, preset_folder: Path) -> None:
