@@ -181,7 +181,7 @@ class ReadShard:
 def _cast(column: pa.ChunkedArray, field: pa.Field, source: str) -> pa.ChunkedArray:
     try:
         return column.cast(field.type)
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise InputError(
             f"The column {field.name!r} must fit the type that all inputs share, {field.type}, or "
             f"be left out with --keep. Received: {column.type} in {source} ({first_line(error)})"
