@@ -182,3 +182,14 @@ def test_a_run_that_was_cut_off_at_its_start_gets_all_that_belongs_there(
     assert run.inputs
     assert len(run.inputs.model_inputs) == 1
     assert run.inputs.dataset_inputs
+
+
+def test_rows_are_as_large_as_without_compression(
+    tmp_path: Path, output: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fnet_ray.cluster.pool.LARGEST_BYTES", 1 << 20)
+    texts = [f"{number} {'long ' * 8_000}" for number in range(100)]
+    corpus = write_parquet(tmp_path / "long.parquet", texts, compression="zstd")
+    assert corpus.stat().st_size < 1 << 18
+    [sharding] = output.plan(corpus).shardings
+    assert 20 <= sharding.shard_rows <= 27

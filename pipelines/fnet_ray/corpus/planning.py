@@ -33,15 +33,21 @@ SMALL_FILE = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """Everything to read, and the columns that the output carries along."""
+    """Everything to read, its bytes in memory, and the columns that the output carries along."""
 
     inputs: tuple[Input, ...]
     carried: pa.Schema
+    size: int
 
     @property
     def rows(self) -> int:
         """Rows in all."""
         return sum(each.rows for each in self.inputs)
+
+    @property
+    def row_bytes(self) -> float:
+        """Bytes of a row, on average."""
+        return self.size / max(1, self.rows)
 
 
 def open_corpus(
@@ -107,7 +113,8 @@ def open_corpus(
             f"--output-column, and leave an input column of such a name out with --keep. "
             f"Received: {clash[0]}"
         )
-    return Corpus(inputs=tuple(inputs), carried=carried)
+    size = sum(footer.size for _, footer in footers)
+    return Corpus(inputs=tuple(inputs), carried=carried, size=size)
 
 
 def _hint_at_whole_files(inputs: Sequence[Input]) -> None:
@@ -207,7 +214,9 @@ def shard_inputs(
     sharding = Sharding(
         inputs=found.inputs,
         rows=rows,
-        shard_rows=shard_rows(rows, pool, model.checkpoint.config, length),
+        shard_rows=shard_rows(
+            rows, pool, model.checkpoint.config, length, row_bytes=found.row_bytes
+        ),
         first_shard=manifest.shards,
     )
     manifest = replace(manifest, carried=carried, shardings=(*manifest.shardings, sharding))
