@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +40,7 @@ class Reuse:
         window_rows: Whether it has a row for each window.
         dim: The length of its vectors.
         index: `ray.ObjectRef` of `KnownTexts` and of its shards by number, which all workers of a
-            node share.
+            node share. Each shard is pickled by itself: a task needs few of them.
     """
 
     store: Store
@@ -60,7 +61,7 @@ class Reuse:
         places = known.find(hashes)
         numbers = np.where(places < 0, -1, places >> SHARD_BITS)
         taken = [
-            self._take(shards[number], texts, places[texts] & (2**SHARD_BITS - 1))
+            self._take(pickle.loads(shards[number]), texts, places[texts] & (2**SHARD_BITS - 1))
             for number in np.unique(numbers[numbers >= 0]).tolist()
             for texts in [np.flatnonzero(numbers == number)]
         ]
@@ -135,5 +136,5 @@ def share_older(
         column=before.parameters.output_column,
         window_rows=before.parameters.window_rows,
         dim=model.checkpoint.dim,
-        index=ray.put((older.known_texts(), {shard.number: shard for shard in older.shards})),
+        index=ray.put((older.known_texts(), {s.number: pickle.dumps(s) for s in older.shards})),
     )
