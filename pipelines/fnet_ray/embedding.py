@@ -13,9 +13,9 @@ from fnet_ray.corpus.files import find_inputs, opened_as
 from fnet_ray.corpus.planning import check_first, open_manifest, restore_converted, shard_inputs
 from fnet_ray.model import resolve_model, share_model
 from fnet_ray.options import Options, Parameters
-from fnet_ray.output.audit import finish_commits
+from fnet_ray.output.audit import finish_commits, take_back
 from fnet_ray.output.commits import remove_uncommitted
-from fnet_ray.output.layout import REPORT
+from fnet_ray.output.layout import GONE, REPORT
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.rejects import RejectLimit
 from fnet_ray.output.stores import open_store
@@ -99,17 +99,26 @@ def embed(
         with Lease(store) as lease:
             manifest = open_manifest(store, pinned, parameters)
             is_new = not manifest.shardings or bool(manifest.new_inputs(files, append=append))
-            tally = Tally.of(manifest, finish_commits(store, manifest))
+            if is_new and manifest.shardings and not manifest.rows:
+                take_back(store, 0)  # an empty file, which may lack columns of the new inputs
+            tally = Tally.of(manifest, finish_commits(store, manifest, lease))
             pool = None
             if is_new or len(tally.shards_done) < manifest.shards:
                 cluster.wait()
                 pool = choose_pool(workers or WorkerRequest(), live_nodes())
                 manifest = shard_inputs(
-                    manifest, files, store, pinned, pool, append=append, skip_damaged=skip_damaged
+                    manifest,
+                    files,
+                    store,
+                    pinned,
+                    pool,
+                    lease=lease,
+                    append=append,
+                    skip_damaged=skip_damaged,
                 )
                 tally.begin(manifest)
                 restore_converted(manifest, files, store, done=tally.shards_done)
-            with tracked(manifest, store, on=tracking) as (tracker, manifest):
+            with tracked(manifest, store, lease, on=tracking) as (tracker, manifest):
                 if pool is not None:  # something is left
                     shared = share_model(pinned, dtype=parameters.dtype)
                     pipeline = Pipeline(
@@ -136,6 +145,8 @@ def embed(
                 remove_uncommitted(store)
                 if older:
                     report = replace(report, gone=write_gone(older, store, manifest))
+                elif pool is not None:
+                    store.remove(GONE)  # rows that it lists may be here now
                 report.write(store)
                 tracker.finish(report)
                 log_page(store, tracker.run_id)

@@ -17,7 +17,7 @@ from fnet_ray.corpus.parquet import Footer
 from fnet_ray.corpus.shards import RowRange
 from fnet_ray.options import Columns
 from fnet_ray.stages.message import unpack
-from fnet_ray.stages.read import ReadShard
+from fnet_ray.stages.read import ReadShard, _cast
 from fnet_ray.stages.tokens import Windowing
 from fnet_registry import TextEncoder
 from fnet_registry.errors import InputError
@@ -245,3 +245,11 @@ class TestReading:
         _, tables = unpack(read(table, pa.schema([("id", ids.type)]), "id"))
 
         assert tables["rejected"]["id"].to_pylist() == ["ff" * 16]
+
+
+def test_values_of_a_type_that_arrow_cannot_turn_into_the_shared_one_are_told_with_their_file() -> (
+    None
+):
+    lists = pa.chunked_array([[["a", "b"]]])
+    with pytest.raises(InputError, match=r"'tags' must fit .* int64, .* list<.*> in a\.parquet \("):
+        _cast(lists, pa.field("tags", pa.int64()), "a.parquet")

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -250,6 +251,24 @@ class TestThinOutputs:
         table = pa.table({"id": [f"doc-{n}" for n in range(30)], "size": range(30)})
         told = visible(page_of(write_output(tmp_path, [table], id_column="id")))
         assert re.search(r"1 doc-\d+ \d\.\d{3} doc-\d+", told)
+
+    @pytest.mark.parametrize("folder", ["s3://bucket/", "s3://bucket/deep/", "/a/", "/"])
+    def test_files_are_told_by_what_differs_in_their_paths(
+        self, folder: str, tmp_path: Path
+    ) -> None:
+        places = [f"{folder}{name}.parquet" for name in ("x/a", "xy/b")] * 20
+        table = rows(40, source_file=places, source_row=range(40))
+        told = visible(page_of(write_output(tmp_path, [table], id_column="text")))
+        assert "Coloured by source_file" in told
+        assert re.search(r" x/a\.parquet 20 xy/b\.parquet 20 ", told)
+
+    def test_a_tab_that_was_asked_for(self, tmp_path: Path) -> None:
+        store = open_store(write_output(tmp_path, [rows(3)]))
+        manifest = Manifest.read(store)
+        assert manifest
+        parameters = replace(manifest.parameters, delimiter="\t")
+        replace(manifest, parameters=parameters).write(store)
+        assert "delimiter &#39;\\t&#39;" in visible(page_of(store.url))
 
     def test_an_output_that_is_not_finished(self, tmp_path: Path) -> None:
         told = visible(page_of(write_output(tmp_path, [rows(10)], planned=4)))

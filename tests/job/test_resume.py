@@ -158,6 +158,17 @@ def test_files_are_appended_where_those_before_are_not_named_and_their_copies_ar
     assert (report.rows, report.embedded) == (ROWS + 1, ROWS + 1)
 
 
+@pytest.mark.usefixtures("ray_session")
+def test_an_empty_first_day_is_no_matter(tmp_path: Path, preset_folder: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.touch()
+    write_json_lines(second, ["a text"])
+    for day in (first, second):
+        fnet_ray.embed(preset_folder, day, tmp_path / "out", append=True, tracking=False)
+    found = pq.read_table(tmp_path / "out" / "embeddings")
+    assert found.select(["id", "text"]).to_pylist() == [{"id": "row-0", "text": "a text"}]
+
+
 def test_a_finished_job_is_told_without_ray(
     corpus: Path, tmp_path: Path, preset_folder: Path, ray_session: None
 ) -> None:

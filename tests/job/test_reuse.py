@@ -21,8 +21,10 @@ from fnet_cli.main import main
 from fnet_ray.output.layout import GONE
 from fnet_ray.output.manifest import FORMAT_VERSION
 from fnet_ray.reuse.hashes import hash_column, hashes_of, text_hashes
+from fnet_ray.reuse.kind import kind_of_work
 from fnet_ray.reuse.known import KnownTexts
 from fnet_registry import TextEncoder
+from fnet_registry.errors import JobError
 from fnet_registry.presets.writing import write_checkpoint
 from tests.job.corpora import WRITERS, write_parquet
 from tests.job.test_resume import StoppedError, stop_after
@@ -185,6 +187,9 @@ def test_it_meets_append(older: Path, tmp_path: Path, embed: Embed, preset_folde
     vectors = {row["text"]: row["embedding"] for row in stored(tmp_path / "out").to_pylist()}
     assert vectors["two"] == stored(older)["embedding"][1].as_py()
     assert fnet_ray.preview(preset_folder, second, reuse=tmp_path / "out").reused_share == 1
+    assert gone(tmp_path / "out")
+    embed(write_parquet(tmp_path / "c.parquet", TEXTS), tmp_path / "out", append=True)
+    assert not (tmp_path / "out" / GONE).exists()  # what it listed is here now
 
 
 def test_the_preview_says_how_much(older: Path, edited: Path, preset_folder: Path) -> None:
@@ -247,6 +252,18 @@ class TestWhatIsNotTakenOver:
         values["work"][name] = "something else"
         commit.write_text(json.dumps(values))
         assert fnet_ray.preview(preset_folder, edited, reuse=changed).reused_share == 0
+
+    def test_those_of_another_kind_than_a_node_that_joins_later(
+        self, changed: Path, edited: Path, tmp_path: Path, embed: Embed, monkeypatch: Any
+    ) -> None:
+        [commit] = (changed / "run" / "done").iterdir()
+        values = json.loads(commit.read_text())
+        values["work"]["processor"] = "the first"
+        commit.write_text(json.dumps(values))
+        at_the_start = [kind_of_work(values["work"])]
+        monkeypatch.setattr("fnet_ray.reuse.taking.kinds_of_workers", lambda *_: at_the_start)
+        with pytest.raises(JobError, match=r"Received: a node on which processor was 'the first'"):
+            embed(edited, tmp_path / "out", reuse=changed)
 
     def test_those_whose_file_was_changed_although_it_is_as_long(
         self, changed: Path, edited: Path, tmp_path: Path, embed: Embed, caplog: Any

@@ -119,7 +119,7 @@ def test_what_is_no_number_of_workers(text: str) -> None:
         parse_workers(text)
 
 
-def test_a_shard_is_about_a_minute_and_at_most_32000_rows() -> None:
+def test_a_shard_is_about_a_minute_and_at_most_32000_rows_and_512_mib() -> None:
     cpu = ActorPool(least=2, most=2, cpus=1, gpus=0, threads=1)
     gpu = ActorPool(least=8, most=8, cpus=1, gpus=1, threads=None)
     assert 20 <= shard_rows(10**9, cpu, BASE, 512) <= 200
@@ -127,3 +127,5 @@ def test_a_shard_is_about_a_minute_and_at_most_32000_rows() -> None:
     assert shard_rows(10**9, cpu, TINY, 64) == 32_000
     assert shard_rows(60_000, cpu, TINY, 64) == 7_500
     assert shard_rows(10, cpu, TINY, 64) == 256
+    assert shard_rows(60_000, cpu, TINY, 64, row_bytes=1 << 20) == 512
+    assert shard_rows(60_000, cpu, TINY, 64, row_bytes=1 << 40) == 1

@@ -16,6 +16,7 @@ from fnet_registry.shown import counted, shown
 MOST_WORKERS_PER_NODE = 16
 SHARD_SECONDS = 60
 LARGEST_SHARD, SMALLEST_SHARE = 32_000, 256
+LARGEST_BYTES = 1 << 29
 SHARDS_PER_WORKER = 4
 
 _ROUNDING = 1e-9  # 0.3 GPUs hold three workers of 0.1
@@ -122,14 +123,23 @@ def _room(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     return int(min(by_cpus, by_gpus) + _ROUNDING)
 
 
-def shard_rows(total: int, pool: ActorPool, config: FNetConfig, sequence_length: int) -> int:
+def shard_rows(
+    total: int,
+    pool: ActorPool,
+    config: FNetConfig,
+    sequence_length: int,
+    *,
+    row_bytes: float = 0,
+) -> int:
     """Return a shard's size: about a minute of work, and several shards for each worker.
 
-    The job has `total` rows of `sequence_length` tokens each, padding included.
+    The job has `total` rows of `sequence_length` tokens each, padding included, and of `row_bytes`
+    on average: a shard is in memory as a whole, and Arrow refuses 2 GiB of texts in one column.
     """
     dense = config.num_layers * 2 * config.hidden_dim * config.intermediate_dim
     row_flops = 2 * dense * sequence_length
     speed = pool.gpus * GPU_FLOPS if pool.gpus else (pool.threads or 1) * CPU_FLOPS
     minute = int(SHARD_SECONDS * speed / row_flops)
     share = max(SMALLEST_SHARE, -(-total // (SHARDS_PER_WORKER * pool.most)))
-    return max(1, min(LARGEST_SHARD, minute, share))
+    room = int(LARGEST_BYTES / row_bytes) if row_bytes > 0 else LARGEST_SHARD
+    return max(1, min(LARGEST_SHARD, minute, share, room))

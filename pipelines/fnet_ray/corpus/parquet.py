@@ -36,10 +36,11 @@ def open_texts(path: str, column: str) -> pq.ParquetFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footer:
-    """What the end of a Parquet file says."""
+    """What the end of a Parquet file says; `size` is its bytes without compression."""
 
     rows: int
     schema: pa.Schema
+    size: int = 0
 
 
 def read_footers(paths: Sequence[str]) -> list[Footer | str]:
@@ -54,7 +55,8 @@ def _read_footer(path: str) -> Footer | str:
             rows, groups = file.metadata.num_rows, group_rows(file)
             if rows != sum(groups) or min(groups, default=0) < 0:
                 return f"its footer names {rows} rows, and {sum(groups)} in its row groups"
-            return Footer(rows=rows, schema=file.schema_arrow)
+            size = sum(file.metadata.row_group(n).total_byte_size for n in range(len(groups)))
+            return Footer(rows=rows, schema=file.schema_arrow, size=size)
     except Exception as error:  # the storages' clients have no error in common
         return first_line(error)
 

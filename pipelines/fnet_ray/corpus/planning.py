@@ -20,6 +20,7 @@ from fnet_ray.corpus.shards import Input, Sharding
 from fnet_ray.model import PinnedModel
 from fnet_ray.options import Parameters
 from fnet_ray.output.layout import EMBEDDINGS
+from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_registry.errors import InputError, OutputError
@@ -32,15 +33,21 @@ SMALL_FILE = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """Everything to read, and the columns that the output carries along."""
+    """Everything to read, its bytes in memory, and the columns that the output carries along."""
 
     inputs: tuple[Input, ...]
     carried: pa.Schema
+    size: int
 
     @property
     def rows(self) -> int:
         """Rows in all."""
         return sum(each.rows for each in self.inputs)
+
+    @property
+    def row_bytes(self) -> float:
+        """Bytes of a row, on average."""
+        return self.size / max(1, self.rows)
 
 
 def open_corpus(
@@ -106,7 +113,8 @@ def open_corpus(
             f"--output-column, and leave an input column of such a name out with --keep. "
             f"Received: {clash[0]}"
         )
-    return Corpus(inputs=tuple(inputs), carried=carried)
+    size = sum(footer.size for _, footer in footers)
+    return Corpus(inputs=tuple(inputs), carried=carried, size=size)
 
 
 def _hint_at_whole_files(inputs: Sequence[Input]) -> None:
@@ -174,6 +182,7 @@ def shard_inputs(
     model: PinnedModel,
     pool: ActorPool,
     *,
+    lease: Lease,
     append: bool,
     skip_damaged: bool,
 ) -> Manifest:
@@ -181,6 +190,7 @@ def shard_inputs(
 
     Raises:
         InputError: An input cannot be used.
+        LeaseError: Another driver took over meanwhile.
         OutputError: The inputs are not those that the output was begun with.
     """
     begun, parameters = bool(manifest.shardings), manifest.parameters
@@ -194,7 +204,7 @@ def shard_inputs(
         )
     found = open_corpus(new, store, parameters, skip_damaged=skip_damaged)
     carried = manifest.carried if begun and not found.rows else found.carried
-    if begun and carried != manifest.carried:
+    if manifest.rows and carried != manifest.carried:
         raise InputError(
             "Appended inputs must have the columns and types of those before "
             f"({_describe(manifest.carried)}). Received: {_describe(found.carried)}"
@@ -204,10 +214,13 @@ def shard_inputs(
     sharding = Sharding(
         inputs=found.inputs,
         rows=rows,
-        shard_rows=shard_rows(rows, pool, model.checkpoint.config, length),
+        shard_rows=shard_rows(
+            rows, pool, model.checkpoint.config, length, row_bytes=found.row_bytes
+        ),
         first_shard=manifest.shards,
     )
     manifest = replace(manifest, carried=carried, shardings=(*manifest.shardings, sharding))
+    lease.check()  # to count rows may have taken hours
     manifest.write(store)
     return manifest
 

@@ -6,8 +6,10 @@ numbers, so a hundred thousand shards are three integers, and small files share 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -69,6 +71,12 @@ class RowRange:
     rows: int
     size: int | None = None
     version: str | None = None
+
+
+def digest_of(ranges: Iterable[RowRange]) -> str:
+    """Return what tells a shard's rows from all others, wherever they are read from."""
+    rows = json.dumps([(each.source, each.start, each.rows) for each in ranges])
+    return hashlib.sha256(rows.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True)

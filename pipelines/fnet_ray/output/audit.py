@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from fnet_ray.corpus.shards import digest_of
 from fnet_ray.output.commits import Commit, DataFile, publish
 from fnet_ray.output.layout import (
     COMMIT,
@@ -19,6 +20,7 @@ from fnet_ray.output.layout import (
     UNCOMMITTED,
     numbers,
 )
+from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 
@@ -80,13 +82,18 @@ def _find(
     )
 
 
-def finish_commits(store: Store, manifest: Manifest) -> Iterator[Commit]:
+def finish_commits(
+    store: Store, manifest: Manifest, lease: Lease | None = None
+) -> Iterator[Commit]:
     """Yield the commits of all shards that are done.
 
-    Publishes what a worker committed but did not live to move, and takes damaged shards back.
+    Publishes what a worker committed but did not live to move, and takes damaged shards back, as
+    long as the lease is held.
     """
     for finding in audit(store, manifest):
         if finding.damage is not None or finding.commit is None:
+            if lease:
+                lease.check()
             logger.warning("Shard %d is embedded again: %s", finding.shard, finding.damage)
             take_back(store, finding.shard)
             continue
@@ -110,9 +117,18 @@ def _read(store: Store, shard: int, manifest: Manifest) -> Commit | str:
         return f"{name} is gone"
     except (ValueError, TypeError, KeyError):
         return f"{name} cannot be read"
-    if (commit.shard, commit.rows) != (shard, manifest.shard_length(shard)):
+    if commit.shard != shard or not _is_planned(commit, manifest):
         return f"{name} is not of this job's shard"
     return commit
+
+
+def _is_planned(commit: Commit, manifest: Manifest) -> bool:
+    """Return whether a commit is of the rows that the manifest has for its shard."""
+    sharding = manifest.sharding_of(commit.shard)
+    if sharding is None or commit.rows != sharding.shard_length(commit.shard):
+        return False
+    ranges = commit.work.get("ranges")  # commits of earlier releases do not say
+    return ranges is None or ranges == digest_of(sharding.ranges_of(commit.shard))
 
 
 def _wrong(store: Store, file: DataFile, sizes: Mapping[str, int], digests: bool) -> str | None:

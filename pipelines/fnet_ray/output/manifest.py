@@ -17,7 +17,7 @@ from fnet_ray.corpus.files import InputFile
 from fnet_ray.corpus.formats import format_named
 from fnet_ray.corpus.shards import Input, Sharding
 from fnet_ray.options import Parameters
-from fnet_ray.output.layout import ALL_INPUT_LISTS, INPUT_LIST, MANIFEST
+from fnet_ray.output.layout import ALL_INPUT_LISTS, CONVERTED, INPUT_LIST, MANIFEST
 from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, OutputError
 
@@ -68,10 +68,9 @@ class Manifest:
         """Shards in all."""
         return sum(len(sharding.shards) for sharding in self.shardings)
 
-    def shard_length(self, shard: int) -> int | None:
-        """Return a shard's number of rows, or None where there is no such shard."""
-        sharding = next((each for each in self.shardings if shard in each.shards), None)
-        return sharding and sharding.shard_length(shard)
+    def sharding_of(self, shard: int) -> Sharding | None:
+        """Return the sharding that a shard is of, or None where there is no such shard."""
+        return next((each for each in self.shardings if shard in each.shards), None)
 
     def write(self, store: Store) -> None:
         """Store the manifest; the lists of inputs first, so that it never names a missing one."""
@@ -135,7 +134,7 @@ class Manifest:
             carried=pa.ipc.read_schema(pa.py_buffer(schema)),
             shardings=tuple(
                 Sharding(
-                    inputs=_from_parquet(store.read(stored["sources"])),
+                    inputs=_read_inputs(store, stored["sources"]),
                     **{name: stored[name] for name in _SIZES},
                 )
                 for stored in values["plans"]
@@ -213,9 +212,9 @@ def _to_parquet(inputs: Sequence[Input]) -> bytes:
     return sink.getvalue()
 
 
-def _from_parquet(data: bytes) -> tuple[Input, ...]:
+def _read_inputs(store: Store, name: str) -> tuple[Input, ...]:
     # Not by `read_table`, whose threads may outlive the interpreter of a short command.
-    table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
+    table = pq.ParquetFile(io.BytesIO(store.read(name))).read(use_threads=False)
     return tuple(
         Input(
             file=InputFile(
@@ -224,8 +223,14 @@ def _from_parquet(data: bytes) -> tuple[Input, ...]:
                 size=row["size"],
                 version=row["version"],
             ),
-            parquet=row["data"],
+            parquet=_where_now(row["data"], row["path"], store),
             rows=row["rows"],
         )
         for row in table.to_pylist()
     )
+
+
+def _where_now(parquet: str, path: str, store: Store) -> str:
+    """Return where an input's rows are; its converted copy moves with the output."""
+    is_copy = parquet not in ("", path)
+    return store.path(f"{CONVERTED}/{parquet.rpartition('/')[2]}") if is_copy else parquet

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from fnet_mlflow.runs import as_code, describe_run, run_name, short_name
+from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
 from fnet_ray.progress.report import Report
@@ -23,9 +25,13 @@ from fnet_registry.errors import LeaseError
 from fnet_registry.redaction import without_secrets
 from fnet_registry.shown import counted
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 logger = logging.getLogger(__name__)
 
 METRIC_SECONDS = 10.0
+_LAST_TAG = "fnet.output"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +118,7 @@ def reach_server() -> None:
 
 @contextmanager
 def tracked(
-    manifest: Manifest, store: Store, *, on: bool = True
+    manifest: Manifest, store: Store, lease: Lease, *, on: bool = True
 ) -> Iterator[tuple[Tracker, Manifest]]:
     """Run a job inside its MLflow run, a new one or the one that it was begun in, or in none.
 
@@ -131,8 +137,10 @@ def tracked(
     with mlflow.start_run(run_id=manifest.tracking_run, run_name=name, nested=nested) as run:
         if manifest.tracking_run is None:
             manifest = replace(manifest, tracking_run=run.info.run_id)
+            lease.check()  # the server may have let wait
             manifest.write(store)
-            _log_start(run.info.run_id, manifest, store)
+        if _LAST_TAG not in run.data.tags:  # of a new run, or of one that was cut off before
+            _log_start(run, manifest, store)
         try:
             yield Tracker(run_id=run.info.run_id), manifest
         except LeaseError:  # the run is the other driver's now: it stays as that one left it
@@ -167,7 +175,8 @@ def in_prose(report: Report) -> str:
     return "\n".join(f"- {line}" for line, is_so in told.items() if is_so)
 
 
-def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
+def _log_start(run: Run, manifest: Manifest, store: Store) -> None:
+    """Log what went in, or what is missing of that; the tags come last, as a sign of all of it."""
     import mlflow
     from mlflow.data.dataset_source_registry import resolve_dataset_source
     from mlflow.data.meta_dataset import MetaDataset
@@ -177,10 +186,10 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
     from fnet_mlflow.registry.uri import ModelUri
 
     parameters = {**asdict(manifest.parameters), **manifest.encoding}
-    mlflow.log_params(
-        {**parameters, "model": manifest.model, "digest": manifest.digest, "rows": manifest.rows}
-    )
-    mlflow.set_tags({"fnet.model": manifest.model, "fnet.output": store.url})
+    parameters |= {"model": manifest.model, "digest": manifest.digest, "rows": manifest.rows}
+    # MLflow takes no other value, and the rows may be more by now.
+    new = parameters.keys() - run.data.params.keys()
+    mlflow.log_params({name: value for name, value in parameters.items() if name in new})
     files = [each.file for each in manifest.inputs]
     digest = hashlib.sha256(json.dumps([(f.path, f.size, f.version) for f in files]).encode())
     with warnings.catch_warnings():
@@ -192,4 +201,5 @@ def _log_start(run_id: str, manifest: Manifest, store: Store) -> None:
     stored = look_up(ModelUri.parse(manifest.model))
     if stored and stored.model_id:
         models = [LoggedModelInput(model_id=stored.model_id)]
-        mlflow.MlflowClient().log_inputs(run_id, models=models)
+        mlflow.MlflowClient().log_inputs(run.info.run_id, models=models)
+    mlflow.set_tags({"fnet.model": manifest.model, _LAST_TAG: store.url})

@@ -148,6 +148,5 @@ def _grouped(
 
 
 def _without_common_folder(paths: Sequence[str]) -> list[str]:
-    folders = [path.rpartition("/")[0] for path in paths]
-    same = os.path.commonpath(folders) if len({path[:1] for path in folders}) == 1 else ""
-    return [path.removeprefix(same).lstrip("/") for path in paths]
+    same = os.path.commonprefix(paths).rfind("/") + 1  # noqa: RUF071 - of URLs, too
+    return [path[same:] for path in paths]

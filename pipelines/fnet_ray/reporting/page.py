@@ -11,8 +11,9 @@ import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +28,10 @@ from fnet_ray.reporting.pictures import Picture
 from fnet_registry.redaction import without_secrets
 from fnet_registry.shown import counted
 
-_TEMPLATE = Path(__file__).parent / "template"
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_FOLDER = Path(__file__).parent / "template"
 _MAP_WIDTH, _MAP_HEIGHT, _MAP_MARGIN = 1000, 620, 24
 _MOST_INPUTS = 20
 
@@ -40,21 +44,10 @@ def render(facts: Facts, pictures: Mapping[str, Picture], *, made: float) -> str
         pictures: What it shows.
         made: When, in seconds since 1970.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: wording.readable(value) if type(value) is str else value,
-    )
-    environment.filters.update({name: getattr(wording, name) for name in _FILTERS})
-    environment.filters.update(shown_path=without_secrets, quoted=shlex.quote)
     script, style = (_read(name) for name in ("page.js", "page.css"))
-    return environment.get_template("page.html.jinja").render(
+    return _template().render(
         facts=facts,
         work=facts.work,
         look=facts.look,
@@ -81,8 +74,26 @@ def render(facts: Facts, pictures: Mapping[str, Picture], *, made: float) -> str
 _FILTERS = ("amount", "excerpt", "moment", "share", "size", "time_taken")
 
 
+@cache
+def _template() -> Template:
+    """Compile the template, which takes longer than to fill it in."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: wording.readable(value) if type(value) is str else value,
+    )
+    environment.filters.update({name: getattr(wording, name) for name in _FILTERS})
+    environment.filters.update(shown_path=without_secrets, quoted=shlex.quote)
+    return environment.get_template("page.html.jinja")
+
+
 def _read(name: str) -> str:
-    return (_TEMPLATE / name).read_text(encoding="utf-8")
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +158,13 @@ def _inputs(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _asked(parameters: Parameters) -> dict[str, Any]:
-    """Return what was asked for beside the defaults."""
+    """Return what was asked for beside the defaults; what no page shows, such as a tab, by name."""
     usual = asdict(Parameters())
-    return {name: value for name, value in asdict(parameters).items() if value != usual[name]}
+    return {
+        name: repr(value) if isinstance(value, str) and not value.strip() else value
+        for name, value in asdict(parameters).items()
+        if value != usual[name]
+    }
 
 
 def _notices(facts: Facts) -> list[tuple[str, str]]:

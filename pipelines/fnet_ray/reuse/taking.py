@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import pickle
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,16 +17,17 @@ from fnet_ray.nearest.stored import as_array
 from fnet_ray.options import Parameters
 from fnet_ray.output.store import Store
 from fnet_ray.reuse.hashes import TRUNCATED
-from fnet_ray.reuse.kind import difference, kind_of_output, kinds_of_workers
+from fnet_ray.reuse.kind import Kind, difference, kind_of_output, kinds_of_workers
 from fnet_ray.reuse.known import SHARD_BITS
 from fnet_ray.reuse.older import OlderOutput, StoredShard, read_verified
 from fnet_ray.stages.pieces import NO_PIECES, Pieces, runs
-from fnet_registry.errors import FNetError
+from fnet_registry.errors import FNetError, JobError
 
 logger = logging.getLogger(__name__)
 
-UNREAD = b"unread"
-"""Where a table says how many texts were known and could not be read."""
+UNREAD, KIND = b"unread", b"kind"
+"""Where a table says how many texts were known and could not be read, and what computed the others.
+"""
 
 WINDOW = ["window", "start", "end"]
 
@@ -38,14 +41,16 @@ class Reuse:
         column: Its column of vectors.
         window_rows: Whether it has a row for each window.
         dim: The length of its vectors.
+        kind: What computed them.
         index: `ray.ObjectRef` of `KnownTexts` and of its shards by number, which all workers of a
-            node share.
+            node share. Each shard is pickled by itself: a task needs few of them.
     """
 
     store: Store
     column: str
     window_rows: bool
     dim: int
+    kind: Kind
     index: Any
 
     def take(self, hashes: np.ndarray) -> pa.Table:
@@ -60,13 +65,15 @@ class Reuse:
         places = known.find(hashes)
         numbers = np.where(places < 0, -1, places >> SHARD_BITS)
         taken = [
-            self._take(shards[number], texts, places[texts] & (2**SHARD_BITS - 1))
+            self._take(pickle.loads(shards[number]), texts, places[texts] & (2**SHARD_BITS - 1))
             for number in np.unique(numbers[numbers >= 0]).tolist()
             for texts in [np.flatnonzero(numbers == number)]
         ]
         found = pa.concat_tables(list(filter(None, taken)) or [NO_PIECES.empty_table()])
         unread = np.setdiff1d(np.flatnonzero(places >= 0), found["document"].to_numpy())
-        return found.replace_schema_metadata({UNREAD: str(len(unread))})
+        return found.replace_schema_metadata(
+            {UNREAD: str(len(unread)), KIND: json.dumps(dict(self.kind))}
+        )
 
     def _take(self, shard: StoredShard, texts: np.ndarray, rows: np.ndarray) -> pa.Table | None:
         """Return the pieces of texts that begin at rows of a shard, or None where it is damaged."""
@@ -92,6 +99,21 @@ class Reuse:
             vectors=vectors,
         ).take(runs(rows, counts))
         return replace(pieces, document=np.repeat(texts, counts)).to_table()
+
+
+def check_kind(known: pa.Table, kind: Kind) -> None:
+    """Refuse vectors from `Reuse.take` of another kind than a worker's, which records its own.
+
+    Raises:
+        JobError: There are such vectors: this worker is on a node that joined after the start.
+    """
+    stored = (known.schema.metadata or {}).get(KIND)
+    why = known.num_rows and stored and difference(json.loads(stored), kind)
+    if why:
+        raise JobError(
+            "With --reuse, all nodes must be of the kind that was there at the start: the same "
+            f"command goes on once others are gone. Received: a node on which {why}"
+        )
 
 
 def share_older(
@@ -135,5 +157,6 @@ def share_older(
         column=before.parameters.output_column,
         window_rows=before.parameters.window_rows,
         dim=model.checkpoint.dim,
-        index=ray.put((older.known_texts(), {shard.number: shard for shard in older.shards})),
+        kind=kinds[0],
+        index=ray.put((older.known_texts(), {s.number: pickle.dumps(s) for s in older.shards})),
     )

@@ -18,7 +18,8 @@ from fnet_ray.options import Parameters
 from fnet_ray.output.rejects import count_damaged, rejects_table
 from fnet_ray.progress.live import ShardProgress
 from fnet_ray.reuse.hashes import TEXT_HASH, TRUNCATED
-from fnet_ray.reuse.taking import UNREAD
+from fnet_ray.reuse.kind import kind_of_work
+from fnet_ray.reuse.taking import UNREAD, check_kind
 from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.message import pack, unpack
 from fnet_ray.stages.pieces import Pieces, of_rows, rows_of
@@ -54,7 +55,7 @@ class EncodeShard:
         self._board = board
         self._encoder = model.encoder(num_threads=num_threads)
         self._environment = Environment.of_this_process(self._encoder.device, num_threads)
-        self._dtype = model.compute_dtype
+        self._computed_by = {"dtype": model.compute_dtype, **asdict(self._environment)}
         value = pa.float16() if parameters.embedding_dtype == "float16" else pa.float32()
         self._type = pa.list_(value, self._encoder.dim)
         self._isolating = IsolatingEncoder(
@@ -65,15 +66,16 @@ class EncodeShard:
         """Encode the shard that is the batch's one row.
 
         Raises:
-            JobError: This worker does not run the driver's versions, or several workers died over
-                this shard. (An error of the constructor would reach the driver as text, without
-                its type.)
+            JobError: This worker does not run the driver's versions, or is of another kind than
+                what is reused, or several workers died over this shard. (An error of the
+                constructor would reach the driver as text, without its type.)
         """
         self._environment.check_versions(self._driver)
         started = time.perf_counter()
         shard, tables = unpack(batch)
         windows = Windows.from_table(tables["windows"])
         read, known = tables["places"].num_rows, tables["known"]
+        check_kind(known, kind_of_work(self._computed_by))
         text_of_row = tables["texts"]["text"].to_numpy()
         rows = rows_of(windows.document, text_of_row)
         truncated = int(rows[windows.tokens.truncated].sum())
@@ -98,10 +100,9 @@ class EncodeShard:
             "damaged": count_damaged(tables["rejected"]),
             "truncated": int(pieces.truncated.sum()),
             "seconds": time.perf_counter() - started,
-            "dtype": self._dtype,
             "ended": time.time(),
             **tables["reading"].to_pylist()[0],
-            **asdict(self._environment),
+            **self._computed_by,
         }
         return pack(
             shard,

@@ -19,7 +19,7 @@ from fnet_ray.corpus.damage import invalid_values, read_range
 from fnet_ray.corpus.files import reading
 from fnet_ray.corpus.partitions import with_partitions
 from fnet_ray.corpus.readers.rows import REJECT, ROW
-from fnet_ray.corpus.shards import RowRange
+from fnet_ray.corpus.shards import RowRange, digest_of
 from fnet_ray.options import Columns
 from fnet_ray.output.rejects import PLACE, rejects_table, without
 from fnet_ray.reuse.hashes import TEXT_HASH, hash_column, text_hashes
@@ -81,6 +81,7 @@ class ReadShard:
         windows = replace(windows, document=numbers[windows.document])
         reasons = of_rows({int(new[i]): why for i, why in refused.items()}, text_of_row)
         took = {
+            "ranges": digest_of(ranges),
             "read_seconds": was_read - started,
             "tokenize_seconds": time.perf_counter() - was_read,
         }
@@ -180,7 +181,7 @@ class ReadShard:
 def _cast(column: pa.ChunkedArray, field: pa.Field, source: str) -> pa.ChunkedArray:
     try:
         return column.cast(field.type)
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise InputError(
             f"The column {field.name!r} must fit the type that all inputs share, {field.type}, or "
             f"be left out with --keep. Received: {column.type} in {source} ({first_line(error)})"
