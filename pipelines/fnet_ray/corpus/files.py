@@ -11,6 +11,7 @@ from typing import Any
 
 from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.formats import Format, known_endings, recognise
+from fnet_ray.corpus.storages import open_storage
 from fnet_ray.output.store import check_no_credentials
 from fnet_registry.errors import FNetError, InputError
 from fnet_registry.redaction import without_secrets
@@ -121,15 +122,12 @@ def place_of(address: str) -> str:
 
 
 def _expand(pattern: str) -> Iterator[InputFile]:
-    import fsspec
-
     if "://" not in pattern:
         pattern = str(Path(pattern).absolute())
     shown = _shown(pattern)
     check_no_credentials(pattern)
     with reading(shown):
-        # A listing that was remembered would hide that a file was replaced.
-        fs, root = fsspec.url_to_fs(pattern, use_listings_cache=False)
+        fs, root = open_storage(pattern)
         is_file = pattern.startswith("http") and recognise(shown) is not None
         is_folder = not is_file and fs.isdir(root)
         if is_folder:
@@ -139,7 +137,8 @@ def _expand(pattern: str) -> Iterator[InputFile]:
             files = {root: fs.info(root)}
         else:
             files = fs.glob(root, detail=True) if any(sign in shown for sign in "*?[") else {}
-            files = {path: info for path, info in files.items() if info["type"] == "file"}
+        no_files = ("directory", "other")  # such as a named pipe, which would never end
+        files = {path: info for path, info in files.items() if info["type"] not in no_files}
     if not files and is_folder:
         raise InputError(
             f"A folder of inputs must hold files of {known_endings()}. Received: {shown}"
@@ -175,11 +174,9 @@ def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
     Raises:
         InputError: It is another one, or gone.
     """
-    import fsspec
-
     try:
         with reading(path, gone=FileNotFoundError):
-            fs, root = fsspec.url_to_fs(opened, use_listings_cache=False)
+            fs, root = open_storage(opened)
             info = fs.info(root)
     except FileNotFoundError:
         what = "is gone"

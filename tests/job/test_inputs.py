@@ -1,0 +1,66 @@
+"""Which files are inputs: what a folder or glob holds, whichever way it is there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fnet_ray.corpus.conversion import convert
+from fnet_ray.corpus.files import check_unchanged, find_inputs
+from fnet_ray.options import Columns
+from fnet_ray.output.stores import open_store
+from fnet_registry.errors import InputError
+
+
+def names(*patterns: Path | str) -> list[str]:
+    return [os.path.basename(file.path) for file in find_inputs([*map(str, patterns)])]
+
+
+class TestLinks:
+    """A link is what it leads to."""
+
+    @pytest.fixture
+    def corpus(self, tmp_path: Path) -> Path:
+        """A file, a link to a file elsewhere, and one to a folder elsewhere."""
+        corpus, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+        for folder in (corpus, elsewhere / "sub"):
+            folder.mkdir(parents=True)
+        (corpus / "a.txt").write_text("a")
+        (elsewhere / "blob").write_text("a longer text")
+        (elsewhere / "sub" / "c.txt").write_text("c")
+        (corpus / "b.txt").symlink_to(elsewhere / "blob")
+        (corpus / "z").symlink_to(elsewhere / "sub")
+        os.utime(elsewhere / "blob", (1, 1))
+        return corpus
+
+    @pytest.mark.parametrize("way", ["{}", "{}/**/*.txt", "file://{}"])
+    def test_folders_and_globs_follow_them(self, way: str, corpus: Path) -> None:
+        files = find_inputs(way.format(corpus))
+        assert [file.path.rpartition("/")[2] for file in files] == ["a.txt", "b.txt", "c.txt"]
+        assert files[1].size == len("a longer text")
+        for file in files:
+            check_unchanged(file.opened, file.path, size=file.size, version=file.version)
+
+    def test_a_glob_of_nothing_but_links(self, corpus: Path) -> None:
+        assert names(corpus / "b*") == ["b.txt"]
+
+    def test_a_link_to_a_folder_that_it_is_in_leads_nowhere(self, corpus: Path) -> None:
+        (corpus / "up").symlink_to("..")
+        (corpus / "z" / "back").symlink_to(corpus)
+        (corpus / "itself").symlink_to("itself")
+        assert names(corpus) == names(corpus / "**" / "*.txt") == ["a.txt", "b.txt", "c.txt"]
+
+    def test_a_broken_link_is_a_file_that_cannot_be_read(self, corpus: Path) -> None:
+        (corpus / "b.txt").unlink()
+        (corpus / "b.txt").symlink_to("nothing")
+        broken = find_inputs(corpus)[1]
+        with pytest.raises(InputError, match=r"No such file .*--skip-damaged.*b\.txt"):
+            convert(broken, open_store(corpus.parent / "out"), Columns())
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    os.mkfifo(tmp_path / "pipe.txt")
+    assert names(tmp_path) == names(tmp_path / "*.txt") == ["a.txt"]
+    with pytest.raises(InputError, match=r"must be a file, .* Received: .*pipe\.txt"):
+        find_inputs(tmp_path / "pipe.txt")
