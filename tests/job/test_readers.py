@@ -19,6 +19,7 @@ from fnet_ray.corpus.readers import delimited, json_lines, text_lines
 from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, ROW, Opener, UnreadableFileError
 from fnet_ray.options import Columns, Layout
 from fnet_ray.output.stores import open_store
+from fnet_ray.stages.message import pack
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
 
@@ -110,6 +111,16 @@ class TestJsonLines:
     def test_a_field_that_is_in_no_object_is_named(self) -> None:
         with pytest.raises(UnreadableFileError, match=r"no line has the field 'doc\.body'"):
             json_rows({"doc": {"text": "a"}}, columns=Columns(text="doc.body"))
+
+    @pytest.mark.parametrize("depth", [35, 240, 400])
+    def test_what_is_nested_too_deeply_to_be_sent_is_text(self, depth: int) -> None:
+        written = '{"a":[' * depth + "1" + "]}" * depth
+        data = b'{"text": "a", "n": 1}\n{"text": "b", "field": %s}\n' % written.encode()
+        schema, batches = json_lines.read(opener(data), Columns())
+        found = pa.Table.from_batches(batches, schema)
+        assert found["text"].to_pylist() == ["a", "b"]
+        assert found["field"][1].as_py().replace(" ", "") == written
+        pack(0, {"rows": found})
 
     def test_nothing_but_nulls(self) -> None:
         assert read_json_lines({"field": None})["field"].type == pa.null()

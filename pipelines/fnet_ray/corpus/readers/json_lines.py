@@ -1,8 +1,9 @@
 """JSON lines: one object per line, read first for the types and then for the rows.
 
 Types hold for the whole file: integers and fractions become fractions, and a field that holds
-values of different kinds, or numbers that its type cannot hold exactly, is kept as text, each
-value that is not a text written as JSON. A field that only holds nulls has the null type.
+values of different kinds, nested too deeply, or numbers that its type cannot hold exactly, is kept
+as text, each value that is not a text written as JSON. A field that only holds nulls has the null
+type.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fnet_ray.corpus.arrow_types import can_carry
 from fnet_ray.corpus.nested import find_values
 from fnet_ray.corpus.readers.rows import (
     REJECT,
@@ -104,7 +106,8 @@ def _type_of(values: list[Any]) -> pa.DataType:
         kind = pa.infer_type(values)
     except (pa.ArrowException, OverflowError):
         return pa.string()
-    return kind if _is_storable(kind) and _holds(kind, values) else pa.string()
+    can_keep = can_carry(kind) and _is_storable(kind) and _holds(kind, values)
+    return kind if can_keep else pa.string()
 
 
 def _holds(kind: pa.DataType, values: list[Any]) -> bool:
