@@ -179,6 +179,25 @@ class TestDelimited:
         assert found["text"].cast(pa.binary()).to_pylist() == [b"caf\xe9", b"good"]
         assert found["n"].to_pylist() == [1, 2]
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize("header", [None, ["id", "text", "né"]], ids=["header", "none"])
+    def test_a_line_to_skip_may_be_no_utf_8(self, header: list[str] | None) -> None:
+        data = "" if header else "id,text,né\n"
+        data += (
+            "1,a,1.5\n2,b,2.5,caf\udce9\n3,café,\n4,caf\udce9,007\n5," + "x" * (9 << 20) + ",8\n"
+        )
+        schema, batches = delimited.read(
+            opener(data.encode(errors="surrogateescape")),
+            Columns(id="id", layout=Layout(header=header)),
+            delimiter=",",
+        )
+        found = pa.Table.from_batches(batches, schema).sort_by(ROW)
+        texts = [b"a", None, "café".encode(), b"caf\xe9", b"x" * (9 << 20)]
+        assert found["text"].cast(pa.binary()).to_pylist() == texts
+        assert found["né"].to_pylist() == ["1.5", None, "", "007", "8"]
+        assert found[ROW].to_pylist() == [0, 1, 2, 3, 4]
+        assert found[REJECT][1].as_py() == r"expected 3 values, not 4: 2,b,2.5,caf\xe9"
+
     def test_bytes_that_are_no_text_beside_numbers_stay_bytes(self) -> None:
         data = b"text,n,name\na,1,\xff\n"
         schema, batches = delimited.read(opener(data), Columns(), delimiter=",")

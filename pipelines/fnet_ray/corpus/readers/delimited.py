@@ -30,12 +30,22 @@ _INEXACT_FRACTION = r"^\s*-?[0-9]{16,}\s*$"
 class _Dialect:
     """How a file is written; `header` is None where its first line says the columns' names.
 
-    A row must fit into a block, which is what is read at once.
+    A row must fit into a block, which is what is read at once. `encoding` is what its bytes are
+    taken for: Arrow gives up a file with a line to skip that is no text, and in Latin-1 all are.
     """
 
     delimiter: str
     header: Sequence[str] | None
     block: int = 8 << 20
+    encoding: str = "utf8"
+
+    def read_as(self, name: str) -> str:
+        """Return a column's name as Arrow reads it."""
+        return name.encode().decode(self.encoding)
+
+    def written(self, text: str) -> bytes:
+        """Return the bytes of what Arrow read."""
+        return text.encode(self.encoding)
 
 
 def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
@@ -45,17 +55,30 @@ def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
     """
     layout = columns.layout
     dialect = _Dialect(delimiter=layout.delimiter or delimiter, header=layout.header)
-    try:
-        types = _column_types(open_file, columns, dialect)
-    except pa.ArrowInvalid as error:
-        if _TOO_LONG not in str(error):
-            raise
-        dialect = replace(dialect, block=_LARGEST_BLOCK)
-        types = _column_types(open_file, columns, dialect)
-    schema = with_marks(pa.schema(list(types.items())))
     if dialect.header and _is_empty(open_file):
-        return schema, iter([])
+        return with_marks(pa.schema(dict.fromkeys(dialect.header, pa.string()))), iter([])
+    types = None
+    while types is None:
+        try:
+            types = _column_types(open_file, columns, dialect)
+        except pa.ArrowInvalid as error:
+            dialect = _other_way(dialect, error)
+    schema = with_marks(pa.schema(list(types.items())))
     return schema, _batches(open_file, schema, types, dialect)
+
+
+def _other_way(dialect: _Dialect, error: pa.ArrowInvalid) -> _Dialect:
+    """Return how else to read a file. Raises the error that it could not be read with."""
+    if _is_too_long(error, dialect):
+        return replace(dialect, block=_LARGEST_BLOCK)
+    if dialect.encoding == "latin-1" or _TOO_LONG in str(error):
+        raise error
+    return replace(dialect, encoding="latin-1")
+
+
+def _is_too_long(error: pa.ArrowInvalid, dialect: _Dialect) -> bool:
+    """Return whether a row is longer than a block, of which there are larger ones."""
+    return _TOO_LONG in str(error) and dialect.block < _LARGEST_BLOCK
 
 
 def _is_empty(open_file: Opener) -> bool:
@@ -65,8 +88,6 @@ def _is_empty(open_file: Opener) -> bool:
 
 def _names(open_file: Opener, dialect: _Dialect) -> list[str]:
     """Return the names of the columns, of which a header must have as many as the first line."""
-    if dialect.header and _is_empty(open_file):
-        return list(dialect.header)
     with open_file() as file:
         skipped: list[pyarrow.csv.InvalidRow] = []
         names = _reader(file, {}, dialect, skipped).schema.names
@@ -76,7 +97,7 @@ def _names(open_file: Opener, dialect: _Dialect) -> list[str]:
             f"expected {wrong.expected_columns} values in its first line, for as many names in "
             f"--header, not {wrong.actual_columns}"
         )
-    return names
+    return [dialect.written(name).decode() for name in names]
 
 
 def _column_types(open_file: Opener, columns: Columns, dialect: _Dialect) -> dict[str, pa.DataType]:
@@ -96,32 +117,25 @@ def _column_types(open_file: Opener, columns: Columns, dialect: _Dialect) -> dic
         raise UnreadableFileError(f"no column {columns.text!r}; it has {names}{other}")
     texts = {name: pa.string() for name in names}
     known = dict.fromkeys(texts.keys() & {columns.text, columns.id}, pa.string())
-    schema = _schema(open_file, known, dialect)
-    if schema is None:
-        _schema(open_file, texts, dialect)  # which tells of a row that is too long
+    try:
+        found = _infer(open_file, known, dialect) | known
+    except pa.ArrowInvalid as error:
+        if _is_too_long(error, dialect):
+            raise
+        _infer(open_file, texts, dialect)  # which is only of one type where it can be read at all
         return texts
-    found = {field.name: field.type for field in schema} | known
     return found | {name: texts[name] for name in _lossy(open_file, found, dialect)}
 
 
-def _schema(
+def _infer(
     open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect
-) -> pa.Schema | None:
-    """Read a file through; None where it is mixed, or damaged, which shows again when it is read.
-
-    Raises:
-        pa.ArrowInvalid: A row is longer than a block, of which there are larger ones.
-    """
-    try:
-        with open_file() as file:
-            reader = _reader(file, types, dialect, [])
-            for _ in reader:
-                pass
-    except pa.ArrowInvalid as error:
-        if _TOO_LONG in str(error) and dialect.block < _LARGEST_BLOCK:
-            raise
-        return None
-    return reader.schema
+) -> dict[str, pa.DataType]:
+    """Read a file through. Raises pa.ArrowInvalid where it is mixed or cannot be read."""
+    with open_file() as file:
+        reader = _reader(file, types, dialect, [])
+        for _ in reader:
+            pass
+    return {dialect.written(field.name).decode(): field.type for field in reader.schema}
 
 
 def _lossy(open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect) -> set[str]:
@@ -137,7 +151,7 @@ def _lossy(open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect) 
         ):
             for name in numbers.keys() - lossy:
                 pattern = pc.MatchSubstringOptions(numbers[name])
-                written = batch[name].view(pa.string())
+                written = batch[dialect.read_as(name)].view(pa.string())
                 if pc.call_function("match_substring_regex", [written], pattern).true_count:
                     lossy.add(name)
     return lossy
@@ -156,12 +170,21 @@ def _batches(
             number = numbers[-1].as_py() + 1 if batch.num_rows else number
             reasons = pa.nulls(batch.num_rows, pa.string())
             columns = [
-                values.view(field.type) if pa.types.is_string(field.type) else values
+                _texts(values, dialect) if pa.types.is_string(field.type) else values
                 for values, field in zip(batch.columns, schema, strict=False)
             ]
             yield pa.RecordBatch.from_arrays([*columns, numbers, reasons], schema=schema)
-    rejects = [{ROW: _position(row, dialect), REJECT: _why(row)} for row in skipped]
+    rejects = [{ROW: _position(row, dialect), REJECT: _why(row, dialect)} for row in skipped]
     yield from pa.Table.from_pylist(rejects, schema=schema).to_batches()
+
+
+def _texts(values: pa.Array, dialect: _Dialect) -> pa.Array:
+    """Return texts that were read as bytes; some may not be UTF-8."""
+    if dialect.encoding != "utf8":
+        as_read = values.view(pa.string()).to_pylist()
+        written = [text if text is None else dialect.written(text) for text in as_read]
+        values = pa.array(written, pa.binary())
+    return values.view(pa.string())
 
 
 def _reader(
@@ -173,18 +196,26 @@ def _reader(
     only: Sequence[str] = (),
 ) -> pyarrow.csv.CSVStreamingReader:
     # Texts are read as bytes: one that is not UTF-8 would make Arrow give up the whole file.
-    types = {n: pa.binary() if pa.types.is_string(kind) else kind for n, kind in types.items()}
+    types = {
+        dialect.read_as(name): pa.binary() if pa.types.is_string(kind) else kind
+        for name, kind in types.items()
+    }
     return pyarrow.csv.open_csv(
         file,
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, block_size=dialect.block, column_names=dialect.header
+            use_threads=False,
+            block_size=dialect.block,
+            column_names=dialect.header and [*map(dialect.read_as, dialect.header)],
+            encoding=dialect.encoding,
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter,
             newlines_in_values=True,
             invalid_row_handler=functools.partial(_skip, skipped),
         ),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=types, include_columns=only),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types, include_columns=[*map(dialect.read_as, only)]
+        ),
     )
 
 
@@ -198,5 +229,6 @@ def _position(row: pyarrow.csv.InvalidRow, dialect: _Dialect) -> int:
     return row.number - (1 if dialect.header else 2)
 
 
-def _why(row: pyarrow.csv.InvalidRow) -> str:
-    return f"expected {row.expected_columns} values, not {row.actual_columns}: {row.text[:60]}"
+def _why(row: pyarrow.csv.InvalidRow, dialect: _Dialect) -> str:
+    line = dialect.written(row.text).decode(errors="backslashreplace")[:60]
+    return f"expected {row.expected_columns} values, not {row.actual_columns}: {line}"
