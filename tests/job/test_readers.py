@@ -4,6 +4,7 @@ import argparse
 import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -197,6 +198,17 @@ class TestDelimited:
         assert found["né"].to_pylist() == ["1.5", None, "", "007", "8"]
         assert found[ROW].to_pylist() == [0, 1, 2, 3, 4]
         assert found[REJECT][1].as_py() == r"expected 3 values, not 4: 2,b,2.5,caf\xe9"
+
+    def test_of_lines_to_skip_little_is_kept(self) -> None:
+        data = b"id,text\n" + b"".join(b"1,a\n2,b,%s\n" % (b"x" * (1 << 20)) for _ in range(64))
+        tracemalloc.start()
+        schema, batches = delimited.read(opener(data), Columns(), delimiter=",")
+        kept = [(batch, tracemalloc.get_traced_memory()[0]) for batch in batches]
+        tracemalloc.stop()
+        found = pa.Table.from_batches([batch for batch, _ in kept], schema)
+        assert found[ROW].to_pylist() == [*range(0, 128, 2), *range(1, 128, 2)]
+        assert found[REJECT][-1].as_py() == f"expected 2 values, not 3: 2,b,{'x' * 56}"
+        assert kept[-1][1] < len(data) / 4
 
     def test_bytes_that_are_no_text_beside_numbers_stay_bytes(self) -> None:
         data = b"text,n,name\na,1,\xff\n"

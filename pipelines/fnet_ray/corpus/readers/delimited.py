@@ -7,16 +7,15 @@ more. A column without any value has the null type.
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from fnet_ray.corpus.readers.rows import REJECT, ROW, Opener, Rows, UnreadableFileError, with_marks
+from fnet_ray.corpus.readers.rows import Opener, Rows, UnreadableFileError, with_marks
 from fnet_ray.options import Columns
 from fnet_registry.encoding.config import LARGEST_TEXT
 
@@ -90,7 +89,7 @@ def _names(open_file: Opener, dialect: _Dialect) -> list[str]:
     """Return the names of the columns, of which a header must have as many as the first line."""
     with open_file() as file:
         skipped: list[pyarrow.csv.InvalidRow] = []
-        names = _reader(file, {}, dialect, skipped).schema.names
+        names = _reader(file, {}, dialect, on_skip=skipped.append).schema.names
     wrong = next((row for row in skipped if dialect.header and row.number == 1), None)
     if wrong:
         raise UnreadableFileError(
@@ -132,7 +131,7 @@ def _infer(
 ) -> dict[str, pa.DataType]:
     """Read a file through. Raises pa.ArrowInvalid where it is mixed or cannot be read."""
     with open_file() as file:
-        reader = _reader(file, types, dialect, [])
+        reader = _reader(file, types, dialect)
         for _ in reader:
             pass
     return {dialect.written(field.name).decode(): field.type for field in reader.schema}
@@ -147,7 +146,7 @@ def _lossy(open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect) 
         return lossy
     with open_file() as file:
         for batch in _reader(
-            file, dict.fromkeys(numbers, pa.string()), dialect, [], only=list(numbers)
+            file, dict.fromkeys(numbers, pa.string()), dialect, only=list(numbers)
         ):
             for name in numbers.keys() - lossy:
                 pattern = pc.MatchSubstringOptions(numbers[name])
@@ -160,12 +159,16 @@ def _lossy(open_file: Opener, types: dict[str, pa.DataType], dialect: _Dialect) 
 def _batches(
     open_file: Opener, schema: pa.Schema, types: dict[str, pa.DataType], dialect: _Dialect
 ) -> Iterator[pa.RecordBatch]:
-    skipped: list[pyarrow.csv.InvalidRow] = []
+    rejects: dict[int, str] = {}
     number = 0
+
+    def reject(row: pyarrow.csv.InvalidRow) -> None:
+        # Arrow counts lines from 1, a header line among them.
+        rejects[row.number - (1 if dialect.header else 2)] = _why(row, dialect)
+
     with open_file() as file:
-        for batch in _reader(file, types, dialect, skipped):
-            bad = {_position(row, dialect) for row in skipped}
-            free = (n for n in itertools.count(number) if n not in bad)
+        for batch in _reader(file, types, dialect, on_skip=reject):
+            free = (n for n in itertools.count(number) if n not in rejects)
             numbers = pa.array(itertools.islice(free, batch.num_rows), pa.int64())
             number = numbers[-1].as_py() + 1 if batch.num_rows else number
             reasons = pa.nulls(batch.num_rows, pa.string())
@@ -174,8 +177,10 @@ def _batches(
                 for values, field in zip(batch.columns, schema, strict=False)
             ]
             yield pa.RecordBatch.from_arrays([*columns, numbers, reasons], schema=schema)
-    rejects = [{ROW: _position(row, dialect), REJECT: _why(row, dialect)} for row in skipped]
-    yield from pa.Table.from_pylist(rejects, schema=schema).to_batches()
+    if rejects:  # at the end, where a file that is converted once more must have them again
+        numbers, reasons = pa.array(rejects, pa.int64()), pa.array(rejects.values(), pa.string())
+        nulls = [pa.nulls(len(rejects), kind) for kind in schema.types[:-2]]
+        yield pa.RecordBatch.from_arrays([*nulls, numbers, reasons], schema=schema)
 
 
 def _texts(values: pa.Array, dialect: _Dialect) -> pa.Array:
@@ -191,9 +196,9 @@ def _reader(
     file,
     types: dict[str, pa.DataType],
     dialect: _Dialect,
-    skipped: list[pyarrow.csv.InvalidRow],
     *,
     only: Sequence[str] = (),
+    on_skip: Callable[[pyarrow.csv.InvalidRow], None] = lambda row: None,
 ) -> pyarrow.csv.CSVStreamingReader:
     # Texts are read as bytes: one that is not UTF-8 would make Arrow give up the whole file.
     types = {
@@ -211,22 +216,12 @@ def _reader(
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter,
             newlines_in_values=True,
-            invalid_row_handler=functools.partial(_skip, skipped),
+            invalid_row_handler=lambda row: on_skip(row) or "skip",
         ),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types, include_columns=[*map(dialect.read_as, only)]
         ),
     )
-
-
-def _skip(skipped: list[pyarrow.csv.InvalidRow], row: pyarrow.csv.InvalidRow) -> str:
-    skipped.append(row)
-    return "skip"
-
-
-def _position(row: pyarrow.csv.InvalidRow, dialect: _Dialect) -> int:
-    """Return the row's number from 0; Arrow counts lines from 1, a header line among them."""
-    return row.number - (1 if dialect.header else 2)
 
 
 def _why(row: pyarrow.csv.InvalidRow, dialect: _Dialect) -> str:
