@@ -123,6 +123,21 @@ class TestJsonLines:
         assert found["field"][1].as_py().replace(" ", "") == written
         pack(0, {"rows": found})
 
+    @pytest.mark.parametrize("apart", [1, BATCH_ROWS], ids=["one batch", "two batches"])
+    def test_an_object_of_ever_new_names_is_text(
+        self, apart: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fnet_ray.corpus.readers.json_lines._MOST_PARTS", 10)
+        first, second = ({f"{row}-{n}": n for n in range(6)} for row in "ab")
+        found = read_json_lines(*[{"field": first}] * apart, {"field": second})["field"]
+        assert found.type == pa.string()
+        assert json.loads(found[0].as_py()) == first
+        assert json.loads(found[-1].as_py()) == second
+
+    def test_lines_of_ever_new_names_are_refused(self) -> None:
+        with pytest.raises(UnreadableFileError, match=r"at most 5,000 different fields"):
+            read_json_lines(*({f"{row}-{n}": n for n in range(600)} for row in range(9)))
+
     def test_nothing_but_nulls(self) -> None:
         assert read_json_lines({"field": None})["field"].type == pa.null()
 
