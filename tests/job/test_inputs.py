@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from fnet_ray.corpus.conversion import convert
 from fnet_ray.corpus.files import check_unchanged, find_inputs
+from fnet_ray.corpus.storages import open_storage
 from fnet_ray.options import Columns
 from fnet_ray.output.stores import open_store
 from fnet_registry.errors import InputError
@@ -56,6 +58,26 @@ class TestLinks:
         broken = find_inputs(corpus)[1]
         with pytest.raises(InputError, match=r"No such file .*--skip-damaged.*b\.txt"):
             convert(broken, open_store(corpus.parent / "out"), Columns())
+
+
+@pytest.mark.parametrize("name", ["List::Util.txt", "s3::b.txt", "::.txt", "a\n::.txt"], ids=ascii)
+def test_a_name_may_hold_two_colons(name: str, tmp_path: Path) -> None:
+    (tmp_path / "in::side").mkdir()
+    (tmp_path / "in::side" / name).write_text("a")
+    for pattern in (
+        tmp_path / "in*" / "*",
+        tmp_path / "in::side",
+        f"file://{tmp_path}/in::side/{name}",
+    ):
+        [file] = find_inputs(pattern)
+        store = open_store(tmp_path / "out::put")
+        rows = pq.read_table(store.path(convert(file, store, Columns())))
+        assert rows["text"].to_pylist() == ["a"]
+
+
+def test_a_urls_name_may_hold_two_colons() -> None:
+    _, path = open_storage("s3://bucket/in::side/::List::Util.txt")
+    assert path == "bucket/in::side/::List::Util.txt"
 
 
 def test_what_is_neither_a_file_nor_a_folder_is_no_input(tmp_path: Path) -> None:

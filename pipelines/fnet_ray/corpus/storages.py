@@ -1,4 +1,4 @@
-"""Where inputs are: on a disk, in an object store, behind a web server."""
+"""Where files are: on a disk, in an object store, behind a web server."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 def open_storage(address: str) -> tuple[Any, str]:
     """Return the client of a path's or URL's storage, and the path as that knows it."""
-    # A listing that was remembered would hide that a file was replaced.
-    fs, path = fsspec.url_to_fs(address, use_listings_cache=False)
-    return (Disk(), path) if isinstance(fs, LocalFileSystem) else (fs, path)
+    if "://" not in address:
+        return Disk(), address
+    # A listing that was remembered would hide that a file was replaced. What follows `::` would be
+    # a storage inside another, where here it is a part of the name.
+    fs, _ = fsspec.url_to_fs(address.partition("::")[0], use_listings_cache=False)
+    fs = Disk() if isinstance(fs, LocalFileSystem) else fs
+    return fs, fs._strip_protocol(address)
 
 
 class Disk(LocalFileSystem):
