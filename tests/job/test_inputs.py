@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fnet_ray.corpus.conversion import convert
+from fnet_ray.corpus.conversion import convert, convert_files
 from fnet_ray.corpus.files import check_unchanged, find_inputs
 from fnet_ray.corpus.storages import open_storage
 from fnet_ray.options import Columns
@@ -86,3 +86,16 @@ def test_what_is_neither_a_file_nor_a_folder_is_no_input(tmp_path: Path) -> None
     assert names(tmp_path) == names(tmp_path / "*.txt") == ["a.txt"]
     with pytest.raises(InputError, match=r"must be a file, .* Received: .*pipe\.txt"):
         find_inputs(tmp_path / "pipe.txt")
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_what_a_killed_driver_left_of_a_conversion_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    store = open_store(tmp_path / "out")
+    [first] = find_inputs(tmp_path / "a.txt")
+    earlier = Path(store.path(convert(first, store, Columns())))
+    earlier.with_name(f".{earlier.name}.0123").write_bytes(b"half")
+    (tmp_path / "b.txt").write_text("b")
+    found = convert_files(find_inputs(tmp_path / "*.txt"), store, Columns(), skip_damaged=False)
+    assert sorted(map(str, earlier.parent.iterdir())) == sorted(map(str, found.values()))

@@ -23,7 +23,7 @@ from fnet_ray.corpus.parquet import Footer, read_footers
 from fnet_ray.corpus.readers.rows import Rows, UnreadableFileError
 from fnet_ray.corpus.storages import open_storage
 from fnet_ray.options import Columns, Layout
-from fnet_ray.output.layout import CONVERTED_FILE
+from fnet_ray.output.layout import CONVERTED, CONVERTED_FILE
 from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, InputError
 
@@ -57,6 +57,7 @@ def convert_files(
     """
     if not files:
         return {}
+    store.clear_unfinished(CONVERTED)
     import ray
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
