@@ -1,15 +1,19 @@
 """Which files are inputs: what a folder or glob holds, whichever way it is there."""
 
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+import fnet_ray
 from fnet_ray.corpus.conversion import convert, convert_files
 from fnet_ray.corpus.files import check_unchanged, find_inputs
 from fnet_ray.corpus.storages import open_storage
 from fnet_ray.options import Columns
+from fnet_ray.output.layout import PAGE
 from fnet_ray.output.stores import open_store
 from fnet_registry.errors import InputError
 
@@ -86,6 +90,34 @@ def test_what_is_neither_a_file_nor_a_folder_is_no_input(tmp_path: Path) -> None
     assert names(tmp_path) == names(tmp_path / "*.txt") == ["a.txt"]
     with pytest.raises(InputError, match=r"must be a file, .* Received: .*pipe\.txt"):
         find_inputs(tmp_path / "pipe.txt")
+
+
+class _Endless(BaseHTTPRequestHandler):
+    """A server that does not say how long its answers are."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+        self.wfile.write(b"one\ntwo\n" if self.command == "GET" else b"")
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Print nothing."""
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("ray_session")
+def test_a_server_need_not_say_how_large_a_file_is(tmp_path: Path, preset_folder: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        urls = [f"http://127.0.0.1:{server.server_port}/{name}.txt" for name in "ab"]
+        report = fnet_ray.embed(preset_folder, urls, tmp_path / "out")
+        server.shutdown()
+    assert report.embedded == 4
+    assert (tmp_path / "out" / PAGE).is_file()
 
 
 @pytest.mark.xdist_group("ray")

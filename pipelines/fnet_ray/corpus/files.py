@@ -24,7 +24,7 @@ class InputFile:
     Args:
         path: Full local path or URL, as it is shown and stored: without credentials, and Unicode.
         format: How it holds its rows.
-        size: Its bytes.
+        size: Its bytes; None where a web server does not say.
         version: What changes when the file does: an object's ETag, else the time of its last
             change.
         opened: What is opened, in this run alone: a signature may be another one in the next.
@@ -32,7 +32,7 @@ class InputFile:
 
     path: str
     format: Format
-    size: int
+    size: int | None
     version: str
     opened: str = field(default="", repr=False, compare=False)
 
@@ -165,7 +165,7 @@ def unreadable(file: InputFile, reason: str) -> InputError:
     )
 
 
-def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
+def check_unchanged(opened: str, path: str, *, size: int | None, version: str) -> None:
     """Make sure that a file is the one that was planned; takes the fields of its `InputFile`.
 
     To be called after reading it: whatever replaced it before it was opened, or wrote to it while
