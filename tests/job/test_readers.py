@@ -1,6 +1,7 @@
 """Files without types of their own: what is written in them is what the job carries along."""
 
 import argparse
+import csv
 import gzip
 import io
 import json
@@ -311,6 +312,33 @@ class TestWholeFiles:
     def test_a_file_that_is_too_large_is_a_reject_and_is_not_read_on(self) -> None:
         [row] = self.read(b"a" * (LARGEST_TEXT + 1))
         assert (row["body"], row[REJECT]) == (None, "larger than 64 MiB")
+
+
+class TestQuotesBetweenTabs:
+    """Where tabs part the values, a quote may be a quote, or a character as others are."""
+
+    @pytest.mark.parametrize("quote", ['"so it begins', '"', '"a"b"'])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+    @pytest.mark.parametrize("header", [None, ["n", "text"]], ids=["header", "none"])
+    def test_one_that_would_join_whole_lines_is_a_character(
+        self, header: list[str] | None, end: str, quote: str
+    ) -> None:
+        lines = ["" if header else "n\ttext", f"1\t{quote}", "2\tx", '3\tends"', "", '4\t"y"', ""]
+        found = read_laid_out(end.join(lines), delimiter="\t", header=header)
+        assert found["text"].to_pylist() == [quote, "x", 'ends"', '"y"']
+        assert found["n"].to_pylist() == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize("text", ['a\n"b"', "a\tb", 'a "b" c', '"', "\n\n"], ids=ascii)
+    def test_what_a_writer_quoted_is_read_as_it_was(self, text: str) -> None:
+        file = io.StringIO()
+        rows = [["n", "text"], [1, text], [2, "x"]]
+        csv.writer(file, delimiter="\t").writerows(rows)
+        found = read_laid_out(file.getvalue(), delimiter="\t")
+        assert found["text"].to_pylist() == [text, "x"]
+
+    def test_in_a_table_of_one_column_nothing_tells(self) -> None:
+        found = read_laid_out('text\n"a\nb"\n', delimiter="\t")
+        assert found["text"].to_pylist() == ["a\nb"]
 
 
 Converted = Callable[..., pa.Table]

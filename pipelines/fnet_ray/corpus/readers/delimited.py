@@ -31,12 +31,14 @@ class _Dialect:
 
     A row must fit into a block, which is what is read at once. `encoding` is what its bytes are
     taken for: Arrow gives up a file with a line to skip that is no text, and in Latin-1 all are.
+    Where it is not `quoted`, quotes are a part of the values.
     """
 
     delimiter: str
     header: Sequence[str] | None
     block: int = 8 << 20
     encoding: str = "utf8"
+    quoted: bool = True
 
     def read_as(self, name: str) -> str:
         """Return a column's name as Arrow reads it."""
@@ -56,6 +58,8 @@ def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
     dialect = _Dialect(delimiter=layout.delimiter or delimiter, header=layout.header)
     if dialect.header and _is_empty(open_file):
         return with_marks(pa.schema(dict.fromkeys(dialect.header, pa.string()))), iter([])
+    if dialect.delimiter == "\t" and _has_bare_quotes(open_file):
+        dialect = replace(dialect, quoted=False)
     types = None
     while types is None:
         try:
@@ -64,6 +68,27 @@ def read(open_file: Opener, columns: Columns, *, delimiter: str) -> Rows:
             dialect = _other_way(dialect, error)
     schema = with_marks(pa.schema(list(types.items())))
     return schema, _batches(open_file, schema, types, dialect)
+
+
+def _has_bare_quotes(open_file: Opener) -> bool:
+    """Return whether quotes are characters as others are, as in many tables that tabs part.
+
+    Some value opens one that it does not close, and yet all lines have as many values: were that
+    quote one, it would join lines that are rows.
+    """
+    found, tabs = False, set()
+    with open_file() as file:
+        for line in file:
+            if line.strip(b"\r\n"):
+                tabs.add(line.count(b"\t"))
+                found = found or (b'"' in line and any(map(_is_open, line.split(b"\t"))))
+            if len(tabs) > 1:
+                return False
+    return found and tabs != {0}
+
+
+def _is_open(value: bytes) -> bool:
+    return value.startswith(b'"') and value.count(b'"') % 2 == 1
 
 
 def _other_way(dialect: _Dialect, error: pa.ArrowInvalid) -> _Dialect:
@@ -215,7 +240,8 @@ def _reader(
         ),
         parse_options=pyarrow.csv.ParseOptions(
             delimiter=dialect.delimiter,
-            newlines_in_values=True,
+            quote_char=dialect.quoted and '"',
+            newlines_in_values=dialect.quoted,
             invalid_row_handler=lambda row: on_skip(row) or "skip",
         ),
         convert_options=pyarrow.csv.ConvertOptions(
