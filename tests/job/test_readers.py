@@ -171,6 +171,7 @@ class TestDelimited:
             (["0.5", "-0.25"], [0.5, -0.25]),
             (["0.30000000000000004", "1"], [0.1 + 0.2, 1.0]),
             (["1", ""], [1, None]),
+            (["1.10", "1e3", "NA"], [1.1, 1000.0, None]),
         ],
         ids=str,
     )
@@ -182,8 +183,9 @@ class TestDelimited:
         found = read_csv("text,id\na,1\nb,NA\n", id_column="id")
         assert found["id"].to_pylist() == ["1", "NA"]
 
-    def test_a_column_without_values(self) -> None:
-        assert read_csv("text,n\na,\n")["n"].type == pa.null()
+    @pytest.mark.parametrize("value", ["", "NA", "null", "NaN"])
+    def test_a_column_without_values(self, value: str) -> None:
+        assert read_csv(f"text,n\na,{value}\n")["n"].type == pa.null()
 
     def test_a_column_named_twice_is_refused(self) -> None:
         with pytest.raises(UnreadableFileError, match="each column once in its header, not 'k'"):

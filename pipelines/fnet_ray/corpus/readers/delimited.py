@@ -1,8 +1,10 @@
 """CSV and TSV. Column types are those that the whole file allows.
 
-Nothing that is written is lost to a type: the columns of texts and of ids are text, and so is one
-that holds numbers such as 007, 0x1F or +49, or fractions together with integers of 16 digits or
-more. A column without any value has the null type.
+The columns of texts and of ids are text, as it is written. So is one that holds what only looks
+like numbers, such as 007, 0x1F or +49, or fractions together with integers of 16 digits or more. In
+a column of numbers, these are doubles or integers of 64 bits: 1.10 is 1.1, and a fraction has 17
+digits at most. What stands for no value there, such as NA, is null, and a column of nothing else
+has the null type, which agrees with that of any other file.
 """
 
 from __future__ import annotations
