@@ -43,6 +43,13 @@ def carried(
     return carried_schema(footers, Columns(id=id_column, keep=keep))
 
 
+def nested(depth: int) -> pa.DataType:
+    kind: pa.DataType = pa.int64()
+    for _ in range(depth):
+        kind = pa.struct([("a", kind)])
+    return kind
+
+
 @pytest.mark.parametrize("other", [pa.string(), pa.float64()], ids=str)
 def test_ids_of_two_types_are_text(other: pa.DataType) -> None:
     schema = carried({"id": pa.int64()}, {"id": other}, id_column="id")
@@ -64,6 +71,15 @@ def test_a_column_whose_rows_cannot_be_selected_is_named() -> None:
     kind = pa.list_view(pa.string_view())
     with pytest.raises(InputError, match=r"'n' must be of a type .* --keep\. Received: list_view"):
         carried({"n": kind})
+    assert carried({"n": kind}, keep=["text"]).names == ["text"]
+
+
+@pytest.mark.parametrize("depth", [64, 300, 900])
+def test_a_column_that_is_nested_too_deeply_to_be_sent_is_named(depth: int) -> None:
+    kind = nested(depth)
+    with pytest.raises(InputError, match=r"'n' must .* not be nested deeply, .* --keep") as raised:
+        carried({"n": kind})
+    assert len(str(raised.value)) < 2000
     assert carried({"n": kind}, keep=["text"]).names == ["text"]
 
 
@@ -140,6 +156,7 @@ VALUES = {
     "json": pa.array(["{}", None, "[]"], pa.json_()),
     "duration": pa.array([1, None, 2], pa.duration("ns")),
     "time": pa.array([1, None, 2], pa.time32("ms")),
+    "deep": pa.nulls(3, nested(63)),
     "half": pa.array([1, None, 2]).cast(pa.float16()),
 }
 """A column of three values of each type that is not of every day."""

@@ -1,9 +1,11 @@
 """Files without types of their own: what is written in them is what the job carries along."""
 
 import argparse
+import csv
 import gzip
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +21,7 @@ from fnet_ray.corpus.readers import delimited, json_lines, text_lines
 from fnet_ray.corpus.readers.rows import BATCH_ROWS, REJECT, ROW, Opener, UnreadableFileError
 from fnet_ray.options import Columns, Layout
 from fnet_ray.output.stores import open_store
+from fnet_ray.stages.message import pack
 from fnet_registry.encoding.config import LARGEST_TEXT
 from fnet_registry.errors import InputError
 
@@ -111,6 +114,31 @@ class TestJsonLines:
         with pytest.raises(UnreadableFileError, match=r"no line has the field 'doc\.body'"):
             json_rows({"doc": {"text": "a"}}, columns=Columns(text="doc.body"))
 
+    @pytest.mark.parametrize("depth", [35, 240, 400])
+    def test_what_is_nested_too_deeply_to_be_sent_is_text(self, depth: int) -> None:
+        written = '{"a":[' * depth + "1" + "]}" * depth
+        data = b'{"text": "a", "n": 1}\n{"text": "b", "field": %s}\n' % written.encode()
+        schema, batches = json_lines.read(opener(data), Columns())
+        found = pa.Table.from_batches(batches, schema)
+        assert found["text"].to_pylist() == ["a", "b"]
+        assert found["field"][1].as_py().replace(" ", "") == written
+        pack(0, {"rows": found})
+
+    @pytest.mark.parametrize("apart", [1, BATCH_ROWS], ids=["one batch", "two batches"])
+    def test_an_object_of_ever_new_names_is_text(
+        self, apart: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fnet_ray.corpus.readers.json_lines._MOST_PARTS", 10)
+        first, second = ({f"{row}-{n}": n for n in range(6)} for row in "ab")
+        found = read_json_lines(*[{"field": first}] * apart, {"field": second})["field"]
+        assert found.type == pa.string()
+        assert json.loads(found[0].as_py()) == first
+        assert json.loads(found[-1].as_py()) == second
+
+    def test_lines_of_ever_new_names_are_refused(self) -> None:
+        with pytest.raises(UnreadableFileError, match=r"at most 5,000 different fields"):
+            read_json_lines(*({f"{row}-{n}": n for n in range(600)} for row in range(9)))
+
     def test_nothing_but_nulls(self) -> None:
         assert read_json_lines({"field": None})["field"].type == pa.null()
 
@@ -143,6 +171,7 @@ class TestDelimited:
             (["0.5", "-0.25"], [0.5, -0.25]),
             (["0.30000000000000004", "1"], [0.1 + 0.2, 1.0]),
             (["1", ""], [1, None]),
+            (["1.10", "1e3", "NA"], [1.1, 1000.0, None]),
         ],
         ids=str,
     )
@@ -154,8 +183,9 @@ class TestDelimited:
         found = read_csv("text,id\na,1\nb,NA\n", id_column="id")
         assert found["id"].to_pylist() == ["1", "NA"]
 
-    def test_a_column_without_values(self) -> None:
-        assert read_csv("text,n\na,\n")["n"].type == pa.null()
+    @pytest.mark.parametrize("value", ["", "NA", "null", "NaN"])
+    def test_a_column_without_values(self, value: str) -> None:
+        assert read_csv(f"text,n\na,{value}\n")["n"].type == pa.null()
 
     def test_a_column_named_twice_is_refused(self) -> None:
         with pytest.raises(UnreadableFileError, match="each column once in its header, not 'k'"):
@@ -167,6 +197,36 @@ class TestDelimited:
         found = pa.Table.from_batches(batches, schema)
         assert found["text"].cast(pa.binary()).to_pylist() == [b"caf\xe9", b"good"]
         assert found["n"].to_pylist() == [1, 2]
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize("header", [None, ["id", "text", "né"]], ids=["header", "none"])
+    def test_a_line_to_skip_may_be_no_utf_8(self, header: list[str] | None) -> None:
+        data = "" if header else "id,text,né\n"
+        data += (
+            "1,a,1.5\n2,b,2.5,caf\udce9\n3,café,\n4,caf\udce9,007\n5," + "x" * (9 << 20) + ",8\n"
+        )
+        schema, batches = delimited.read(
+            opener(data.encode(errors="surrogateescape")),
+            Columns(id="id", layout=Layout(header=header)),
+            delimiter=",",
+        )
+        found = pa.Table.from_batches(batches, schema).sort_by(ROW)
+        texts = [b"a", None, "café".encode(), b"caf\xe9", b"x" * (9 << 20)]
+        assert found["text"].cast(pa.binary()).to_pylist() == texts
+        assert found["né"].to_pylist() == ["1.5", None, "", "007", "8"]
+        assert found[ROW].to_pylist() == [0, 1, 2, 3, 4]
+        assert found[REJECT][1].as_py() == r"expected 3 values, not 4: 2,b,2.5,caf\xe9"
+
+    def test_of_lines_to_skip_little_is_kept(self) -> None:
+        data = b"id,text\n" + b"".join(b"1,a\n2,b,%s\n" % (b"x" * (1 << 20)) for _ in range(64))
+        tracemalloc.start()
+        schema, batches = delimited.read(opener(data), Columns(), delimiter=",")
+        kept = [(batch, tracemalloc.get_traced_memory()[0]) for batch in batches]
+        tracemalloc.stop()
+        found = pa.Table.from_batches([batch for batch, _ in kept], schema)
+        assert found[ROW].to_pylist() == [*range(0, 128, 2), *range(1, 128, 2)]
+        assert found[REJECT][-1].as_py() == f"expected 2 values, not 3: 2,b,{'x' * 56}"
+        assert kept[-1][1] < len(data) / 4
 
     def test_bytes_that_are_no_text_beside_numbers_stay_bytes(self) -> None:
         data = b"text,n,name\na,1,\xff\n"
@@ -254,6 +314,33 @@ class TestWholeFiles:
     def test_a_file_that_is_too_large_is_a_reject_and_is_not_read_on(self) -> None:
         [row] = self.read(b"a" * (LARGEST_TEXT + 1))
         assert (row["body"], row[REJECT]) == (None, "larger than 64 MiB")
+
+
+class TestQuotesBetweenTabs:
+    """Where tabs part the values, a quote may be a quote, or a character as others are."""
+
+    @pytest.mark.parametrize("quote", ['"so it begins', '"', '"a"b"'])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+    @pytest.mark.parametrize("header", [None, ["n", "text"]], ids=["header", "none"])
+    def test_one_that_would_join_whole_lines_is_a_character(
+        self, header: list[str] | None, end: str, quote: str
+    ) -> None:
+        lines = ["" if header else "n\ttext", f"1\t{quote}", "2\tx", '3\tends"', "", '4\t"y"', ""]
+        found = read_laid_out(end.join(lines), delimiter="\t", header=header)
+        assert found["text"].to_pylist() == [quote, "x", 'ends"', '"y"']
+        assert found["n"].to_pylist() == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize("text", ['a\n"b"', "a\tb", 'a "b" c', '"', "\n\n"], ids=ascii)
+    def test_what_a_writer_quoted_is_read_as_it_was(self, text: str) -> None:
+        file = io.StringIO()
+        rows = [["n", "text"], [1, text], [2, "x"]]
+        csv.writer(file, delimiter="\t").writerows(rows)
+        found = read_laid_out(file.getvalue(), delimiter="\t")
+        assert found["text"].to_pylist() == [text, "x"]
+
+    def test_in_a_table_of_one_column_nothing_tells(self) -> None:
+        found = read_laid_out('text\n"a\nb"\n', delimiter="\t")
+        assert found["text"].to_pylist() == ["a\nb"]
 
 
 Converted = Callable[..., pa.Table]

@@ -52,10 +52,11 @@ def as_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def can_carry(kind: pa.DataType) -> bool:
-    """Return whether rows of this type can be selected, once they are plain."""
+    """Return whether rows of this type, once plain, can be selected and sent: not the deepest."""
     try:
-        as_plain(pa.chunked_array([pa.nulls(1, kind)])).take(pa.array([0]))
-    except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        found = as_plain(pa.chunked_array([pa.nulls(1, kind)])).take(pa.array([0]))
+        pa.RecordBatch.from_arrays(found.chunks, ["found"]).serialize()
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowInvalid, RecursionError):
         return False
     return True
 

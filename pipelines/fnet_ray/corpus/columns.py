@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from fnet_ray.corpus.partitions import partition_values
 from fnet_ray.corpus.readers.rows import REJECT, ROW
 from fnet_ray.options import Columns
 from fnet_registry.errors import InputError
+from fnet_registry.shown import one_line
 
 
 def carried_schema(
@@ -53,11 +54,12 @@ def carried_schema(
         if columns.id is not None and not can_identify(schema.field(columns.id).type):
             must = "hold ids, such as numbers, texts or UUIDs"
             raise _unfit(file, schema.field(columns.id), must)
-        for field in _plain(schema, columns.text):
-            if field.name not in (ROW, REJECT) and (keep is None or field.name in keep):
-                if not can_carry(schema.field(field.name).type):
-                    must = "be of a type whose rows can be selected, or be left out with --keep"
-                    raise _unfit(file, schema.field(field.name), must)
+        for written in schema:
+            if written.name not in (ROW, REJECT) and (keep is None or written.name in keep):
+                if not can_carry(written.type):
+                    must = "be of a type whose rows can be selected, and not be nested deeply, or "
+                    raise _unfit(file, written, f"{must}be left out with --keep")
+                field = _plain(written, columns.text)
                 known = merged.get(field.name)
                 if field.name == columns.id and known and known.type != field.type:
                     merged[field.name] = pa.field(field.name, pa.string())
@@ -96,17 +98,15 @@ def _check_texts(file: InputFile, schema: pa.Schema, column: str) -> None:
 
 
 def _unfit(file: InputFile, field: pa.Field, must: str) -> InputError:
-    return InputError(
-        f"The column {field.name!r} must {must}. Received: {field.type} in {file.path}"
-    )
+    received = one_line(str(field.type))
+    return InputError(f"The column {field.name!r} must {must}. Received: {received} in {file.path}")
 
 
-def _plain(schema: pa.Schema, column: str) -> Iterator[pa.Field]:
-    """Yield a file's columns without metadata and views, and the texts without a dictionary."""
-    for field in schema:
-        kind = plain_type(field.type)
-        is_packed = field.name == column and pa.types.is_dictionary(kind)
-        yield pa.field(field.name, kind.value_type if is_packed else kind)
+def _plain(field: pa.Field, column: str) -> pa.Field:
+    """Return a file's column without metadata and views, and the texts without a dictionary."""
+    kind = plain_type(field.type)
+    is_packed = field.name == column and pa.types.is_dictionary(kind)
+    return pa.field(field.name, kind.value_type if is_packed else kind)
 
 
 def _merge(known: pa.Field | None, field: pa.Field, file: InputFile) -> pa.Field:

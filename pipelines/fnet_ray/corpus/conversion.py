@@ -21,8 +21,9 @@ from fnet_ray.corpus.files import InputFile, check_unchanged, unreadable
 from fnet_ray.corpus.formats import compression
 from fnet_ray.corpus.parquet import Footer, read_footers
 from fnet_ray.corpus.readers.rows import Rows, UnreadableFileError
+from fnet_ray.corpus.storages import open_storage
 from fnet_ray.options import Columns, Layout
-from fnet_ray.output.layout import CONVERTED_FILE
+from fnet_ray.output.layout import CONVERTED, CONVERTED_FILE
 from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, InputError
 
@@ -56,6 +57,7 @@ def convert_files(
     """
     if not files:
         return {}
+    store.clear_unfinished(CONVERTED)
     import ray
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -156,9 +158,7 @@ def open_lines(file: InputFile, encoding: str = UTF_8) -> io.BufferedReader:
 
     What is not of the file's encoding is not UTF-8, either.
     """
-    import fsspec
-
-    fs, name = fsspec.url_to_fs(file.opened)
+    fs, name = open_storage(file.opened)
     raw = fs.open(name, "rb")
     codec = compression(file.path)
     data = io.BufferedReader(pa.CompressedInputStream(raw, codec) if codec else raw)

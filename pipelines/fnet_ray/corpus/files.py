@@ -11,6 +11,7 @@ from typing import Any
 
 from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.formats import Format, known_endings, recognise
+from fnet_ray.corpus.storages import open_storage
 from fnet_ray.output.store import check_no_credentials
 from fnet_registry.errors import FNetError, InputError
 from fnet_registry.redaction import without_secrets
@@ -23,7 +24,7 @@ class InputFile:
     Args:
         path: Full local path or URL, as it is shown and stored: without credentials, and Unicode.
         format: How it holds its rows.
-        size: Its bytes.
+        size: Its bytes; None where a web server does not say.
         version: What changes when the file does: an object's ETag, else the time of its last
             change.
         opened: What is opened, in this run alone: a signature may be another one in the next.
@@ -31,7 +32,7 @@ class InputFile:
 
     path: str
     format: Format
-    size: int
+    size: int | None
     version: str
     opened: str = field(default="", repr=False, compare=False)
 
@@ -121,15 +122,12 @@ def place_of(address: str) -> str:
 
 
 def _expand(pattern: str) -> Iterator[InputFile]:
-    import fsspec
-
     if "://" not in pattern:
         pattern = str(Path(pattern).absolute())
     shown = _shown(pattern)
     check_no_credentials(pattern)
     with reading(shown):
-        # A listing that was remembered would hide that a file was replaced.
-        fs, root = fsspec.url_to_fs(pattern, use_listings_cache=False)
+        fs, root = open_storage(pattern)
         is_file = pattern.startswith("http") and recognise(shown) is not None
         is_folder = not is_file and fs.isdir(root)
         if is_folder:
@@ -139,7 +137,8 @@ def _expand(pattern: str) -> Iterator[InputFile]:
             files = {root: fs.info(root)}
         else:
             files = fs.glob(root, detail=True) if any(sign in shown for sign in "*?[") else {}
-            files = {path: info for path, info in files.items() if info["type"] == "file"}
+        no_files = ("directory", "other")  # such as a named pipe, which would never end
+        files = {path: info for path, info in files.items() if info["type"] not in no_files}
     if not files and is_folder:
         raise InputError(
             f"A folder of inputs must hold files of {known_endings()}. Received: {shown}"
@@ -166,7 +165,7 @@ def unreadable(file: InputFile, reason: str) -> InputError:
     )
 
 
-def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
+def check_unchanged(opened: str, path: str, *, size: int | None, version: str) -> None:
     """Make sure that a file is the one that was planned; takes the fields of its `InputFile`.
 
     To be called after reading it: whatever replaced it before it was opened, or wrote to it while
@@ -175,11 +174,9 @@ def check_unchanged(opened: str, path: str, *, size: int, version: str) -> None:
     Raises:
         InputError: It is another one, or gone.
     """
-    import fsspec
-
     try:
         with reading(path, gone=FileNotFoundError):
-            fs, root = fsspec.url_to_fs(opened, use_listings_cache=False)
+            fs, root = open_storage(opened)
             info = fs.info(root)
     except FileNotFoundError:
         what = "is gone"

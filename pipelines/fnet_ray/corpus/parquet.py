@@ -11,17 +11,16 @@ import pyarrow.parquet as pq
 
 from fnet_ray.cluster.failures import first_line
 from fnet_ray.corpus.nested import find_column
+from fnet_ray.corpus.storages import open_storage
 
 FOOTER_THREADS = 16
 
 
 def open_parquet(path: str, *, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file; columns in `dictionaries` come as such, with indices of 32 bits."""
-    import fsspec
-
     if "://" not in path and path.isprintable():  # Arrow takes no name that is not UTF-8
         return pq.ParquetFile(path, read_dictionary=dictionaries)
-    fs, name = fsspec.url_to_fs(path)
+    fs, name = open_storage(path)
     return pq.ParquetFile(fs.open(name, "rb"), pre_buffer=True, read_dictionary=dictionaries)
 
 

@@ -120,7 +120,7 @@ def open_corpus(
 def _hint_at_whole_files(inputs: Sequence[Input]) -> None:
     """Say it where many small text files may be texts, rather than collections of them."""
     texts = [each for each in inputs if each.file.format.name == "txt"]
-    rows, size = sum(each.rows for each in texts), sum(each.file.size for each in texts)
+    rows, size = sum(each.rows for each in texts), sum(each.file.size or 0 for each in texts)
     if len(texts) > 1 and rows > len(texts) and size <= len(texts) * SMALL_FILE:
         logger.warning(
             "%s plain text files are read as %s rows, one for each line; --whole-files makes "

@@ -90,6 +90,11 @@ class LocalStore(Store):
         for name in self._all_names(folder):
             self.remove(f"{folder}/{name}")
 
+    def clear_unfinished(self, folder: str) -> None:
+        """Delete what a killed writer left in a folder, and none of its files."""
+        for name in set(self._all_names(folder)) - set(self.names(folder)):
+            self.remove(f"{folder}/{name}")
+
     def _all_names(self, folder: str) -> list[str]:
         try:
             return os.listdir(self.path(folder))

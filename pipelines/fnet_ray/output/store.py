@@ -84,6 +84,9 @@ class Store:
         for name in self.sizes(folder):
             self.remove(f"{folder}/{name}")
 
+    def clear_unfinished(self, folder: str) -> None:
+        """Delete what a killed writer left in a folder, which it only does on a disk."""
+
     def names(self, folder: str) -> list[str]:
         """Return the plain names of a folder's files, sorted; none for a missing folder."""
         return sorted(self.sizes(folder))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fnet_ray.corpus.storages import open_storage
 from fnet_ray.output.local_store import LocalStore
 from fnet_ray.output.store import OBJECT_STORES, Store, check_no_credentials, reaching
 from fnet_registry.errors import OutputError
@@ -34,11 +35,8 @@ def open_store(url: str | os.PathLike[str]) -> Store:
             "The output must be a local folder, s3://bucket/folder or gs://bucket/folder. "
             f"Received: {text}"
         )
-    import fsspec
-
     with reaching(text):
-        # A listing that was remembered would hide what other drivers and workers wrote.
-        fs, root = fsspec.url_to_fs(text.rstrip("/"), use_listings_cache=False)
+        fs, root = open_storage(text.rstrip("/"))
     return Store(fs, root, f"{scheme}://{root}")
 
 

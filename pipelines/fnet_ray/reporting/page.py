@@ -151,7 +151,7 @@ def _fitted(places: np.ndarray) -> np.ndarray:
 
 def _inputs(facts: Facts) -> list[dict[str, Any]]:
     return [
-        {"path": each.file.path, "format": each.file.format.name, "size": each.file.size}
+        {"path": each.file.path, "format": each.file.format.name, "size": each.file.size or 0}
         | {"rows": each.rows}
         for each in facts.manifest.inputs
     ]

@@ -1,8 +1,9 @@
 """JSON lines: one object per line, read first for the types and then for the rows.
 
 Types hold for the whole file: integers and fractions become fractions, and a field that holds
-values of different kinds, or numbers that its type cannot hold exactly, is kept as text, each
-value that is not a text written as JSON. A field that only holds nulls has the null type.
+values of different kinds, nested too deeply or with ever new names, or numbers that its type cannot
+hold exactly, is kept as text, each value that is not a text written as JSON. A field that only
+holds nulls has the null type.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fnet_ray.corpus.arrow_types import can_carry
 from fnet_ray.corpus.nested import find_values
 from fnet_ray.corpus.readers.rows import (
     REJECT,
@@ -28,6 +30,9 @@ from fnet_ray.corpus.readers.rows import (
 )
 from fnet_ray.options import Columns
 
+_MOST_FIELDS = 5_000
+_MOST_PARTS = 1_000
+
 _Row = tuple[int, dict[str, Any], str | None]
 
 
@@ -39,7 +44,15 @@ def read(open_file: Opener, columns: Columns) -> Rows:
     rows = 0
     for batch in _parse(open_file, columns.nested):
         rows += len(batch)
-        for name in dict.fromkeys(name for _, values, _ in batch for name in values):
+        names = dict.fromkeys(name for _, values, _ in batch for name in values)
+        if len(types | names) > _MOST_FIELDS:
+            raise UnreadableFileError(
+                f"expected at most {_MOST_FIELDS:,} different fields in its lines; what has ever "
+                "new names must be in one field"
+            )
+        for name in names:
+            if types.get(name) == pa.string():
+                continue
             known, found = types.get(name, pa.null()), _type_of(_values(batch, name))
             types[name] = _common(known, found)
             if pa.null() not in (known, found) and known != found:
@@ -104,7 +117,8 @@ def _type_of(values: list[Any]) -> pa.DataType:
         kind = pa.infer_type(values)
     except (pa.ArrowException, OverflowError):
         return pa.string()
-    return kind if _is_storable(kind) and _holds(kind, values) else pa.string()
+    can_keep = _is_storable(kind) and can_carry(kind) and _holds(kind, values)
+    return kind if can_keep else pa.string()
 
 
 def _holds(kind: pa.DataType, values: list[Any]) -> bool:
@@ -117,18 +131,24 @@ def _holds(kind: pa.DataType, values: list[Any]) -> bool:
 
 
 def _is_storable(kind: pa.DataType) -> bool:
-    """Return whether Parquet can hold the type: it has no struct without fields."""
-    if pa.types.is_struct(kind):
-        return kind.num_fields > 0 and all(_is_storable(field.type) for field in kind.fields)
-    return _is_storable(kind.value_type) if pa.types.is_list(kind) else True
+    """Return whether the type has no struct without fields, which Parquet lacks, and few parts."""
+    waiting, parts = [kind], 0
+    while waiting:
+        each, parts = waiting.pop(), parts + 1
+        inner = [each.field(number).type for number in range(each.num_fields)]
+        if parts + len(inner) > _MOST_PARTS or (pa.types.is_struct(each) and not inner):
+            return False
+        waiting += inner
+    return True
 
 
 def _common(first: pa.DataType, second: pa.DataType) -> pa.DataType:
     schemas = [pa.schema([("x", kind)]) for kind in (first, second)]
     try:
-        return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
+        both = pa.unify_schemas(schemas, promote_options="permissive").field("x").type
     except pa.ArrowTypeError:
         return pa.string()
+    return both if _is_storable(both) else pa.string()
 
 
 def _to_batch(rows: list[_Row], schema: pa.Schema, column: str) -> pa.RecordBatch:
