@@ -12,7 +12,9 @@ import pytest
 
 import fnet_tune
 from fnet_registry.errors import InputError
-from fnet_tune.data.held_out import as_score
+from fnet_tune.data.held_out import Judge, as_score, kept, open_judge, write_held_out
+from fnet_tune.data.reading import open_source
+from fnet_tune.data.survey import survey
 from tests.evaluate.conftest import write_beir
 from tests.tune.conftest import pair
 
@@ -25,6 +27,45 @@ ANCHORS, POSITIVES = map(list, zip(*(pair(number) for number in range(60)), stri
 def write(path: Path, **columns: Any) -> Path:
     pq.write_table(pa.table(columns), path)
     return path
+
+
+def held_out_of(folder: Path, anchors: list[str], positives: list[str]) -> Judge:
+    source = open_source(write(folder / "data.parquet", anchor=anchors, positive=positives), {})
+    found = survey(source, hold_out=True)
+    judge = write_held_out(source, found, folder)
+    held_out = pq.read_table(folder / "held-out.parquet").num_rows
+    assert held_out + sum(map(len, kept(source, found))) == len(anchors)
+    return judge
+
+
+@pytest.mark.parametrize(("anchors", "count"), [(2, 400), (8, 400), (8, 12_000)])
+def test_of_few_anchors_pairs_are_held_out_by_both_texts(
+    anchors: int, count: int, tmp_path: Path
+) -> None:
+    names = [f"topic {number % anchors}" for number in range(count)]
+    judge = held_out_of(tmp_path, names, [f"text {number}" for number in range(count)])
+    content = judge.open_to_choose().data.content
+    assert content.size == min(1000, count // 10)
+    assert len(content.queries) == anchors
+
+
+def test_of_many_anchors_all_pairs_of_one_go_the_same_way(tmp_path: Path) -> None:
+    names = [f"topic {number % 60}" for number in range(240)]
+    held_out_of(tmp_path, names, [f"text {number}" for number in range(240)])
+    held_out = pq.read_table(tmp_path / "held-out.parquet")["anchor"].to_pylist()
+    assert sorted(held_out) == sorted(sorted(set(held_out)) * 4)
+    assert len(held_out) == 24
+
+
+def test_pairs_that_all_belong_together_choose_no_state(tmp_path: Path) -> None:
+    every = [str(number) for number in range(40)]
+    with pytest.raises(InputError, match="anchors and positives.* each of 1 text belongs to"):
+        held_out_of(tmp_path, every, ["b"] * 40).open_to_choose()
+    with pytest.raises(InputError, match="each of 4 texts belongs to each of 1 anchor in held"):
+        held_out_of(tmp_path, ["a"] * 40, every).open_to_choose()
+    path = write(tmp_path / "dev.parquet", anchor=list("aabb"), positive=list("xyxy"))
+    with pytest.raises(InputError, match=r"each of 2 texts .* each of 2 anchors in dev.parquet"):
+        open_judge(path, {}).open_to_choose()
 
 
 def test_teacher_vectors_may_be_held_out(tune: Tune, tmp_path: Path) -> None:

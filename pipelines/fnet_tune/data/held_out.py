@@ -14,14 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_evaluate.data.beir import judgement_file
+from fnet_evaluate.data.retrieval import Retrieval
 from fnet_evaluate.data.rows import column_names
 from fnet_evaluate.data.shapes import CORPUS, SHAPES
 from fnet_evaluate.evaluating import evaluate
 from fnet_evaluate.evaluation import Evaluation
+from fnet_evaluate.kinds.retrieval import RETRIEVAL
 from fnet_evaluate.opening import Subject, open_subject
 from fnet_ray.corpus.files import find_inputs
 from fnet_registry.errors import InputError
 from fnet_registry.presets.whole_file import write_file
+from fnet_registry.shown import counted
 from fnet_tune.data.reading import BadRows, Source, open_source
 from fnet_tune.data.survey import MOST_HELD_OUT, Survey
 from fnet_tune.data.vectors import scored_by_teacher
@@ -153,12 +156,24 @@ class Judge:
                 "Held-out examples must be pairs, scored pairs or labels. Received: "
                 f"{subject.kind.name} in {subject.name}"
             )
+        if subject.kind == RETRIEVAL and _all_are_right(subject.data.content):
+            texts = counted(subject.data.content.size, "text")
+            raise InputError(
+                "Held-out pairs must have different anchors and positives, some of which do not "
+                f"belong together. Received: each of {texts} belongs to each of "
+                f"{counted(subject.data.count, 'anchor')} in {subject.name}"
+            )
         return subject
 
     def evaluate(self, encoder: TextEncoder, name: str) -> Evaluation:
         """Return all figures of a model, which they call by a name."""
         [evaluation] = evaluate(encoder, self.data, map=self.renamed)
         return replace(evaluation, model=name)
+
+
+def _all_are_right(content: Retrieval) -> bool:
+    """Return whether any order of the texts is as good as any other, for every query."""
+    return all(len(relevant) == content.size for relevant in content.relevant)
 
 
 def figure(subject: Subject, encoder: TextEncoder) -> float:
