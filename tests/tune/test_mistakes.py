@@ -63,7 +63,7 @@ def labels(label: Any) -> list[dict[str, Any]]:
         ([{"anchor": "a", "positive": 1}] * 40, "must hold texts. Received: int64"),
         (scored(score=2.5), "scores must differ"),
         (scored(score=float("nan")), "Received: 0 and 40 unusable"),
-        (scored(score="high"), "must hold numbers"),
+        (scored(score="high"), "Received: 0 and 40 unusable (data.jsonl, row 1: no usable score"),
         (labels(lambda _: "one"), "At least two labels"),
         (labels(lambda n: n), "At least two labels"),
         (labels(lambda n: n)[:20], "give more examples, or others as --held-out. Received: At"),

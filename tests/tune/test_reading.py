@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fnet_evaluate.data import columns
+from fnet_evaluate.data.rows import BATCH_ROWS
 from fnet_tune.data.reading import BadRows, open_source
 
 PAIR = {"text_a": "a", "text_b": "b"}
@@ -23,6 +24,15 @@ def test_a_score_that_is_no_number_is_left_out_alone(bad: Any, tmp_path: Path) -
     [batch] = open_source(path, {}).batches(found)
     assert batch["score"].to_pylist() == [0.5, 1.0, 1.5]
     assert found.named == [f"scored.jsonl, row {row}: no usable score" for row in (2, 5)]
+
+
+def test_a_bad_score_is_left_out_alone_wherever_it_stands(tmp_path: Path) -> None:
+    rows = [PAIR | {"score": number} for number in range(BATCH_ROWS)] + [PAIR | {"score": "n/a"}]
+    path = tmp_path / "scored.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    found = BadRows()
+    assert sum(map(len, open_source(path, {}).batches(found))) == BATCH_ROWS
+    assert found.named == ["scored.jsonl, row 8193: no usable score"]
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()])
