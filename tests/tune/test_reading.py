@@ -11,6 +11,7 @@ import pytest
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.rows import BATCH_ROWS
 from fnet_tune.data.reading import BadRows, open_source
+from tests.evaluate.conftest import WRITERS
 
 PAIR = {"text_a": "a", "text_b": "b"}
 
@@ -42,6 +43,18 @@ def test_texts_may_be_of_any_of_arrows_types(kind: pa.DataType, tmp_path: Path) 
         pq.write_table(pa.table([column, column], names), tmp_path / "data.parquet")
         [batch] = open_source(tmp_path / "data.parquet", {}).batches()
         assert [each.to_pylist() for each in batch.columns[:2]] == [["a", "b"]] * 2
+
+
+@pytest.mark.parametrize("name", ["labels.parquet", "labels.jsonl"])
+def test_a_label_that_is_nan_is_none(name: str, tmp_path: Path) -> None:
+    labels = [1.0, float("nan"), 2.0, float("nan")]
+    WRITERS[f"data.{name.partition('.')[2]}"](
+        tmp_path / name, {"text": list("abcd"), "label": labels}
+    )
+    found = BadRows()
+    [batch] = open_source(tmp_path / name, {}).batches(found)
+    assert batch["text"].to_pylist() == ["a", "c"]
+    assert found.named == [f"{name}, row {row}: no usable label" for row in (2, 4)]
 
 
 def test_a_text_that_is_not_utf_8_is_left_out_alone(tmp_path: Path) -> None:

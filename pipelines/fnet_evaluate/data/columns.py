@@ -48,8 +48,8 @@ def optional_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read ids or labels, as texts; where a format knows no nulls, an empty text is one."""
-    _refuse_nulls(column, "hold a value in every row")
     found = ids_or_nulls(column)
+    _refuse(pc.call_function("is_valid", [found]), "hold a value in every row", column)
     _refuse(
         pc.call_function("not_equal", [found, pa.scalar("")]), "hold a value in every row", found
     )
@@ -57,11 +57,14 @@ def ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def ids_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read ids as texts, or nulls."""
+    """Read ids as texts, or nulls, which pandas writes as NaN among numbers."""
     if not can_identify(column.type):
         raise BadValueError("hold numbers or texts", str(column.type))
     plain = _plain(column)
     _refuse_other_bytes(plain)
+    if pa.types.is_floating(plain.type):
+        missing = pc.call_function("is_nan", [plain])
+        plain = pc.call_function("if_else", [missing, pa.scalar(None, plain.type), plain])
     return id_texts(plain).cast(pa.string())
 
 
