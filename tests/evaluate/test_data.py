@@ -77,6 +77,13 @@ def test_scores_in_single_precision_are_the_same_scores(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_scores_may_be_integers_that_no_float_holds(tmp_path: Path) -> None:
+    data = {**scored_pairs(), "score": [2**53 + place for place in range(40)]}
+    for name, write in WRITERS.items():
+        scores = opened(write(tmp_path / name, data)).data.content["score"]
+        assert scores.to_pylist() == [float(score) for score in data["score"]]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_other_value_is_other_data(kind: str, tmp_path: Path) -> None:
     table = KINDS[kind]()

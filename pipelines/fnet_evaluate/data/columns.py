@@ -106,7 +106,7 @@ def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def numbers_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read numbers, finite or not, or nulls."""
     try:
-        return _plain(column).cast(pa.float64())
+        return _plain(column).cast(pa.float64(), safe=False)  # integers above 2**53 are rounded
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise BadValueError("hold numbers", str(column.type)) from None
 
