@@ -79,7 +79,7 @@ def _listed(text: str | None) -> list[float] | None:
     try:
         values = np.array(json.loads(text or ""), np.float32)
         return values.tolist() if values.ndim == 1 else None
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
