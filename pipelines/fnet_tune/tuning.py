@@ -20,7 +20,7 @@ from fnet_tune.data.held_out import (
     write_held_out,
     write_judge,
 )
-from fnet_tune.data.reading import open_source
+from fnet_tune.data.reading import open_source, renamed_in
 from fnet_tune.data.survey import survey
 from fnet_tune.job import Job, Tuning, open_encoder
 from fnet_tune.recipe import RecipeOptions, check_recipe
@@ -100,11 +100,15 @@ def tune(
     longest = parent.checkpoint.config.max_sequence_length
     encoding = complete_encoding(longest, stored=parent.encoding, **encoding_options)
     open_encoder(parent, encoding, device=device)  # refuses what the model cannot compute
-    source = open_source(data, map, split_texts=split_texts)
+    given, also = (
+        None if path is None else open_judge(_absolute(path), map)
+        for path in (held_out, also_evaluate)
+    )
+    others = [judge.data for judge in (given, also) if judge is not None]
+    source = open_source(data, renamed_in(data, map, others), split_texts=split_texts)
     found = survey(source, hold_out=held_out is None)
-    given = made = None
-    if held_out is not None:
-        given = open_judge(_absolute(held_out), map)
+    made = None
+    if given is not None:
         made = read_held_out(given.data, map, split_texts=split_texts, bad=found.bad)
     identity = {
         "parent": [parent.uri, parent.digest],
@@ -115,7 +119,6 @@ def tune(
         if made is not None
         else given and given.open_to_choose().data.digest,
     }
-    also = None if also_evaluate is None else open_judge(_absolute(also_evaluate), map)
     if also is not None:
         also.open()  # to say what is wrong with it before hours of work
     with workspace(identity) as folder:

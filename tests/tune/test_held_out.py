@@ -99,9 +99,15 @@ def test_the_files_may_name_their_columns_differently(tune: Tune, tmp_path: Path
     own = write(tmp_path / "own.parquet", anchor=ANCHORS[:30], positive=POSITIVES[:30])
     labels = write(tmp_path / "labels.parquet", text=TEXTS, label=[n % 2 for n in range(60)])
     beir = write_beir(tmp_path / "beir")  # whose texts have titles, too
-    for held_out, also, counts in ((own, labels, [30, 60]), (data, beir, [60, 20])):
-        tuning = tune(data, map=renamed, held_out=held_out, also_evaluate=also, epochs=0.5)
+    for given, held_out, also, counts in (
+        (data, own, labels, [30, 60]),
+        (data, data, beir, [60, 20]),
+        (own, own, data, [30, 60]),
+    ):
+        tuning = tune(given, map=renamed, held_out=held_out, also_evaluate=also, epochs=0.5)
         assert [each.count for each in tuning.before] == counts
+    with pytest.raises(InputError, match="--map must name columns of the file.* 'title'"):
+        tune(labels, map=renamed, also_evaluate=own)
 
 
 def test_an_empty_path_is_not_the_working_folder(

@@ -10,8 +10,8 @@ import pytest
 
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.rows import BATCH_ROWS
-from fnet_tune.data.reading import BadRows, open_source
-from tests.evaluate.conftest import WRITERS
+from fnet_tune.data.reading import BadRows, open_source, renamed_in
+from tests.evaluate.conftest import WRITERS, write_parquet
 
 PAIR = {"text_a": "a", "text_b": "b"}
 
@@ -55,6 +55,15 @@ def test_a_label_that_is_nan_is_none(name: str, tmp_path: Path) -> None:
     [batch] = open_source(tmp_path / name, {}).batches(found)
     assert batch["text"].to_pylist() == ["a", "c"]
     assert found.named == [f"{name}, row {row}: no usable label" for row in (2, 4)]
+
+
+def test_another_name_of_a_column_that_only_other_data_has_is_for_that(tmp_path: Path) -> None:
+    data = write_parquet(tmp_path / "data.parquet", {"text": ["a"], "label": ["x"]})
+    faq = write_parquet(tmp_path / "faq.parquet", {"question": ["a"], "answer": ["b"]})
+    own, other = {"text": "label"}, {"anchor": "question", "positive": "answer"}
+    assert renamed_in(data, own | other, [faq]) == own
+    assert renamed_in(data, other, []) == other  # which is refused
+    assert renamed_in([data, faq], other, [faq]) == other
 
 
 def test_a_text_that_is_not_utf_8_is_left_out_alone(tmp_path: Path) -> None:
