@@ -61,11 +61,17 @@ def test_pairs_that_all_belong_together_choose_no_state(tmp_path: Path) -> None:
     every = [str(number) for number in range(40)]
     with pytest.raises(InputError, match="anchors and positives.* each of 1 text belongs to"):
         held_out_of(tmp_path, every, ["b"] * 40).open_to_choose()
-    with pytest.raises(InputError, match="each of 4 texts belongs to each of 1 anchor in held"):
-        held_out_of(tmp_path, ["a"] * 40, every).open_to_choose()
     path = write(tmp_path / "dev.parquet", anchor=list("aabb"), positive=list("xyxy"))
     with pytest.raises(InputError, match=r"each of 2 texts .* each of 2 anchors in dev.parquet"):
         open_judge(path, {}).open_to_choose()
+
+
+@pytest.mark.parametrize("others", [("anchor", "positive"), ("text", "label")])
+def test_one_text_alone_teaches_nothing(others: tuple[str, str], tmp_path: Path) -> None:
+    every = [str(number) for number in range(40)]
+    data = write(tmp_path / "one.parquet", **dict(zip(others, (["a"] * 40, every), strict=True)))
+    with pytest.raises(InputError, match="one and the same in 40 rows of one.parquet"):
+        survey(open_source(data, {}), hold_out=False)
 
 
 def test_teacher_vectors_may_be_held_out(tune: Tune, tmp_path: Path) -> None:

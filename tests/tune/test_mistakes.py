@@ -149,5 +149,5 @@ def test_labels_that_are_no_two_texts(run: Callable[..., tuple[int, str]], tmp_p
     held_out.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     status, line = run(labels(str), "--held-out", str(held_out))
     assert status == 2
-    assert "that of two texts at least" in line
-    assert "Received: as many labels as texts, 40" in line
+    assert "At least two labels must have two texts or more, to learn from" in line
+    assert "Received: 40 labels of 40 texts, 0 of them so" in line

@@ -12,7 +12,7 @@ from fnet_evaluate.data.digest import RowDigest
 from fnet_registry.errors import InputError
 from fnet_tune.data.reading import BadRows, Source
 from fnet_tune.data.vectors import several_widths, unit_vectors
-from fnet_tune.tasks import PAIRS, VECTORS
+from fnet_tune.tasks import PAIRS, SCORED_PAIRS, VECTORS
 
 HELD_OUT_SHARE = 10
 MOST_HELD_OUT = 1000
@@ -51,19 +51,20 @@ def survey(source: Source, *, hold_out: bool) -> Survey:
     for which every positive would be right, pairs are taken by both of their texts.
 
     Raises:
-        InputError: The examples cannot be read, or are too few.
+        InputError: The examples cannot be read, are too few, or have all one first text.
     """
     bad, digest, count = BadRows(), RowDigest(source.rows.shape.name), 0
-    widths = set()
-    lowest = [np.empty(0, np.int64)] * (2 if source.task == PAIRS else 1)
+    widths, texts = set(), 2 if source.task == PAIRS else 1
+    lowest, highest = [np.empty(0, np.int64)] * texts, [-1] * texts
     for batch in source.batches(bad):
         digest.add_batch(batch)
         if source.task == VECTORS and len(batch):
             widths.add(unit_vectors(batch["embedding"]).shape[1])
         count += len(batch)
-        for place, known in enumerate(lowest):
-            numbers = np.concatenate([known, text_numbers(batch, place + 1)])
-            lowest[place] = np.sort(numbers)[:MOST_HELD_OUT]
+        for place in range(texts):
+            numbers = text_numbers(batch, place + 1)
+            highest[place] = max(highest[place], numbers.max(initial=-1))
+            lowest[place] = np.sort(np.concatenate([lowest[place], numbers]))[:MOST_HELD_OUT]
     if len(widths) > 1:
         raise several_widths(sorted(widths))
     if count < FEWEST:
@@ -72,8 +73,14 @@ def survey(source: Source, *, hold_out: bool) -> Survey:
             f"Tuning needs at least {FEWEST} examples, and hundreds to learn much. Received: "
             f"{count:,}{why}, in {source.rows.name}"
         )
+    if source.task != SCORED_PAIRS and lowest[0][0] == highest[0]:
+        raise InputError(
+            "Examples must have different first texts. Received: one and the same in "
+            f"{count:,} rows of {source.rows.name}"
+        )
     held = min(MOST_HELD_OUT, count // HELD_OUT_SHARE)
-    texts = len(lowest) if lowest[0][0] == lowest[0][held - 1] else 1
+    if lowest[0][0] != lowest[0][held - 1]:
+        texts = 1
     threshold = int(lowest[texts - 1][held - 1]) if hold_out else -1
     return Survey(count=count, digest=digest.hex(), bad=bad, threshold=threshold, texts=texts)
 
