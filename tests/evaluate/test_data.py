@@ -224,9 +224,9 @@ def test_a_column_beside_the_corpus_is_renamed_as_well(tmp_path: Path) -> None:
 def test_a_title_may_be_missing_in_one_file(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "queries.csv", {"query": ["a"], "relevant_ids": ["2"]})
     first = write_csv(tmp_path / "1.csv", {"id": ["1"], "text": ["x"]})
-    second = write_csv(tmp_path / "2.csv", {"id": ["2"], "text": ["y"], "title": ["1984"]})
+    second = write_csv(tmp_path / "2.csv", {"id": ["2"], "text": ["y"], "title": ["19.80"]})
     content = opened(data, [first, second]).data.content
-    assert [block.texts for block in content.corpus.blocks()] == [["x", "1984 y"]]
+    assert [block.texts for block in content.corpus.blocks()] == [["x", "19.80 y"]]
 
 
 def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ def test_a_label_that_is_nan_is_none(name: str, tmp_path: Path) -> None:
     assert found.named == [f"{name}, row {row}: no usable label" for row in (2, 4)]
 
 
+def test_negatives_in_a_file_without_types_are_texts(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("anchor,positive,negative\n1,2,3.50\n4,5,\n")
+    [batch] = open_source(path, {}).batches()
+    assert batch["negative"].to_pylist() == ["3.50", None]
+
+
 def test_another_name_of_a_column_that_only_other_data_has_is_for_that(tmp_path: Path) -> None:
     data = write_parquet(tmp_path / "data.parquet", {"text": ["a"], "label": ["x"]})
     faq = write_parquet(tmp_path / "faq.parquet", {"question": ["a"], "answer": ["b"]})
