@@ -13,6 +13,7 @@ from fnet_evaluate.data.rows import BATCH_ROWS, open_rows
 from fnet_evaluate.data.shapes import PAIRS
 from fnet_evaluate.kinds import KINDS as ALL_KINDS
 from fnet_evaluate.opening import Subject, open_subject
+from fnet_registry.errors import InputError
 from tests.evaluate.conftest import (
     KINDS,
     WRITERS,
@@ -162,6 +163,20 @@ def test_relevant_ids_are_lists_or_one_in_each_row(
     found = [opened(data, corpus).data for corpus in corpora(tmp_path)]
     assert [each.content.relevant for each in found] == [[{0: 1.0, 2: 1.0}, {1: 1.0}]] * 3
     assert len({each.digest for each in found}) == 1
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.list_(pa.int64(), 2)])
+def test_a_missing_id_in_a_list_is_told_by_its_row(kind: pa.DataType, tmp_path: Path) -> None:
+    good, bad = (
+        write_parquet(
+            tmp_path / f"{value}.parquet",
+            {"query": ["a", "b"], "relevant_ids": pa.array([[1, 2], [3, value]], kind)},
+        )
+        for value in (4, None)
+    )
+    assert open_rows(good).table()["relevant_ids"].to_pylist() == [["1", "2"], ["3", "4"]]
+    with pytest.raises(InputError, match="a value in every row. Received: a null in row 2 of"):
+        open_rows(bad).table()
 
 
 def test_a_beir_folder_is_read_with_its_judgements(beir: Path) -> None:

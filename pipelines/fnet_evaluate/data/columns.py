@@ -5,6 +5,7 @@ They raise `BadValueError`, which says what is wrong and, where it is one row, i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 from fnet_ray.corpus.arrow_types import as_plain, can_identify, id_texts, is_text
 from fnet_ray.corpus.damage import invalid_values
 from fnet_registry.errors import InputError
+
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 Column = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
@@ -71,7 +74,7 @@ def ids_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def id_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read lists of ids, or one id in each row, as lists of texts."""
     _refuse_nulls(column, "hold an id in every row")
-    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+    if not any(known(column.type) for known in _LISTS):
         single = ids(column).combine_chunks()
         offsets = pa.array(range(len(single) + 1), pa.int32())
         return pa.chunked_array([pa.ListArray.from_arrays(offsets, single)])
@@ -80,9 +83,14 @@ def id_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if empty.as_py() >= 0:
         raise BadValueError("hold an id in every row", "an empty list", empty.as_py())
     flat = pc.call_function("list_flatten", [column])
-    values = ids(flat if isinstance(flat, pa.ChunkedArray) else pa.chunked_array([flat]))
     offsets = pa.array([0, *lengths.to_pylist()], pa.int32())
     ends = pc.call_function("cumulative_sum", [offsets])
+    try:
+        values = ids(flat if isinstance(flat, pa.ChunkedArray) else pa.chunked_array([flat]))
+    except BadValueError as error:
+        if error.row is not None:
+            error.row = bisect_right(ends.to_pylist(), error.row) - 1
+        raise
     return pa.chunked_array([pa.ListArray.from_arrays(ends, values.combine_chunks())])
 
 
