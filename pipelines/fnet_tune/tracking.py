@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -50,14 +49,12 @@ def tracked(folder: Path, told: str, parameters: Mapping[str, Any]) -> Iterator[
 def log_data(path: str, *, name: str, digest: str, context: str) -> None:
     """Log examples as an input of the active run."""
     import mlflow
-    from mlflow.data.dataset_source_registry import resolve_dataset_source
     from mlflow.data.meta_dataset import MetaDataset
 
-    with warnings.catch_warnings():
-        # MLflow knows its class for local files under two names, and says so.
-        warnings.filterwarnings("ignore", message="The specified dataset source")
-        source = resolve_dataset_source(path)
-    mlflow.log_input(MetaDataset(source, name=name, digest=digest[:16]), context=context)
+    from fnet_evaluate.registry.logged import dataset_source
+
+    dataset = MetaDataset(dataset_source(path), name=name, digest=digest[:16])
+    mlflow.log_input(dataset, context=context)
 
 
 def log_progress(progress: Progress, metric: str) -> None:
