@@ -17,6 +17,7 @@ from fnet_tune.data.held_out import (
     AnyPath,
     open_judge,
     read_held_out,
+    warn_of_overlap,
     write_held_out,
     write_judge,
 )
@@ -107,17 +108,21 @@ def tune(
     others = [judge.data for judge in (given, also) if judge is not None]
     source = open_source(data, renamed_in(data, map, others), split_texts=split_texts)
     found = survey(source, hold_out=held_out is None)
-    made = None
+    made = digest = None
     if given is not None:
         made = read_held_out(given.data, map, split_texts=split_texts, bad=found.bad)
+        if made is None:
+            judged = given.open_to_choose().data
+            content, digest = judged.content, judged.digest
+        else:
+            content, digest = made, digest_of(made.to_batches())
+        warn_of_overlap(source, content)
     identity = {
         "parent": [parent.uri, parent.digest],
         "encoding": encoding.to_dict(),
         "recipe": asked,
         "data": found.digest,
-        "held_out": digest_of(made.to_batches())
-        if made is not None
-        else given and given.open_to_choose().data.digest,
+        "held_out": digest,
     }
     if also is not None:
         also.open()  # to say what is wrong with it before hours of work

@@ -12,7 +12,14 @@ import pytest
 
 import fnet_tune
 from fnet_registry.errors import InputError
-from fnet_tune.data.held_out import Judge, as_score, kept, open_judge, write_held_out
+from fnet_tune.data.held_out import (
+    Judge,
+    as_score,
+    kept,
+    open_judge,
+    warn_of_overlap,
+    write_held_out,
+)
 from fnet_tune.data.reading import open_source
 from fnet_tune.data.survey import survey
 from tests.evaluate.conftest import write_beir
@@ -114,6 +121,25 @@ def test_the_files_may_name_their_columns_differently(tune: Tune, tmp_path: Path
         assert [each.count for each in tuning.before] == counts
     with pytest.raises(InputError, match="--map must name columns of the file.* 'title'"):
         tune(labels, map=renamed, also_evaluate=own)
+
+
+@pytest.mark.parametrize("name", ["pairs", "labels"])
+def test_examples_that_are_held_out_in_a_file_of_their_own_are_told(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names, others = {
+        "pairs": (("anchor", "positive"), POSITIVES),
+        "labels": (("text", "label"), ["x", "y"] * 30),
+    }[name]
+    columns = pa.table([ANCHORS, others], list(names))
+    for part, rows in (("data", columns[:40]), ("half", columns[20:]), ("rest", columns[40:])):
+        pq.write_table(rows, tmp_path / f"{part}.parquet")
+    source = open_source(tmp_path / "data.parquet", {})
+    for part in ("rest", "half"):
+        assert not caplog.records
+        judge = open_judge(tmp_path / f"{part}.parquet", {})
+        warn_of_overlap(source, judge.open_to_choose().data.content)
+    assert "The first text of 20 examples in data.parquet is held out, too" in caplog.text
 
 
 def test_an_empty_path_is_not_the_working_folder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,12 +28,14 @@ from fnet_registry.errors import InputError
 from fnet_registry.presets.whole_file import write_file
 from fnet_registry.shown import counted
 from fnet_tune.data.reading import BadRows, Source, open_source
-from fnet_tune.data.survey import MOST_HELD_OUT, Survey
+from fnet_tune.data.survey import MOST_HELD_OUT, Survey, text_numbers
 from fnet_tune.data.vectors import scored_by_teacher
 from fnet_tune.tasks import TEXTS, VECTORS, Task
 
 if TYPE_CHECKING:
     from fnet_registry import TextEncoder
+
+logger = logging.getLogger(__name__)
 
 AnyPath = str | os.PathLike[str]
 
@@ -84,6 +88,19 @@ def read_held_out(
     source = open_source(data, renamed, split_texts=split_texts)
     batches = list(source.batches(bad))
     return _as_evaluated(pa.Table.from_batches(batches), source.task) if batches else None
+
+
+def warn_of_overlap(source: Source, held_out: Retrieval | pa.Table) -> None:
+    """Tell how many examples begin with a text that is held out: they are trained on."""
+    texts = held_out.queries if isinstance(held_out, Retrieval) else held_out[0].to_pylist()
+    known = text_numbers(pa.record_batch([pa.array(texts, pa.string())], ["text"]))
+    shared = sum(int(np.isin(text_numbers(batch), known).sum()) for batch in source.batches())
+    if shared:
+        logger.warning(
+            "The first text of %s in %s is held out, too: figures will look better than they are",
+            counted(shared, "example"),
+            source.rows.name,
+        )
 
 
 def write_judge(examples: pa.Table, folder: Path) -> Judge:
