@@ -21,6 +21,7 @@ from fnet_evaluate.data.rows import column_names
 from fnet_evaluate.data.shapes import CORPUS, SHAPES
 from fnet_evaluate.evaluating import evaluate
 from fnet_evaluate.evaluation import Evaluation
+from fnet_evaluate.kinds.labels import LABELS, knn_items
 from fnet_evaluate.kinds.retrieval import RETRIEVAL
 from fnet_evaluate.opening import Subject, open_subject
 from fnet_ray.corpus.files import find_inputs
@@ -195,7 +196,8 @@ def _all_are_right(content: Retrieval) -> bool:
 
 def figure(subject: Subject, encoder: TextEncoder) -> float:
     """Return the figure of a model that states are chosen by; the lowest where it has none."""
-    items = subject.kind.items(encoder, subject.data.content)
+    measured = knn_items if subject.kind == LABELS else subject.kind.items
+    items = measured(encoder, subject.data.content)
     columns = {name: items[name].to_numpy() for name in items.column_names}
     return as_score(float(subject.kind.measure(columns)[METRICS[subject.kind.name]]))
 
