@@ -78,6 +78,17 @@ def test_scores_in_single_precision_are_the_same_scores(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_large_scores_are_told_apart(tmp_path: Path) -> None:
+    digests = {
+        opened(
+            write_parquet(tmp_path / "a.parquet", {**scored_pairs(), "score": scores})
+        ).data.digest
+        for first in (1_700_000_000, 1.7e9 + 1, 1e300, 2e300)
+        for scores in [[float(first), *map(float, range(39))]]
+    }
+    assert len(digests) == 4
+
+
 def test_scores_may_be_integers_that_no_float_holds(tmp_path: Path) -> None:
     data = {**scored_pairs(), "score": [2**53 + place for place in range(40)]}
     for name, write in WRITERS.items():

@@ -10,7 +10,13 @@ import pytest
 
 from fnet_evaluate.data import columns
 from fnet_evaluate.data.rows import BATCH_ROWS
+from fnet_registry import FNetTokenizer
+from fnet_registry.encoding.config import complete_encoding
+from fnet_tune.data.prepared import prepare
 from fnet_tune.data.reading import BadRows, open_source, renamed_in
+from fnet_tune.data.survey import survey
+from fnet_tune.training.batches import Batches
+from fnet_tune.training.sampling import EachOnce
 from tests.evaluate.conftest import WRITERS, write_parquet
 
 PAIR = {"text_a": "a", "text_b": "b"}
@@ -34,6 +40,25 @@ def test_a_bad_score_is_left_out_alone_wherever_it_stands(tmp_path: Path) -> Non
     found = BadRows()
     assert sum(map(len, open_source(path, {}).batches(found))) == BATCH_ROWS
     assert found.named == ["scored.jsonl, row 8193: no usable score"]
+
+
+def test_scores_that_differ_by_little_have_an_order(tmp_path: Path, preset_folder: Path) -> None:
+    scores = [1.7e9 + number for number in range(40)]
+    texts = [str(number) for number in range(40)]
+    table = {"text_a": texts, "text_b": texts, "score": scores}
+    source = open_source(write_parquet(tmp_path / "scored.parquet", table), {})
+    found = survey(source, hold_out=False)
+    tokenizer = FNetTokenizer.from_preset(preset_folder)
+    examples = prepare(source, found, tmp_path, tokenizer=tokenizer, sequence_length=8)
+    batches = Batches(
+        examples=examples,
+        sampler=EachOnce(count=40, seed=0),
+        batch_size=40,
+        encoding=complete_encoding(64, sequence_length=8),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    order = batches.sampler.draw(0, 40)[:, 0]
+    assert batches.read(0).examples.wanted.tolist() == order.tolist()
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()])
