@@ -126,6 +126,7 @@ class Columns:
         keep: The columns to carry along, or None for all.
         required: Whether a file without the column of texts is refused.
         layout: How files hold them.
+        also_texts: Further columns of texts, where a format has no types.
     """
 
     text: str = "text"
@@ -133,6 +134,7 @@ class Columns:
     keep: Sequence[str] | None = None
     required: bool = True
     layout: Layout = Layout()
+    also_texts: Sequence[str] = ()
 
     @property
     def carried(self) -> Sequence[str] | None:

@@ -112,7 +112,7 @@ class Job:
 
             with stop_requests() as stop:
                 state = self._train(training, options, watch, stop)
-            read_best(training.network, self.folder)
+            read_best(training.network, self.folder, state.best_step)
             checkpoint = training.network.checkpoint()
             after = self._evaluate(self._encoder(self.encoding, checkpoint), "after")
             values = [each[0].figures[metric].value for each in (before, after)]

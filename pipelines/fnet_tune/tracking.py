@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from fnet_evaluate.evaluation import Evaluation
 from fnet_mlflow.runs import run_name
+from fnet_mlflow.saving.description import TAG_PREFIX
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.writing import write_json
 from fnet_registry.redaction import without_secrets
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RUN_FILE = "run.json"
+_MARK = f"{TAG_PREFIX}tuning"
 _CURVE_POINTS = 100
 
 
 @contextmanager
 def tracked(folder: Path, told: str, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Work inside the run that the folder names, or in a new one; yields its id.
+    """Work inside the run that bears the folder's mark, or in a new one; yields its id.
 
     `told` is what to call a new one.
 
@@ -38,7 +40,6 @@ def tracked(folder: Path, told: str, parameters: Mapping[str, Any]) -> Iterator[
     import mlflow
 
     with _start_run(folder, run_name(told)) as run:
-        write_json({"run_id": run.info.run_id}, folder / _RUN_FILE)
         mlflow.log_params(dict(parameters))
         try:
             yield run.info.run_id
@@ -50,14 +51,12 @@ def tracked(folder: Path, told: str, parameters: Mapping[str, Any]) -> Iterator[
 def log_data(path: str, *, name: str, digest: str, context: str) -> None:
     """Log examples as an input of the active run."""
     import mlflow
-    from mlflow.data.dataset_source_registry import resolve_dataset_source
     from mlflow.data.meta_dataset import MetaDataset
 
-    with warnings.catch_warnings():
-        # MLflow knows its class for local files under two names, and says so.
-        warnings.filterwarnings("ignore", message="The specified dataset source")
-        source = resolve_dataset_source(path)
-    mlflow.log_input(MetaDataset(source, name=name, digest=digest[:16]), context=context)
+    from fnet_evaluate.registry.logged import dataset_source
+
+    dataset = MetaDataset(dataset_source(path), name=name, digest=digest[:16])
+    mlflow.log_input(dataset, context=context)
 
 
 def log_progress(progress: Progress, metric: str) -> None:
@@ -113,13 +112,18 @@ def metric_name(figure: str) -> str:
 def _start_run(folder: Path, name: str) -> mlflow.ActiveRun:
     """Start the run that the tuning began in, or another one where that cannot be gone on with.
 
-    It may be deleted, or of another experiment or server than the one in use.
+    It may be deleted, or of another experiment or server than the one in use. It is found by a
+    mark that lies in the folder before there is a run.
     """
     import mlflow
 
+    if not (folder / _RUN_FILE).exists():
+        write_json({"mark": uuid4().hex}, folder / _RUN_FILE)
+    mark = str(read_json(folder / _RUN_FILE)["mark"])
     nested = mlflow.active_run() is not None
-    if (folder / _RUN_FILE).exists():
-        run_id = str(read_json(folder / _RUN_FILE).get("run_id"))
-        with suppress(mlflow.MlflowException):
-            return mlflow.start_run(run_id=run_id, nested=nested)
-    return mlflow.start_run(run_name=name, nested=nested)
+    known: Any = mlflow.search_runs(
+        filter_string=f"tags.`{_MARK}` = '{mark}'", output_format="list", max_results=1
+    )
+    if known:
+        return mlflow.start_run(run_id=known[0].info.run_id, nested=nested)
+    return mlflow.start_run(run_name=name, tags={_MARK: mark}, nested=nested)

@@ -17,10 +17,11 @@ from fnet_tune.data.held_out import (
     AnyPath,
     open_judge,
     read_held_out,
+    warn_of_overlap,
     write_held_out,
     write_judge,
 )
-from fnet_tune.data.reading import open_source
+from fnet_tune.data.reading import open_source, renamed_in
 from fnet_tune.data.survey import survey
 from fnet_tune.job import Job, Tuning, open_encoder
 from fnet_tune.recipe import RecipeOptions, check_recipe
@@ -100,22 +101,29 @@ def tune(
     longest = parent.checkpoint.config.max_sequence_length
     encoding = complete_encoding(longest, stored=parent.encoding, **encoding_options)
     open_encoder(parent, encoding, device=device)  # refuses what the model cannot compute
-    source = open_source(data, map, split_texts=split_texts)
+    given, also = (
+        None if path is None else open_judge(_absolute(path), map)
+        for path in (held_out, also_evaluate)
+    )
+    others = [judge.data for judge in (given, also) if judge is not None]
+    source = open_source(data, renamed_in(data, map, others), split_texts=split_texts)
     found = survey(source, hold_out=held_out is None)
-    given = made = None
-    if held_out is not None:
-        given = open_judge(_absolute(held_out), map)
+    made = digest = None
+    if given is not None:
         made = read_held_out(given.data, map, split_texts=split_texts, bad=found.bad)
+        if made is None:
+            judged = given.open_to_choose().data
+            content, digest = judged.content, judged.digest
+        else:
+            content, digest = made, digest_of(made.to_batches())
+        warn_of_overlap(source, content)
     identity = {
         "parent": [parent.uri, parent.digest],
         "encoding": encoding.to_dict(),
         "recipe": asked,
         "data": found.digest,
-        "held_out": digest_of(made.to_batches())
-        if made is not None
-        else given and given.open_to_choose().data.digest,
+        "held_out": digest,
     }
-    also = None if also_evaluate is None else open_judge(_absolute(also_evaluate), map)
     if also is not None:
         also.open()  # to say what is wrong with it before hours of work
     with workspace(identity) as folder:

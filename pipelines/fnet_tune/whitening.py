@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from fnet_evaluate.data.rows import Rows, column_names
+from fnet_evaluate.data.shapes import Shape
 from fnet_ray.cluster.failures import quiet_execution
 from fnet_ray.cluster.runtime import ray_cluster
 from fnet_ray.corpus.files import find_inputs
@@ -19,6 +20,7 @@ from fnet_ray.model import PinnedModel, resolve_model
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.errors import InputError
 from fnet_registry.shown import shown
+from fnet_tune.data.columns import texts
 from fnet_tune.moments import Moments, whitening_head, with_head
 from fnet_tune.registering import Target, register_tuned
 from fnet_tune.tasks import TEXTS
@@ -133,7 +135,7 @@ class _ReadTexts:
     def __call__(self, batch: Any) -> Iterator[pa.Table]:
         file = self.rows.files[batch["item"].item()]
         for rows in replace(self.rows, files=[file]).batches():
-            column = rows["text"]
+            column = rows[next(iter(self.rows.shape.columns))]
             yield pa.table({"text": column.fill_null(""), "counts": column.is_valid()})
 
 
@@ -164,7 +166,8 @@ def _open_corpus(corpus: Any, column: str) -> Rows:
             f"Every file must have the column {column!r}; choose another one with --column. "
             f"Received: {', '.join(names[:20])} in {files[0].path}"
         )
-    return Rows(files=files, shape=TEXTS, renamed={"text": column}, forgiving=True)
+    shape = Shape(name=TEXTS.name, columns={column: texts})  # which no other column stands for
+    return Rows(files=files, shape=shape, forgiving=True)
 
 
 def _check_dims(dims: int | None, most: int) -> None:

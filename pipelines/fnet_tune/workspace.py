@@ -18,6 +18,8 @@ from fnet_registry.errors import FNetError, TuningError, WorkersError
 
 STATE_FILE = "state.safetensors"
 """Is there once steps are taken."""
+_LAYOUT = 2
+"""What a folder holds, and where; one of another layout is not gone on with."""
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def workspace(identity: Mapping[str, Any]) -> Iterator[Path]:
     Raises:
         TuningError: Another process is at work in it.
     """
-    text = json.dumps({"version": __version__, **identity}, sort_keys=True)
+    text = json.dumps({"version": __version__, "layout": _LAYOUT, **identity}, sort_keys=True)
     folder = cache_folder("tuning") / hashlib.sha256(text.encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{folder}.lock", timeout=0)

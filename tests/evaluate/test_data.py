@@ -13,6 +13,7 @@ from fnet_evaluate.data.rows import BATCH_ROWS, open_rows
 from fnet_evaluate.data.shapes import PAIRS
 from fnet_evaluate.kinds import KINDS as ALL_KINDS
 from fnet_evaluate.opening import Subject, open_subject
+from fnet_registry.errors import InputError
 from tests.evaluate.conftest import (
     KINDS,
     WRITERS,
@@ -75,6 +76,24 @@ def test_scores_in_single_precision_are_the_same_scores(tmp_path: Path) -> None:
         opened(write_parquet(tmp_path / "a.parquet", single)).data.digest,
     }
     assert len(digests) == 1
+
+
+def test_large_scores_are_told_apart(tmp_path: Path) -> None:
+    digests = {
+        opened(
+            write_parquet(tmp_path / "a.parquet", {**scored_pairs(), "score": scores})
+        ).data.digest
+        for first in (1_700_000_000, 1.7e9 + 1, 1e300, 2e300)
+        for scores in [[float(first), *map(float, range(39))]]
+    }
+    assert len(digests) == 4
+
+
+def test_scores_may_be_integers_that_no_float_holds(tmp_path: Path) -> None:
+    data = {**scored_pairs(), "score": [2**53 + place for place in range(40)]}
+    for name, write in WRITERS.items():
+        scores = opened(write(tmp_path / name, data)).data.content["score"]
+        assert scores.to_pylist() == [float(score) for score in data["score"]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,6 +176,20 @@ def test_relevant_ids_are_lists_or_one_in_each_row(
     assert len({each.digest for each in found}) == 1
 
 
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.list_(pa.int64(), 2)])
+def test_a_missing_id_in_a_list_is_told_by_its_row(kind: pa.DataType, tmp_path: Path) -> None:
+    good, bad = (
+        write_parquet(
+            tmp_path / f"{value}.parquet",
+            {"query": ["a", "b"], "relevant_ids": pa.array([[1, 2], [3, value]], kind)},
+        )
+        for value in (4, None)
+    )
+    assert open_rows(good).table()["relevant_ids"].to_pylist() == [["1", "2"], ["3", "4"]]
+    with pytest.raises(InputError, match="a value in every row. Received: a null in row 2 of"):
+        open_rows(bad).table()
+
+
 def test_a_beir_folder_is_read_with_its_judgements(beir: Path) -> None:
     subject = opened(beir)
     assert (subject.kind.name, subject.name, subject.data.count) == ("retrieval", "scifact", 20)
@@ -217,9 +250,9 @@ def test_a_column_beside_the_corpus_is_renamed_as_well(tmp_path: Path) -> None:
 def test_a_title_may_be_missing_in_one_file(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "queries.csv", {"query": ["a"], "relevant_ids": ["2"]})
     first = write_csv(tmp_path / "1.csv", {"id": ["1"], "text": ["x"]})
-    second = write_csv(tmp_path / "2.csv", {"id": ["2"], "text": ["y"], "title": ["1984"]})
+    second = write_csv(tmp_path / "2.csv", {"id": ["2"], "text": ["y"], "title": ["19.80"]})
     content = opened(data, [first, second]).data.content
-    assert [block.texts for block in content.corpus.blocks()] == [["x", "1984 y"]]
+    assert [block.texts for block in content.corpus.blocks()] == [["x", "19.80 y"]]
 
 
 def test_texts_may_be_stored_as_a_dictionary(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from fnet_evaluate.data.corpus import ListedCorpus
 from fnet_evaluate.data.retrieval import Retrieval
 from fnet_evaluate.data.rows import BATCH_ROWS
 from fnet_evaluate.kinds import KINDS
+from fnet_evaluate.kinds.labels import knn_items
 from fnet_evaluate.kinds.retrieval import DEPTH, figures
 
 TREC_EVAL = {
@@ -135,6 +136,7 @@ def test_accuracies_are_those_of_cross_validation() -> None:
         expected = cross_val_score(classifier, vectors, target, cv=split).mean()
         assert found[name].to_numpy().mean() == pytest.approx(expected, abs=1e-9)
         assert expected > 0.5
+    assert knn_items(Given(vectors), data) == found.select(["knn_accuracy"])  # with no probe
 
 
 def test_uniformity_is_the_logarithm_of_a_mean_over_the_pairs_that_are_there() -> None:

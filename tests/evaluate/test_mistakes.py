@@ -59,6 +59,7 @@ def refusal(preset_folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable
             {"text": ["a", "b"], "label": ["x", ""]},
             "'label' must hold a value.* empty text in row 2",
         ),
+        ({"text": ["a", "b"], "label": [1.0, NAN]}, "'label' must hold a value.* nan in row 2 of"),
         ({"text": ["a"]}, "texts must be two or more. Received: one in data.parquet"),
         ({"text": [1, 2]}, "'text' must hold texts. Received: int64 in"),
         ({"anchor": [], "positive": []}, "Data must have rows. Received: none in .*data.parquet"),

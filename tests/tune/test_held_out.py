@@ -12,7 +12,16 @@ import pytest
 
 import fnet_tune
 from fnet_registry.errors import InputError
-from fnet_tune.data.held_out import as_score
+from fnet_tune.data.held_out import (
+    Judge,
+    as_score,
+    kept,
+    open_judge,
+    warn_of_overlap,
+    write_held_out,
+)
+from fnet_tune.data.reading import open_source
+from fnet_tune.data.survey import survey
 from tests.evaluate.conftest import write_beir
 from tests.tune.conftest import pair
 
@@ -25,6 +34,51 @@ ANCHORS, POSITIVES = map(list, zip(*(pair(number) for number in range(60)), stri
 def write(path: Path, **columns: Any) -> Path:
     pq.write_table(pa.table(columns), path)
     return path
+
+
+def held_out_of(folder: Path, anchors: list[str], positives: list[str]) -> Judge:
+    source = open_source(write(folder / "data.parquet", anchor=anchors, positive=positives), {})
+    found = survey(source, hold_out=True)
+    judge = write_held_out(source, found, folder)
+    held_out = pq.read_table(folder / "held-out.parquet").num_rows
+    assert held_out + sum(map(len, kept(source, found))) == len(anchors)
+    return judge
+
+
+@pytest.mark.parametrize(("anchors", "count"), [(2, 400), (8, 400), (8, 12_000)])
+def test_of_few_anchors_pairs_are_held_out_by_both_texts(
+    anchors: int, count: int, tmp_path: Path
+) -> None:
+    names = [f"topic {number % anchors}" for number in range(count)]
+    judge = held_out_of(tmp_path, names, [f"text {number}" for number in range(count)])
+    content = judge.open_to_choose().data.content
+    assert content.size == min(1000, count // 10)
+    assert len(content.queries) == anchors
+
+
+def test_of_many_anchors_all_pairs_of_one_go_the_same_way(tmp_path: Path) -> None:
+    names = [f"topic {number % 60}" for number in range(240)]
+    held_out_of(tmp_path, names, [f"text {number}" for number in range(240)])
+    held_out = pq.read_table(tmp_path / "held-out.parquet")["anchor"].to_pylist()
+    assert sorted(held_out) == sorted(sorted(set(held_out)) * 4)
+    assert len(held_out) == 24
+
+
+def test_pairs_that_all_belong_together_choose_no_state(tmp_path: Path) -> None:
+    every = [str(number) for number in range(40)]
+    with pytest.raises(InputError, match="anchors and positives.* each of 1 text belongs to"):
+        held_out_of(tmp_path, every, ["b"] * 40).open_to_choose()
+    path = write(tmp_path / "dev.parquet", anchor=list("aabb"), positive=list("xyxy"))
+    with pytest.raises(InputError, match=r"each of 2 texts .* each of 2 anchors in dev.parquet"):
+        open_judge(path, {}).open_to_choose()
+
+
+@pytest.mark.parametrize("others", [("anchor", "positive"), ("text", "label")])
+def test_one_text_alone_teaches_nothing(others: tuple[str, str], tmp_path: Path) -> None:
+    every = [str(number) for number in range(40)]
+    data = write(tmp_path / "one.parquet", **dict(zip(others, (["a"] * 40, every), strict=True)))
+    with pytest.raises(InputError, match="one and the same in 40 rows of one.parquet"):
+        survey(open_source(data, {}), hold_out=False)
 
 
 def test_teacher_vectors_may_be_held_out(tune: Tune, tmp_path: Path) -> None:
@@ -58,9 +112,34 @@ def test_the_files_may_name_their_columns_differently(tune: Tune, tmp_path: Path
     own = write(tmp_path / "own.parquet", anchor=ANCHORS[:30], positive=POSITIVES[:30])
     labels = write(tmp_path / "labels.parquet", text=TEXTS, label=[n % 2 for n in range(60)])
     beir = write_beir(tmp_path / "beir")  # whose texts have titles, too
-    for held_out, also, counts in ((own, labels, [30, 60]), (data, beir, [60, 20])):
-        tuning = tune(data, map=renamed, held_out=held_out, also_evaluate=also, epochs=0.5)
+    for given, held_out, also, counts in (
+        (data, own, labels, [30, 60]),
+        (data, data, beir, [60, 20]),
+        (own, own, data, [30, 60]),
+    ):
+        tuning = tune(given, map=renamed, held_out=held_out, also_evaluate=also, epochs=0.5)
         assert [each.count for each in tuning.before] == counts
+    with pytest.raises(InputError, match="--map must name columns of the file.* 'title'"):
+        tune(labels, map=renamed, also_evaluate=own)
+
+
+@pytest.mark.parametrize("name", ["pairs", "labels"])
+def test_examples_that_are_held_out_in_a_file_of_their_own_are_told(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names, others = {
+        "pairs": (("anchor", "positive"), POSITIVES),
+        "labels": (("text", "label"), ["x", "y"] * 30),
+    }[name]
+    columns = pa.table([ANCHORS, others], list(names))
+    for part, rows in (("data", columns[:40]), ("half", columns[20:]), ("rest", columns[40:])):
+        pq.write_table(rows, tmp_path / f"{part}.parquet")
+    source = open_source(tmp_path / "data.parquet", {})
+    for part in ("rest", "half"):
+        assert not caplog.records
+        judge = open_judge(tmp_path / f"{part}.parquet", {})
+        warn_of_overlap(source, judge.open_to_choose().data.content)
+    assert "The first text of 20 examples in data.parquet is held out, too" in caplog.text
 
 
 def test_an_empty_path_is_not_the_working_folder(

@@ -63,7 +63,7 @@ def labels(label: Any) -> list[dict[str, Any]]:
         ([{"anchor": "a", "positive": 1}] * 40, "must hold texts. Received: int64"),
         (scored(score=2.5), "scores must differ"),
         (scored(score=float("nan")), "Received: 0 and 40 unusable"),
-        (scored(score="high"), "must hold numbers"),
+        (scored(score="high"), "Received: 0 and 40 unusable (data.jsonl, row 1: no usable score"),
         (labels(lambda _: "one"), "At least two labels"),
         (labels(lambda n: n), "At least two labels"),
         (labels(lambda n: n)[:20], "give more examples, or others as --held-out. Received: At"),
@@ -149,5 +149,5 @@ def test_labels_that_are_no_two_texts(run: Callable[..., tuple[int, str]], tmp_p
     held_out.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     status, line = run(labels(str), "--held-out", str(held_out))
     assert status == 2
-    assert "that of two texts at least" in line
-    assert "Received: as many labels as texts, 40" in line
+    assert "At least two labels must have two texts or more, to learn from" in line
+    assert "Received: 40 labels of 40 texts, 0 of them so" in line

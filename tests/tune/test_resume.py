@@ -9,18 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
+import torch
 
 import fnet_mlflow
 import fnet_tune
 from fnet_registry.errors import InputError, TuningError
 from fnet_tune.stopping import stop_requests
-from fnet_tune.training.state import State
 from fnet_tune.workspace import workspace
 from tests.tune.conftest import QUICK
 
@@ -209,8 +208,6 @@ def test_it_works_in_a_thread_that_may_not_handle_signals(tune: Tune, pairs_file
 
 
 def test_the_users_random_numbers_are_left_alone(tune: Tune, pairs_file: Path) -> None:
-    import torch
-
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -258,18 +255,6 @@ def test_ten_kills_at_random_moments_leave_the_same_bits(
     tune(pairs_file, name="killed")
     tune(pairs_file, name="whole")
     assert digest("killed") == digest("whole")
-
-
-def test_only_what_brings_nothing_in_the_second_half_counts() -> None:
-    state = State(step=0)
-    for step, metric in ((100, 0.2), (200, 0.1), (300, 0.1), (400, 0.1), (500, 0.1)):
-        state = replace(state, step=step).evaluated(metric, steps=1000)
-    assert (state.best_step, state.stale) == (100, 0)
-    assert not replace(state, step=501).is_over(1000)
-    for step in (600, 700, 800):
-        assert not state.is_over(1000)
-        state = replace(state, step=step).evaluated(0.1, steps=1000)
-    assert state.is_over(1000)
 
 
 def test_a_folder_that_is_removed_by_halves_is_none(

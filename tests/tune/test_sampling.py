@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from fnet_tune.training.sampling import EachOnce, WithPartner, permuted, steps_per_epoch
+from fnet_registry.errors import InputError
+from fnet_tune.data.tokens import TokenizedExamples
+from fnet_tune.training.sampling import (
+    EachOnce,
+    WithPartner,
+    permuted,
+    sampler_of,
+    steps_per_epoch,
+)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 16, 17, 100, 1000, 4097])
@@ -51,6 +59,18 @@ def test_a_text_stands_beside_another_one_of_its_label() -> None:
     assert 13 not in seen
     assert (labels[seen[:, 0]] == labels[seen[:, 1]]).all()
     assert (seen[:, 0] != seen[:, 1]).all()
+
+
+@pytest.mark.parametrize(("labels", "many"), [([0, 0, 0, 1, 2], 1), ([0, 1, 2], 0)])
+def test_labels_of_which_one_alone_has_several_texts_teach_nothing(
+    labels: list[int], many: int
+) -> None:
+    count = len(labels)
+    examples = TokenizedExamples(
+        texts=1, ids=np.zeros(count), ends=np.arange(count), targets=np.array(labels)
+    )
+    with pytest.raises(InputError, match=f"3 labels of {count} texts, {many} of them so"):
+        sampler_of(examples, seed=0, paired=True)
 
 
 def test_a_partner_is_another_one_in_each_epoch() -> None:

@@ -105,10 +105,11 @@ def test_vectors_of_no_direction_are_bad_rows(tmp_path: Path) -> None:
 def test_lines_whose_vectors_are_no_lists_are_bad_rows(tmp_path: Path) -> None:
     good = {"text": "a", "embedding": [1, 2]}
     rows = [good, good | {"embedding": "no"}, good | {"embedding": 5}, good | {"embedding": [[1]]}]
+    rows.append(good | {"embedding": [10**400]})
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     bad = BadRows()
     kept = [len(batch) for batch in open_source(tmp_path / "a.jsonl", {}).batches(bad)]
-    assert (kept, bad.count) == ([1], 3)
+    assert (kept, bad.count) == ([1], 4)
 
 
 def test_several_widths_are_refused_within_a_file_and_across_files(tmp_path: Path) -> None:

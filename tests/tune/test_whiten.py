@@ -99,6 +99,13 @@ def test_impossible_options(
         fnet_tune.whiten(preset_folder, corpus, name="fnet", **options)
 
 
+def test_a_column_that_one_file_lacks(preset_folder: Path, registry: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"body": texts(1, 50)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": texts(2, 50)}), tmp_path / "b.parquet")
+    with pytest.raises(InputError, match="must have the columns body. Received: text in .*b.par"):
+        fnet_tune.whiten(preset_folder, tmp_path, name="fnet", column="body")
+
+
 def test_a_column_that_holds_no_texts(
     preset_folder: Path, registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ They raise `BadValueError`, which says what is wrong and, where it is one row, i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 from fnet_ray.corpus.arrow_types import as_plain, can_identify, id_texts, is_text
 from fnet_ray.corpus.damage import invalid_values
 from fnet_registry.errors import InputError
+
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 Column = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
@@ -48,8 +51,8 @@ def optional_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read ids or labels, as texts; where a format knows no nulls, an empty text is one."""
-    _refuse_nulls(column, "hold a value in every row")
     found = ids_or_nulls(column)
+    _refuse(pc.call_function("is_valid", [found]), "hold a value in every row", column)
     _refuse(
         pc.call_function("not_equal", [found, pa.scalar("")]), "hold a value in every row", found
     )
@@ -57,18 +60,21 @@ def ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def ids_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read ids as texts, or nulls."""
+    """Read ids as texts, or nulls, which pandas writes as NaN among numbers."""
     if not can_identify(column.type):
         raise BadValueError("hold numbers or texts", str(column.type))
     plain = _plain(column)
     _refuse_other_bytes(plain)
+    if pa.types.is_floating(plain.type):
+        missing = pc.call_function("is_nan", [plain])
+        plain = pc.call_function("if_else", [missing, pa.scalar(None, plain.type), plain])
     return id_texts(plain).cast(pa.string())
 
 
 def id_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read lists of ids, or one id in each row, as lists of texts."""
     _refuse_nulls(column, "hold an id in every row")
-    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+    if not any(known(column.type) for known in _LISTS):
         single = ids(column).combine_chunks()
         offsets = pa.array(range(len(single) + 1), pa.int32())
         return pa.chunked_array([pa.ListArray.from_arrays(offsets, single)])
@@ -77,9 +83,14 @@ def id_lists(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if empty.as_py() >= 0:
         raise BadValueError("hold an id in every row", "an empty list", empty.as_py())
     flat = pc.call_function("list_flatten", [column])
-    values = ids(flat if isinstance(flat, pa.ChunkedArray) else pa.chunked_array([flat]))
     offsets = pa.array([0, *lengths.to_pylist()], pa.int32())
     ends = pc.call_function("cumulative_sum", [offsets])
+    try:
+        values = ids(flat if isinstance(flat, pa.ChunkedArray) else pa.chunked_array([flat]))
+    except BadValueError as error:
+        if error.row is not None:
+            error.row = bisect_right(ends.to_pylist(), error.row) - 1
+        raise
     return pa.chunked_array([pa.ListArray.from_arrays(ends, values.combine_chunks())])
 
 
@@ -103,7 +114,7 @@ def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def numbers_or_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read numbers, finite or not, or nulls."""
     try:
-        return _plain(column).cast(pa.float64())
+        return _plain(column).cast(pa.float64(), safe=False)  # integers above 2**53 are rounded
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise BadValueError("hold numbers", str(column.type)) from None
 

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+_LARGE = 1 << 24
+"""From here on, single precision holds not every integer."""
+
 
 class RowDigest:
     """Digests rows as they come.
@@ -45,8 +48,12 @@ def _plain(column: pa.Array) -> list[Any]:
         return [hashlib.sha256(vector.tobytes()).hexdigest() for vector in vectors]
     if not pa.types.is_floating(column.type):
         return column.to_pylist()
-    # A file that holds them in single precision holds the same data.
-    return column.to_numpy(zero_copy_only=False).astype(np.float32).tolist()
+    # A file that holds them in single precision holds the same data, but for large numbers, of
+    # which it would make others.
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    small = np.abs(values) < _LARGE
+    values[small] = values[small].astype(np.float32)
+    return values.tolist()
 
 
 def digest_of(batches: Iterable[pa.RecordBatch], *what: str) -> str:

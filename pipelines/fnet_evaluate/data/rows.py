@@ -87,7 +87,8 @@ class Rows:
             )
         _refuse_doubled(names, list(sources.values()), file)
         start = 0
-        for batch in _read(file, list(sources.values())):
+        optional = [source for name, source in sources.items() if name in self.shape.optional]
+        for batch in _read(file, list(sources.values()), optional):
             yield self._checked(batch, sources, file, start)
             start += len(batch)
 
@@ -157,15 +158,17 @@ def column_names(file: InputFile) -> list[str]:
         return [name for name in schema.names if name not in (ROW, REJECT)]
 
 
-def _read(file: InputFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield columns of a file; the first two are read as texts where a format has no types."""
+def _read(
+    file: InputFile, columns: Sequence[str], optional: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of a file; without types, the first two and the optional ones are texts."""
     with reading(file.path):
         if file.format.read is None:
             with open_parquet(file.opened) as parquet:
                 yield from parquet.iter_batches(BATCH_ROWS, columns=list(columns))
             return
         text, other = [*columns, None][:2]
-        asked = Columns(text=str(text), id=other)
+        asked = Columns(text=str(text), id=other, also_texts=optional)
         yield from file.format.read(lambda: open_lines(file), asked)[1]
 
 

@@ -25,7 +25,7 @@ class Shape:
     Args:
         name: What it is called.
         columns: A column's own name → what reads it. The first of them holds texts.
-        optional: Those that may be missing.
+        optional: Those that may be missing, texts all.
     """
 
     name: str

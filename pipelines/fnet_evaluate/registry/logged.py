@@ -89,7 +89,7 @@ def log_in_run(
         client.log_inputs(run_id, models=[LoggedModelInput(model_id=model)])
     # MLflow's database keeps 36 characters of a digest and 500 of a name.
     name, digest = evaluation.data[-500:], evaluation.data_digest[:16]
-    dataset = MetaDataset(_source(source), name=name, digest=digest)
+    dataset = MetaDataset(dataset_source(source), name=name, digest=digest)
     metrics = logged_metrics(evaluation)
     mlflow.log_metrics(metrics, run_id=run_id, model_id=model, dataset=dataset)
     artifacts = _log_artifacts(client, evaluation, run_id)
@@ -171,7 +171,8 @@ def _to_log(evaluation: Evaluation, run_id: str) -> LoggedEvaluation:
     )
 
 
-def _source(source: str | None) -> DatasetSource:
+def dataset_source(source: str | None) -> DatasetSource:
+    """Return where data lies, as MLflow has it; nowhere, where it does not know the place."""
     with warnings.catch_warnings():
         # MLflow knows its class for local files under two names, and says so.
         warnings.filterwarnings("ignore", message="The specified dataset source")

@@ -32,7 +32,7 @@ def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Read finite numbers; all others are nulls."""
     if is_text(column.type):  # one word among the numbers of a file makes all of them texts
-        column = _numbers_in(column)
+        column = pa.chunked_array([[_number(text) for text in _plain_texts(column)]], pa.float64())
     found = columns.numbers_or_nulls(column)
     return _keep(found, _is_true("is_finite", found))
 
@@ -79,15 +79,8 @@ def _listed(text: str | None) -> list[float] | None:
     try:
         values = np.array(json.loads(text or ""), np.float32)
         return values.tolist() if values.ndim == 1 else None
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
-
-
-def _numbers_in(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = [_number(text) for text in _plain_texts(column)]
-    if column.null_count < len(column) and not any(value is not None for value in values):
-        raise BadValueError("hold numbers", str(column.type))
-    return pa.chunked_array([values], pa.float64())
 
 
 def _number(text: str | None) -> float | None:

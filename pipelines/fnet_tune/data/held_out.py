@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -10,25 +11,32 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fnet_evaluate.data.beir import judgement_file
+from fnet_evaluate.data.retrieval import Retrieval
 from fnet_evaluate.data.rows import column_names
 from fnet_evaluate.data.shapes import CORPUS, SHAPES
 from fnet_evaluate.evaluating import evaluate
 from fnet_evaluate.evaluation import Evaluation
+from fnet_evaluate.kinds.labels import LABELS, knn_items
+from fnet_evaluate.kinds.retrieval import RETRIEVAL
 from fnet_evaluate.opening import Subject, open_subject
 from fnet_ray.corpus.files import find_inputs
 from fnet_registry.errors import InputError
 from fnet_registry.presets.whole_file import write_file
+from fnet_registry.shown import counted
 from fnet_tune.data.reading import BadRows, Source, open_source
-from fnet_tune.data.survey import MOST_HELD_OUT, Survey
+from fnet_tune.data.survey import MOST_HELD_OUT, Survey, text_numbers
 from fnet_tune.data.vectors import scored_by_teacher
 from fnet_tune.tasks import TEXTS, VECTORS, Task
 
 if TYPE_CHECKING:
     from fnet_registry import TextEncoder
+
+logger = logging.getLogger(__name__)
 
 AnyPath = str | os.PathLike[str]
 
@@ -81,6 +89,19 @@ def read_held_out(
     source = open_source(data, renamed, split_texts=split_texts)
     batches = list(source.batches(bad))
     return _as_evaluated(pa.Table.from_batches(batches), source.task) if batches else None
+
+
+def warn_of_overlap(source: Source, held_out: Retrieval | pa.Table) -> None:
+    """Tell how many examples begin with a text that is held out: they are trained on."""
+    texts = held_out.queries if isinstance(held_out, Retrieval) else held_out[0].to_pylist()
+    known = text_numbers(pa.record_batch([pa.array(texts, pa.string())], ["text"]))
+    shared = sum(int(np.isin(text_numbers(batch), known).sum()) for batch in source.batches())
+    if shared:
+        logger.warning(
+            "The first text of %s in %s is held out, too: figures will look better than they are",
+            counted(shared, "example"),
+            source.rows.name,
+        )
 
 
 def write_judge(examples: pa.Table, folder: Path) -> Judge:
@@ -153,6 +174,13 @@ class Judge:
                 "Held-out examples must be pairs, scored pairs or labels. Received: "
                 f"{subject.kind.name} in {subject.name}"
             )
+        if subject.kind == RETRIEVAL and _all_are_right(subject.data.content):
+            texts = counted(subject.data.content.size, "text")
+            raise InputError(
+                "Held-out pairs must have different anchors and positives, some of which do not "
+                f"belong together. Received: each of {texts} belongs to each of "
+                f"{counted(subject.data.count, 'anchor')} in {subject.name}"
+            )
         return subject
 
     def evaluate(self, encoder: TextEncoder, name: str) -> Evaluation:
@@ -161,9 +189,15 @@ class Judge:
         return replace(evaluation, model=name)
 
 
+def _all_are_right(content: Retrieval) -> bool:
+    """Return whether any order of the texts is as good as any other, for every query."""
+    return all(len(relevant) == content.size for relevant in content.relevant)
+
+
 def figure(subject: Subject, encoder: TextEncoder) -> float:
     """Return the figure of a model that states are chosen by; the lowest where it has none."""
-    items = subject.kind.items(encoder, subject.data.content)
+    measured = knn_items if subject.kind == LABELS else subject.kind.items
+    items = measured(encoder, subject.data.content)
     columns = {name: items[name].to_numpy() for name in items.column_names}
     return as_score(float(subject.kind.measure(columns)[METRICS[subject.kind.name]]))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from fnet_evaluate.data.rows import Path, Rows, column_names, open_rows
+from fnet_ray.corpus.files import InputFile, find_inputs
 from fnet_ray.corpus.readers.rows import ROW
 from fnet_registry.errors import InputError
 from fnet_tune.data.splitting import split_texts
@@ -71,6 +72,22 @@ class Source:
         absent = {name: pa.nulls(len(batch), pa.string()) for name in columns if name not in there}
         whole = pa.RecordBatch.from_pydict({**there, **absent}).select(list(columns))
         return whole.filter(pa.array(~wrong))
+
+
+def renamed_in(
+    data: Path | Sequence[Path], renamed: Mapping[str, str], others: Sequence[Path]
+) -> dict[str, str]:
+    """Leave out what a user says of columns that only other data has."""
+    own, foreign = find_inputs(data), [find_inputs(other)[0] for other in others]
+    return {
+        name: column
+        for name, column in renamed.items()
+        if not _has(foreign, column) or _has(own, column)
+    }
+
+
+def _has(files: Sequence[InputFile], column: str) -> bool:
+    return any(column in column_names(file) for file in files)
 
 
 def open_source(

@@ -37,7 +37,7 @@ class TokenizedExamples:
         texts: How many texts an example has; some may be missing.
         ids: All texts' ids, specials included: uint16 where the vocabulary allows, else int32.
         ends: Int64 of shape `(examples · texts,)`: where each text's ids end.
-        targets: Float32 scores or int32 labels of shape `(examples,)`, or teacher vectors of
+        targets: Float64 scores or int32 labels of shape `(examples,)`, or teacher vectors of
             length 1, float16 of shape `(examples, width)`; None for pairs.
     """
 
@@ -153,14 +153,14 @@ class _Targets:
         self._labels: dict[str, int] = {}
 
     def numbers(self, column: pa.Array) -> np.ndarray:
-        """Return float32 scores, int32 labels, or float16 vectors of length 1."""
+        """Return float64 scores, int32 labels, or float16 vectors of length 1."""
         if pa.types.is_list(column.type):
             vectors = unit_vectors(column)
             self.type, self.width = "float16", vectors.shape[1] or self.width
             return vectors.astype(np.float16)
         if pa.types.is_floating(column.type):
-            self.type = "float32"
-            return column.to_numpy(zero_copy_only=False).astype(np.float32)
+            self.type = "float64"
+            return column.to_numpy(zero_copy_only=False).astype(np.float64)
         self.type = "int32"
         known = self._labels
         labels = column.to_pylist()

@@ -69,10 +69,13 @@ class Batches:
         ids = tokens.padded(self.encoding.sequence_length, self.pad_token_id)
         _, text = np.unique(ids, axis=0, return_inverse=True)
         targets = self.examples.targets
+        wanted = None if targets is None else targets[rows[:, 0]]
+        if wanted is not None and wanted.dtype == np.float64:  # which not every device has
+            wanted = np.unique(wanted, return_inverse=True)[1]
         examples = Examples(
             place=torch.from_numpy(place.reshape(len(rows), -1)),
             text=torch.from_numpy(text.ravel()),
-            target=None if targets is None else torch.from_numpy(targets[rows[:, 0]]),
+            target=None if wanted is None else torch.from_numpy(wanted),
         )
         return Batch(parts=self._parts(tokens, torch.from_numpy(ids)), examples=examples)
 

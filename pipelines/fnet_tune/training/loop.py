@@ -147,7 +147,7 @@ class Training:
         figure = self.team.from_leader(self._figure, self.network.device)
         evaluated = state.evaluated(figure, steps=self.recipe.steps)
         if self.team.leads and evaluated.best_step == state.step:
-            write_best(self.network, self.folder)
+            write_best(self.network, self.folder, state.step)
         return evaluated
 
     def _figure(self) -> float:

@@ -20,8 +20,8 @@ class Examples:
     Args:
         place: Int64 of shape `(examples, texts)`: the row of each text's vector, -1 for none.
         text: Int64 of shape `(rows,)`: a number for each row's text, equal for equal texts.
-        target: Float32 scores or int64 labels of shape `(examples,)`, or teacher vectors of shape
-            `(examples, dim)`; None for pairs.
+        target: Labels or the ranks of scores, integers of shape `(examples,)`, or teacher vectors
+            of shape `(examples, dim)`; None for pairs.
     """
 
     place: torch.Tensor
@@ -103,7 +103,7 @@ def order_of_scores(vectors: torch.Tensor, examples: Examples) -> torch.Tensor:
 
     Args:
         vectors: Float32 of shape `(rows, dim)`.
-        examples: Two texts each, and the score as the target.
+        examples: Two texts each, and the score's rank as the target.
     """
     first, second = F.normalize(vectors, dim=-1)[examples.place].unbind(1)
     cosines = SCALE * (first * second).sum(-1)

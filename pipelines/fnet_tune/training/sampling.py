@@ -16,6 +16,7 @@ from fnet_tune.data.tokens import TokenizedExamples
 
 Integer = np.ndarray | np.uint64
 
+FEWEST_LABELS = 2
 _ROUNDS = 6
 
 
@@ -86,17 +87,22 @@ class WithPartner:
 
 
 def sampler_of(examples: TokenizedExamples, *, seed: int, paired: bool) -> Sampler:
-    """Return what draws these examples, each beside a partner of its label or by itself."""
+    """Return what draws these examples, each beside a partner of its label or by itself.
+
+    Raises:
+        InputError: Fewer than two labels are those of several texts.
+    """
     if not paired:
         return EachOnce(count=len(examples), seed=seed)
     assert examples.targets is not None
-    sampler = WithPartner(np.asarray(examples.targets), seed)
-    if not len(sampler):
+    counts = np.unique(examples.targets, return_counts=True)[1]
+    many = int((counts > 1).sum())
+    if many < FEWEST_LABELS:
         raise InputError(
-            "A label must be that of two texts at least, for example 'sport' of twenty. "
-            f"Received: as many labels as texts, {len(examples):,}"
+            "At least two labels must have two texts or more, to learn from. Received: "
+            f"{len(counts):,} labels of {len(examples):,} texts, {many} of them so"
         )
-    return sampler
+    return WithPartner(np.asarray(examples.targets), seed)
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

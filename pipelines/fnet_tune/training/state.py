@@ -16,7 +16,6 @@ from fnet_registry.presets.whole_file import write_file
 from fnet_tune.training.network import Network
 from fnet_tune.workspace import STATE_FILE
 
-BEST_FILE = "best.safetensors"
 PATIENCE = 3
 _WEIGHTS = "weights"
 
@@ -57,12 +56,17 @@ class State:
 def write_state(
     state: State, network: Network, optimizer: torch.optim.Optimizer, folder: Path
 ) -> None:
-    """Write the state with weights and moments, in the place of the one before."""
+    """Write the state with weights and moments, in the place of the one before.
+
+    Best weights that it does not name are then of no more use.
+    """
     tensors = {f"{_WEIGHTS}/{name}": values.detach() for name, values in network.weights.items()}
     for name, weight in network.weights.items():
         moments: Mapping[str, torch.Tensor] = optimizer.state.get(weight, {})
         tensors |= {f"{key}/{name}": values for key, values in moments.items()}
     _write(tensors, folder / STATE_FILE, state=json.dumps(asdict(state)))
+    for path in set(folder.glob("best-*")) - {_best_file(folder, state.best_step)}:
+        path.unlink()
 
 
 def read_state(network: Network, optimizer: torch.optim.Optimizer, folder: Path) -> State:
@@ -82,18 +86,22 @@ def read_state(network: Network, optimizer: torch.optim.Optimizer, folder: Path)
         return State(**json.loads(file.metadata()["state"]))
 
 
-def write_best(network: Network, folder: Path) -> None:
-    """Write the weights, in the place of the best before."""
+def write_best(network: Network, folder: Path, step: int) -> None:
+    """Write the weights after a step, beside the best before: the state names those yet."""
     tensors = {name: values.detach() for name, values in network.weights.items()}
-    _write(tensors, folder / BEST_FILE)
+    _write(tensors, _best_file(folder, step))
 
 
-def read_best(network: Network, folder: Path) -> None:
-    """Set the weights to the best."""
+def read_best(network: Network, folder: Path, step: int) -> None:
+    """Set the weights to the best, which were those after a step."""
     device: Any = str(network.device)
-    with safe_open(folder / BEST_FILE, "pt", device=device) as file, torch.no_grad():
+    with safe_open(_best_file(folder, step), "pt", device=device) as file, torch.no_grad():
         for name, weight in network.weights.items():
             weight.copy_(file.get_tensor(name))
+
+
+def _best_file(folder: Path, step: int) -> Path:
+    return folder / f"best-{step}.safetensors"
 
 
 def _write(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:

@@ -142,7 +142,8 @@ def _column_types(open_file: Opener, columns: Columns, dialect: _Dialect) -> dic
         other = ", which another --delimiter may part" if len(names) == 1 else ""
         raise UnreadableFileError(f"no column {columns.text!r}; it has {names}{other}")
     texts = {name: pa.string() for name in names}
-    known = dict.fromkeys(texts.keys() & {columns.text, columns.id}, pa.string())
+    asked = {columns.text, columns.id, *columns.also_texts}
+    known = dict.fromkeys(texts.keys() & asked, pa.string())
     try:
         found = _infer(open_file, known, dialect) | known
     except pa.ArrowInvalid as error:
