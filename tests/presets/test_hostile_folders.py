@@ -97,6 +97,16 @@ class TestLinks:
         with pytest.raises(PresetError, match="leads out of it|must name files beside it"):
             read_checkpoint(hdf5_preset)
 
+    def test_a_stray_shard_hides_no_file_that_is_read(
+        self, bin_preset: Path, tmp_path: Path
+    ) -> None:
+        (bin_preset / "model-00001-of-00001.safetensors").touch()
+        (bin_preset / "pytorch_model.bin").rename(tmp_path / "outside.bin")
+        (bin_preset / "pytorch_model.bin").symlink_to(tmp_path / "outside.bin")
+        for read in (read_checkpoint, fetch):
+            with pytest.raises(PresetError, match="leads out of it"):
+                read(bin_preset)
+
     def test_an_index_names_no_endless_number_of_files(self, hdf5_preset: Path) -> None:
         (hdf5_preset / "model.weights.h5").unlink()
         self.shard(hdf5_preset, [f"model_{number:05}.weights.h5" for number in range(99_999)])
