@@ -69,6 +69,15 @@ def test_a_hostile_pickle_is_refused_in_bounded_memory(
     assert reading.peak_bytes < LIMIT
 
 
+@pytest.mark.timeout(10)
+def test_one_tuple_of_arguments_is_not_copied_for_every_call(bin_preset: Path) -> None:
+    function = b"\x80\x02ctorch._utils\n_rebuild_parameter\nq\0"
+    calls = b"(" + b"N" * 524_000 + b"tq\1" + b"h\0h\1R" * 174_000
+    (bin_preset / "pytorch_model.bin").write_bytes(archive_of(function + calls + b"."))
+    with pytest.raises(WeightsError, match="must map names to tensors. Received: .*argument"):
+        read_checkpoint(bin_preset)
+
+
 @pytest.fixture(scope="module")
 def compressed_archive(data_folder: Path) -> bytes:
     """A checkpoint whose largest storage would unpack to 1.5 GiB."""

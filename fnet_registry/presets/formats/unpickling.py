@@ -2,7 +2,8 @@
 
 `pickle` itself takes memory for whatever a pickle declares, even where it may call nothing. This
 reader knows the few codes that torch writes, makes texts, numbers, tuples, lists and dictionaries,
-and never looks into them further than one level.
+and never looks into them further than one level. No call takes endless arguments: a tuple kept in
+the memo would be copied for each.
 """
 
 from __future__ import annotations
@@ -138,7 +139,15 @@ def _storage(kind: str, dtype: Any, key: Any, _device: Any, size: Any, view: Any
     return Storage(key=_checked(key, str), dtype=dtype, size=_sizes((size,))[0])
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> PickledTensor:
+def _tensor(
+    storage: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    _requires_grad: Any = None,
+    _hooks: Any = None,
+    _metadata: Any = None,
+) -> PickledTensor:
     tensor = PickledTensor(
         storage=_checked(storage, Storage),
         offset=_sizes((offset,))[0],
@@ -187,7 +196,9 @@ _NAMES: dict[str, Any] = {
     "collections OrderedDict": _Call(lambda: {}),
     "torch._utils _rebuild_tensor": _Call(_tensor),
     "torch._utils _rebuild_tensor_v2": _Call(_tensor),
-    "torch._utils _rebuild_parameter": _Call(lambda tensor, *_rest: tensor),
+    "torch._utils _rebuild_parameter": _Call(
+        lambda tensor, _requires_grad=None, _hooks=None: tensor
+    ),
     **{f"torch {name}Storage": np.dtype(dtype) for name, dtype in _DTYPES.items()},
 }
 _VALUES: dict[str, Callable[[Any], Any]] = {
