@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fnet_registry.errors import ConfigError, WeightsError
-from fnet_registry.presets.checkpoint import Checkpoint, preset_format, read_checkpoint
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.folder import preset_format
 from fnet_registry.presets.formats import kerashub, transformers
 from fnet_registry.presets.tensors import tensor_shapes
 from fnet_registry.presets.writing import write_checkpoint

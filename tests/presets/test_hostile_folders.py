@@ -71,6 +71,37 @@ def test_no_file_is_endless(name: str, hdf5_preset: Path) -> None:
     assert main(["inspect", str(hdf5_preset)]) == 2
 
 
+@pytest.mark.parametrize("index", [None, "model.safetensors.index.json"])
+def test_weights_that_no_one_reads_are_not_hashed(index: str | None, hdf5_preset: Path) -> None:
+    digests = fetch(hdf5_preset).digests
+    shards = [f"model-{number:05}-of-00020.safetensors" for number in range(20)]
+    for name in shards:
+        with (hdf5_preset / name).open("wb") as file:
+            file.truncate(16 << 30)
+    if index:
+        (hdf5_preset / index).write_text(json.dumps({"weight_map": dict(enumerate(shards))}))
+    assert fetch(hdf5_preset).digests == digests
+
+
+def test_shards_are_bounded_together(safetensors_preset: Path) -> None:
+    shards = [f"model-{number:05}-of-00020.safetensors" for number in range(20)]
+    (safetensors_preset / "model.safetensors").rename(safetensors_preset / shards[0])
+    for name in shards[1:]:
+        with (safetensors_preset / name).open("wb") as file:
+            file.truncate(200 << 20)
+    index = safetensors_preset / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": shards[0]}}))
+    assert set(fetch(safetensors_preset).files).isdisjoint(shards[1:])
+    assert read_checkpoint(safetensors_preset).arrays
+    index.write_text(json.dumps({"weight_map": dict(enumerate(shards))}))
+    with pytest.raises(WeightsError, match="hold at most .* B. Received: 3,984"):
+        read_checkpoint(safetensors_preset)
+    with (safetensors_preset / shards[-1]).open("wb") as file:
+        file.truncate(15 << 30)
+    with pytest.raises(PresetError, match="at most 16,384 MiB. Received: 19,8"):
+        fetch(safetensors_preset)
+
+
 def test_a_vocabulary_of_endless_pieces_is_refused(hdf5_preset: Path) -> None:
     path = hdf5_preset / "assets/tokenizer/vocabulary.spm"
     path.write_bytes(path.read_bytes() + b"\x0a\x00" * (16 << 20))
