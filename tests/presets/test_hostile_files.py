@@ -183,6 +183,14 @@ def test_more_layers_than_memory_holds_names_for_are_refused(hdf5_preset: Path) 
         read_checkpoint(hdf5_preset, weights=False)
 
 
+@pytest.mark.parametrize("name", ["hidden_dim", "intermediate_dim", "max_sequence_length"])
+def test_a_width_that_no_model_has_is_refused(name: str) -> None:
+    sizes = {"vocabulary_size": 8, "num_layers": 1, "hidden_dim": 8, "intermediate_dim": 8}
+    FNetConfig(**sizes | {name: 1 << 12})
+    with pytest.raises(ConfigError, match=f"`{name}` must lie between 1 and 65,536. Received"):
+        FNetConfig(**sizes | {name: (1 << 16) + 1})
+
+
 SMALL = st.integers(-2, 1 << 26) | st.none() | st.text(max_size=3) | st.floats() | st.booleans()
 
 

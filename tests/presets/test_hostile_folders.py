@@ -250,7 +250,7 @@ def test_a_document_that_grows_is_refused_in_bounded_memory(
 
 def test_sizes_that_only_together_make_a_giant_are_refused(hdf5_preset: Path) -> None:
     document = json.loads((hdf5_preset / "config.json").read_text())
-    document["config"] |= {"hidden_dim": 1 << 20, "intermediate_dim": 1 << 20}
+    document["config"] |= {"hidden_dim": 1 << 15, "intermediate_dim": 1 << 15}
     (hdf5_preset / "config.json").write_text(json.dumps(document))
     with pytest.raises(ConfigError, match="at most 536,870,912 parameters. Received: sizes"):
         read_checkpoint(hdf5_preset, weights=False)
