@@ -101,7 +101,7 @@ def _held(config: FNetConfig, known: PresetFormat, sizes: Mapping[str, int]) -> 
     largest = (2 if known.has_heads else 1) * 4 * parameter_count(config) + _LARGEST_REMAINDER
     if held > largest:
         raise WeightsError(
-            "Weights must be those of the configuration's model, so hold at most"
+            "The weights must hold the configuration's model, so be at most"
             f" {largest:,} B. Received: {held:,} B"
         )
     return held

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from fnet_registry.errors import ConfigError, FNetError, WeightsError
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.formats.safetensors import describe_safetensors
 from tests.programs import read_preset_apart, run_program
 
 LIMIT = 1 << 30
@@ -158,6 +159,15 @@ class TestSafetensors:
         reading = read_preset_apart(safetensors_preset)
         assert "a header of at most 4,194,304 B. Received: " in str(reading.refusal)
         assert reading.peak_bytes < LIMIT
+
+    def test_shards_are_bounded_together(self, safetensors_preset: Path, tmp_path: Path) -> None:
+        header = b"{" + b" " * (3 << 20) + b"}"
+        (tmp_path / "slow").write_bytes(struct.pack("<Q", len(header)) + header)
+        assert describe_safetensors([tmp_path / "slow"]) == {}
+        with pytest.raises(WeightsError, match="a header of at most 4,194,304 B. Received: "):
+            describe_safetensors([tmp_path / "slow"] * 2)
+        with pytest.raises(WeightsError, match="must lie in one shard. Received: two"):
+            describe_safetensors([safetensors_preset / "model.safetensors"] * 2)
 
 
 def test_a_config_that_names_modules_imports_none(hdf5_preset: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
+from fnet_registry.presets.formats.shards import join_shards
 
 # Keras writes 20 objects for a layer, none of them deeper than 4 groups.
 _MOST_OBJECTS = 1 << 15
@@ -35,14 +36,8 @@ def describe_hdf5(paths: Iterable[Path]) -> dict[str, StoredTensor]:
         WeightsError: If a file is no HDF5 file, declares what it does not hold, or holds far more
             than any weights do.
     """
-    tensors: dict[str, StoredTensor] = {}
     objects = iter(range(_MOST_OBJECTS))
-    for path in paths:
-        for name, tensor in _describe_file(path, objects).items():
-            if name in tensors:
-                raise WeightsError(f"Tensor `{name}` must lie in one shard. Received: two")
-            tensors[name] = tensor
-    return tensors
+    return join_shards(_describe_file(path, objects) for path in paths)
 
 
 def _describe_file(path: Path, objects: Iterator[int]) -> dict[str, StoredTensor]:

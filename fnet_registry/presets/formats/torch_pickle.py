@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -11,8 +11,9 @@ import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
+from fnet_registry.presets.formats.shards import join_shards
 from fnet_registry.presets.formats.torch_archive import DAMAGE, Span, read_torch_archive
-from fnet_registry.presets.formats.unpickling import CodeError, PickledTensor
+from fnet_registry.presets.formats.unpickling import MOST_PARTS, CodeError, PickledTensor
 from fnet_registry.shown import shown
 
 
@@ -20,7 +21,8 @@ def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     """Describe the tensors of one `.bin` file or of all its shards; torch is not needed.
 
     Only tensors are unpickled; code in a file is refused, and so are archives that would grow
-    when unpacked and tensors that declare more than their storage holds.
+    when unpacked, tensors that declare more than their storage holds, and more codes and entries,
+    in all files together, than any weights take.
 
     Returns:
         The file's own name to tensor.
@@ -28,15 +30,13 @@ def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     Raises:
         WeightsError: If a file is missing, hostile, or no checkpoint.
     """
-    tensors: dict[str, StoredTensor] = {}
-    for path in paths:
-        tensors |= _describe_file(path)
-    return tensors
+    parts = iter(range(MOST_PARTS))
+    return join_shards(_describe_file(path, parts) for path in paths)
 
 
-def _describe_file(path: Path) -> dict[str, StoredTensor]:
+def _describe_file(path: Path, parts: Iterator[int]) -> dict[str, StoredTensor]:
     try:
-        archive = read_torch_archive(path)
+        archive = read_torch_archive(path, parts)
     except FileNotFoundError:
         raise WeightsError(f"The weights file `{path.name}` must exist. Received: {path}") from None
     except CodeError as error:

@@ -9,16 +9,15 @@ the memo would be copied for each.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
 
-# A tensor takes some 50 codes.
-_MOST_CODES = 1 << 20
+# A tensor takes some 50 codes, and an entry of an archive.
+MOST_PARTS = 1 << 20
 _MOST_AXES = 8
 
 
@@ -46,11 +45,12 @@ class PickledTensor:
     strides: tuple[int, ...]
 
 
-def unpickle(stream: BinaryIO) -> Any:
+def unpickle(stream: BinaryIO, parts: Iterator[int]) -> Any:
     """Read one pickle and leave the stream at its end.
 
     Args:
         stream: Bytes in memory; a pickle in them costs no more than a few times their size.
+        parts: Each code is one of them less.
 
     Returns:
         Tensors as `PickledTensor`, in what held them.
@@ -60,7 +60,7 @@ def unpickle(stream: BinaryIO) -> Any:
         LookupError, TypeError, ValueError: If it is damaged, or says anything but tensors.
     """
     machine = _Machine()
-    for code, argument, _ in islice(pickletools.genops(stream), _MOST_CODES):
+    for _, (code, argument, _) in zip(parts, pickletools.genops(stream), strict=False):
         if code.name == "STOP":
             return machine.stack.pop()
         machine.step(code.name, argument)
