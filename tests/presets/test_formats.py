@@ -1,6 +1,7 @@
 """Preset folders of every format and era become the same checkpoint."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,14 @@ def assert_same(checkpoint: Checkpoint, expected: Checkpoint) -> None:
     assert checkpoint.arrays.keys() == expected.arrays.keys()
     for name, values in expected.arrays.items():
         np.testing.assert_array_equal(checkpoint.arrays[name], values, err_msg=name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("preset", ["kerashub", "transformers_bin"])
+def test_a_model_holds_no_descriptor_for_each_tensor(preset: str, data_folder: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    checkpoint = read_checkpoint(data_folder / preset)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1 < len(checkpoint.arrays)
 
 
 @pytest.mark.parametrize(

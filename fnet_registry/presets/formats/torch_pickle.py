@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def _describe_file(path: Path, parts: Iterator[int]) -> dict[str, StoredTensor]:
         raise WeightsError(
             f"`{path}` must map names to tensors. Received: {type(archive.content).__name__}"
         )
+    whole = cache(lambda: np.memmap(path, mode="r"))  # once: each holds a descriptor
     tensors: dict[str, StoredTensor] = {}
     for name, tensor in archive.content.items():
         if not isinstance(tensor, PickledTensor):
@@ -60,11 +61,18 @@ def _describe_file(path: Path, parts: Iterator[int]) -> dict[str, StoredTensor]:
                 f"`{path.name}` must map names to tensors."
                 f" Received: {type(tensor).__name__} under {shown(name)}"
             )
-        tensors[name] = _describe(path, name, tensor, archive.storages.get(tensor.storage.key))
+        span = archive.storages.get(tensor.storage.key)
+        tensors[name] = _describe(path, name, tensor, span, whole)
     return tensors
 
 
-def _describe(path: Path, name: str, tensor: PickledTensor, span: Span | None) -> StoredTensor:
+def _describe(
+    path: Path,
+    name: str,
+    tensor: PickledTensor,
+    span: Span | None,
+    whole: Callable[[], np.memmap],
+) -> StoredTensor:
     dtype, size = tensor.storage.dtype, tensor.storage.nbytes
     if span is None or size > span.size or span.start + span.size > path.stat().st_size:
         raise WeightsError(f"Tensor `{name}` must lie in `{path.name}`. Received: no bytes of it")
@@ -76,7 +84,7 @@ def _describe(path: Path, name: str, tensor: PickledTensor, span: Span | None) -
             f" Received: {size:,} in its storage"
         )
     return StoredTensor(
-        shape=tensor.shape, dtype=dtype.name, read=partial(_map, path, span.start, tensor)
+        shape=tensor.shape, dtype=dtype.name, read=partial(_map, whole, span.start, tensor)
     )
 
 
@@ -84,14 +92,13 @@ def _axes(tensor: PickledTensor) -> Iterable[tuple[int, int]]:
     return zip(tensor.shape, tensor.strides, strict=True)
 
 
-def _map(path: Path, start: int, tensor: PickledTensor) -> np.ndarray:
+def _map(whole: Callable[[], np.memmap], start: int, tensor: PickledTensor) -> np.ndarray:
     dtype = tensor.storage.dtype
-    storage = np.memmap(path, mode="r", offset=start, shape=(tensor.storage.nbytes,))
     values = np.ndarray(
         tensor.shape,
         dtype,
-        buffer=storage,
-        offset=tensor.offset * dtype.itemsize,
+        buffer=whole(),
+        offset=start + tensor.offset * dtype.itemsize,
         strides=tuple(stride * dtype.itemsize for stride in tensor.strides),
     )
     return values if values.flags.aligned else values.copy()
