@@ -13,6 +13,7 @@ from fnet_cli.main import main
 from fnet_registry import FNetTokenizer
 from fnet_registry.errors import ConfigError, PresetError, TokenizerError, WeightsError
 from fnet_registry.presets.checkpoint import read_checkpoint
+from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.fetch import fetch
 from tests.programs import read_preset_apart
 
@@ -69,6 +70,12 @@ def test_no_file_is_endless(name: str, hdf5_preset: Path) -> None:
     with pytest.raises(PresetError, match="Received: 1,099,511,627,776 B"):
         read_checkpoint(hdf5_preset)
     assert main(["inspect", str(hdf5_preset)]) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="such a file is one of Linux")
+def test_no_file_is_larger_than_it_says() -> None:
+    with pytest.raises(ConfigError, match="a JSON object of at most 8 MiB. Received: 8,388,609 B"):
+        read_json(Path("/proc/self/pagemap"))
 
 
 @pytest.mark.parametrize("index", [None, "model.safetensors.index.json"])
