@@ -140,7 +140,8 @@ def check_files(folder: Path, *, weights: bool, root: Path | None = None) -> dic
             `config.json` of a known format.
     """
     config = folder / CONFIG_FILE
-    check_file(config)
+    if os.path.lexists(config):
+        check_file(config)
     roots = (root.resolve(),) if root else (folder.resolve(), config.resolve().parent)
     names = list_files(folder)
     sizes = {name: _check(folder, name, *roots) for name in select_files(names, weights=False)}
