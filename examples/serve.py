@@ -9,6 +9,7 @@ Ray Serve's own command takes it, too, with all that its configuration files set
 """
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ from fnet_ray.model import resolve_model
 from fnet_registry import SharedEncoder
 from fnet_registry.errors import FNetError
 
+SECONDS_TO_SEND = 30  # slow clients would take all the places of a replica
+
 http = FastAPI()
 
 
@@ -46,9 +49,14 @@ def refuse_path(request: Request, error: HTTPException) -> JSONResponse:
 
 async def read_body(request: Request) -> bytes:
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        openai.check_size(len(body))
+    try:
+        async with asyncio.timeout(SECONDS_TO_SEND):
+            async for part in request.stream():
+                body += part
+                openai.check_size(len(body))
+    except TimeoutError:
+        message = f"A request must come within {SECONDS_TO_SEND} s. Received: {len(body):,} bytes"
+        raise openai.RefusedError(message, status=408) from None
     return bytes(body)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-_PASSWORD = re.compile(r"""(?<=://)(?!\[)[^\s/:@'"]*:(?!\d+[/?#])[^\s'"<>]*@""")
-_HTTP_USER = re.compile(r"""(https?://)[^\s/?#'"<>]*@""")
+# A port and a path look like a password that holds a slash, but a bucket has no port.
+_PASSWORD = re.compile(
+    r"""(?<=://)(?!\[)[^\s/:@'"]*:(?!\d+[/?#])[^\s<>]*@|(?<=s3://)[^\s/:@'"]*:[^\s<>]*@"""
+)
+_HTTP_USER = re.compile(r"""(https?://)[^\s/?#<>]*@""")
 _HTTP_QUERY = re.compile(r"""(https?://[^\s?'"<>]*)\?[^\s'"<>]*""")
 _SECRET_PARAMETER = re.compile(
-    r"""([?&;][\w.%-]*(?:sig|token|secret|passw|pwd|credential|key|auth)[\w.%-]*=)[^\s&'"<>]+""",
+    r"""([?&;#][\w.%-]*(?:sig|token|secret|passw|pwd|credential|key|auth)[\w.%-]*=)[^\s&'"<>]+""",
     re.IGNORECASE,
 )
 

@@ -9,10 +9,10 @@ from typing import Any
 from fnet_registry.commands.printing import print_json
 from fnet_registry.encoding.stored import read_encoding
 from fnet_registry.presets.card import ModelCard, read_card
-from fnet_registry.presets.checkpoint import preset_format, read_checkpoint
+from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.fetch import fetch
-from fnet_registry.presets.folder import PresetFolder
+from fnet_registry.presets.folder import PresetFolder, preset_format
 from fnet_registry.presets.handle import LocalHandle, parse_handle
 from fnet_registry.presets.tensors import parameter_count
 from fnet_registry.shown import one_line

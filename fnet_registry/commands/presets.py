@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from fnet_registry.commands.printing import print_json
 from fnet_registry.errors import DamagedFileError, PresetError
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS
-from fnet_registry.presets.checkpoint import preset_format
 from fnet_registry.presets.documents import read_json
+from fnet_registry.presets.folder import preset_format
 from fnet_registry.presets.formats.format import CONFIG_FILE
 from fnet_registry.presets.hub import offline
 from fnet_registry.presets.hub.cache import CacheEntry, cached_entries

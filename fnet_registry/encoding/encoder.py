@@ -258,10 +258,10 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode_batch(self, tokens: Tokens, normalize: bool | None) -> np.ndarray:
-        vectors = self._embed(tokens)
+        vectors = self._embed(tokens).cpu()  # on a GPU, bits of a norm depend on the batch
         if self.config.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
-        return vectors.cpu().numpy()
+        return vectors.numpy()
 
     def _embed(self, tokens: Tokens) -> torch.Tensor:
         """Return vectors `(texts, dim)` that are not normalised, on the encoder's device."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ _ModelProto: Any = sentencepiece_model_pb2.ModelProto  # pyright: ignore[reportA
 
 CLS, SEP, PAD, MASK = SPECIAL_PIECES = ("[CLS]", "[SEP]", "<pad>", "[MASK]")
 _PART = 1 << 18
+_LONG_REPLACEMENT = re.compile(rb"[^\0]{65}")  # Unicode's own longest, of NFKC, has 33 bytes
 
 
 class FNetTokenizer:
@@ -203,7 +205,19 @@ def _with_inert_specials(proto: bytes) -> bytes:
         ) from None
     if not model.pieces:
         raise TokenizerError("A SentencePiece model must hold pieces. Received: an empty one")
+    _check_replacements(model.normalizer_spec.precompiled_charsmap)
+    _check_replacements(model.denormalizer_spec.precompiled_charsmap)
     for piece in model.pieces:
         if piece.piece in SPECIAL_PIECES:
             piece.type = _ModelProto.SentencePiece.CONTROL
     return model.SerializeToString()
+
+
+def _check_replacements(charsmap: bytes) -> None:
+    """Refuse long replacements of a character: a few of it in a text could fill any memory."""
+    size_of_trie = int.from_bytes(charsmap[:4], "little")
+    if _LONG_REPLACEMENT.search(charsmap, 4 + size_of_trie):
+        raise TokenizerError(
+            "A SentencePiece model must replace a character by at most 64 bytes."
+            " Received: a longer replacement"
+        )

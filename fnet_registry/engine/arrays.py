@@ -40,4 +40,6 @@ def release(values: np.ndarray) -> None:
     while isinstance(owner, np.ndarray):
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
+        start = values.ctypes.data - np.frombuffer(owner, np.uint8).ctypes.data
+        within = start % mmap.PAGESIZE
+        owner.madvise(mmap.MADV_DONTNEED, start - within, values.nbytes + within)

@@ -114,7 +114,7 @@ class Engine:
         length = min(self.config.max_sequence_length, FULL_SPEED_ROWS)
         seeded = torch.Generator().manual_seed(0)
         size = (FULL_SPEED_ROWS // length, length)
-        ids = torch.randint(self.config.vocabulary_size, size, generator=seeded)
+        ids = torch.randint(self.config.vocabulary_size, size, generator=seeded, device=self.device)
         x = self._first_layers(self.config.num_layers, ids, torch.zeros_like(ids))
         if self.config.pooler:
             self._dense["pooler"](x[:, 0], "tanh")
@@ -176,7 +176,8 @@ class Engine:
     def _fixed_means(self, token_ids: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """Return the means by operations whose shapes are the same for all lengths and batches."""
         length = token_ids.shape[1]
-        counted = torch.arange(length) < torch.tensor(lengths)[:, None]
+        counts = torch.tensor(lengths, device=token_ids.device)
+        counted = torch.arange(length, device=token_ids.device) < counts[:, None]
         groups = zip(self._before_last(token_ids), self._groups(counted), strict=True)
         means = []
         for x, kept in groups:

@@ -75,7 +75,9 @@ class Grid:
 
     def quantise(self, x: torch.Tensor) -> torch.Tensor:
         """Round float32 values, all within the grid, to uint8 of the same shape."""
-        offset = torch.tensor(_ROUNDS_TO_WHOLE + self.zero_point, dtype=torch.float32)
+        offset = torch.tensor(
+            _ROUNDS_TO_WHOLE + self.zero_point, dtype=torch.float32, device=x.device
+        )
         return torch.add(offset, x, alpha=1 / self.scale).view(torch.int32).to(torch.uint8)
 
     def suits(self, quantised: torch.Tensor) -> list[bool]:

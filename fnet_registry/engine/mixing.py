@@ -89,7 +89,9 @@ def transforms_alike(batch: int, sequence: int, hidden: int) -> bool:
 @functools.cache
 def _transforms_alike(shape: tuple[int, int, int], threads: int) -> bool:
     del threads  # it may decide about the order, too
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    x = torch.randn(
+        shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu"
+    )
     alone = [half_by_fft(part.clone()) for part in x.split(1)]
     return torch.equal(half_by_fft(x), torch.cat(alone))
 
@@ -106,6 +108,7 @@ def add_mixing_at_first(x: torch.Tensor) -> torch.Tensor:
 
 def _cosines_and_sines(size: int) -> list[torch.Tensor]:
     """Float64 matrices of shape `(size, size // 2 + 1)`."""
-    products = torch.arange(size)[:, None] * torch.arange(size // 2 + 1)
+    indices = torch.arange(size, device="cpu")
+    products = indices[:, None] * indices[: size // 2 + 1]
     angles = (products % size).double() * (2 * math.pi / size)
     return [torch.cos(angles), torch.sin(angles)]

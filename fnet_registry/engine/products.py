@@ -76,7 +76,7 @@ def multiply_int8(
         *x_grid,
         weight,
         scales,
-        torch.zeros(len(scales), dtype=torch.int32),
+        torch.zeros(len(scales), dtype=torch.int32, device=x.device),
         bias,
         *(result_grid or (1.0, 0)),
         torch.uint8 if result_grid else torch.float32,

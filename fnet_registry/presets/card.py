@@ -34,7 +34,8 @@ def read_card(folder: PresetFolder) -> ModelCard:
     if CARD_FILE not in folder.files:
         return ModelCard()
     with folder.file(CARD_FILE).open(encoding="utf-8", errors="replace") as file:
-        front_matter, text = _parts(file.read(_LONGEST_CARD))
+        # PostgreSQL takes no NUL.
+        front_matter, text = _parts(file.read(_LONGEST_CARD).replace("\0", ""))
     return ModelCard(license=_license(front_matter), text=text.strip())
 
 

@@ -13,7 +13,7 @@ from fnet_registry.errors import ConfigError, WeightsError
 from fnet_registry.presets.config import FNetConfig
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.files import read_file
-from fnet_registry.presets.folder import check_files
+from fnet_registry.presets.folder import check_files, preset_format
 from fnet_registry.presets.formats import FORMATS
 from fnet_registry.presets.formats.format import CONFIG_FILE, PresetFormat
 from fnet_registry.presets.formats.head import read_head
@@ -51,26 +51,6 @@ class Checkpoint:
         """Length of a vector: the head's outputs, or the model's width."""
         bias = self.arrays.get(f"{HEAD}.bias")
         return self.config.hidden_dim if bias is None else len(bias)
-
-
-def preset_format(folder: Path | str) -> PresetFormat:
-    """Return the format of a preset folder, told by its `config.json`.
-
-    Raises:
-        ConfigError: If it is not a folder, or of no known format.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ConfigError(f"A preset must be a folder, for example ./my_fnet. Received: {folder}")
-    document = read_json(folder / CONFIG_FILE)
-    for known in FORMATS:
-        if known.recognises(document):
-            return known
-    raise ConfigError(
-        f"`{folder / CONFIG_FILE}` must be a {' or a '.join(known.name for known in FORMATS)}"
-        " configuration."
-        f" Received the keys: {', '.join(sorted(document)[:8]) or 'none'}"
-    )
 
 
 def read_checkpoint(folder: Path | str, *, weights: bool = True, **overrides: Any) -> Checkpoint:
@@ -114,20 +94,17 @@ def _without_pooler(config: FNetConfig, *, asked_for: bool | None) -> FNetConfig
 
 
 def _held(config: FNetConfig, known: PresetFormat, sizes: Mapping[str, int]) -> int:
-    """Return bytes of all weights files, each of which must be about as large as the model."""
-    weights = {
-        name: size
-        for name, size in sizes.items()
-        if any(files.includes(name) for files in known.weights)
-    }
+    """Return bytes of all weights files, which together must be about as large as the model."""
+    held = sum(
+        size for name, size in sizes.items() if any(files.includes(name) for files in known.weights)
+    )
     largest = (2 if known.has_heads else 1) * 4 * parameter_count(config) + _LARGEST_REMAINDER
-    for name, size in weights.items():
-        if size > largest:
-            raise WeightsError(
-                f"`{name}` must hold the configuration's model, so be at most {largest:,} B."
-                f" Received: {size:,} B"
-            )
-    return sum(weights.values())
+    if held > largest:
+        raise WeightsError(
+            "The weights must hold the configuration's model, so be at most"
+            f" {largest:,} B. Received: {held:,} B"
+        )
+    return held
 
 
 def _read_vocabulary(folder: Path) -> bytes | None:

@@ -10,9 +10,9 @@ from fnet_registry.errors import ConfigError
 from fnet_registry.shown import shown
 
 # Far above any FNet in use; a bound keeps a hostile file from declaring terabytes, or so many
-# layers that their names alone fill the memory.
-_LARGEST = 1 << 24
-_MOST_LAYERS = 1024
+# layers that their names alone fill the memory. A thousand rows of any width are multiplied.
+_LARGEST = {"vocabulary_size": 1 << 24, "num_segments": 1 << 24, "num_layers": 1024}
+WIDEST = 1 << 16
 _MOST_PARAMETERS = 1 << 29
 
 
@@ -51,7 +51,7 @@ class FNetConfig:
                 raise ConfigError(
                     f"`{name}` must be a positive integer, for example 512. Received: {shown(size)}"
                 )
-            largest = _MOST_LAYERS if name == "num_layers" else _LARGEST
+            largest = _LARGEST.get(name, WIDEST)
             if not 0 < size <= largest:
                 raise ConfigError(
                     f"`{name}` must lie between 1 and {largest:,}. Received: {shown(size)}"

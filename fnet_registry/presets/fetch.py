@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fnet_registry.errors import HubUnavailableError, OfflineError
-from fnet_registry.presets.folder import PresetFolder, list_files, select_files
+from fnet_registry.presets.folder import PresetFolder, check_files
 from fnet_registry.presets.handle import BuiltInHandle, Handle, LocalHandle, parse_handle
 from fnet_registry.presets.handles.hub import HubHandle
 from fnet_registry.presets.hub import offline as offline_cache
@@ -83,13 +83,9 @@ def _fetch_online(handle: HubHandle, session: HubSession, *, weights: bool) -> P
 
 
 def _open_local(path: Path, handle: LocalHandle | BuiltInHandle, *, weights: bool) -> PresetFolder:
-    files = select_files(list_files(path), weights=weights)
-    folder = PresetFolder(
-        path=path, handle=handle, files=files, root=_links_root(path), verified=False
-    )
-    for name in files:
-        folder.file(name)
-    return folder
+    root = _links_root(path)
+    files = tuple(sorted(check_files(path, weights=weights, root=root)))
+    return PresetFolder(path=path, handle=handle, files=files, root=root, verified=False)
 
 
 def _links_root(path: Path) -> Path:

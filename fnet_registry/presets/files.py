@@ -30,14 +30,17 @@ def read_file(path: Path, most: int, content: str) -> bytes:
         PresetError: If it is no regular file, larger, or unreadable.
     """
     size = check_file(path, content)
-    if size > most:
-        raise ConfigError(
-            f"`{path}` must be {content} of at most {most >> 20} MiB. Received: {size:,} B"
-        )
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            read = file.read(most + 1) if size <= most else b""
     except OSError as error:
         raise PresetError(f"`{path}` must be {content}. Received: {_reason(error)}") from None
+    if max(size, len(read)) > most:  # a system's own file may say that it is empty
+        raise ConfigError(
+            f"`{path}` must be {content} of at most {most >> 20} MiB."
+            f" Received: {max(size, len(read)):,} B"
+        )
+    return read
 
 
 def _reason(error: OSError | ValueError) -> str:

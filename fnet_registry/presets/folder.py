@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from fnet_registry.errors import PresetError
+from fnet_registry.errors import ConfigError, PresetError
+from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.files import check_file
 from fnet_registry.presets.formats import FORMATS
-from fnet_registry.presets.formats.format import CONFIG_FILE
+from fnet_registry.presets.formats.format import CONFIG_FILE, PresetFormat
 from fnet_registry.presets.formats.head import HEAD_FILE
 from fnet_registry.presets.handle import Handle
 
@@ -86,9 +87,13 @@ def is_weights(name: str) -> bool:
     return any(files.includes(name) for known in FORMATS for files in known.weights)
 
 
+LARGEST_PRESET = 16 << 30
+"""Bytes: twice a model of the most parameters with a head, in either format."""
+
+
 def size_limit(name: str) -> int:
     """Return the most bytes that a file of this name may have."""
-    return 16 << 30 if is_weights(name) else 64 << 20
+    return LARGEST_PRESET if is_weights(name) else 64 << 20
 
 
 def list_files(folder: Path) -> list[str]:
@@ -97,23 +102,65 @@ def list_files(folder: Path) -> list[str]:
     return [*described, *filter(is_weights, os.listdir(folder))]
 
 
-def check_files(folder: Path, *, weights: bool) -> dict[str, int]:
-    """Refuse a folder of which a known file leads out of it or is no regular file.
-
-    Links may lead out of it together, to where its configuration lies: in a hub client's cache all
-    of a snapshot's files are links to one folder.
-
-    Returns:
-        Size in bytes by name; of weights where they are wanted.
+def preset_format(folder: Path | str) -> PresetFormat:
+    """Return the format of a preset folder, told by its `config.json`.
 
     Raises:
-        PresetError: If a file is not as it should be, or there is no `config.json`.
+        ConfigError: If it is not a folder, or of no known format.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"A preset must be a folder, for example ./my_fnet. Received: {folder}")
+    document = read_json(folder / CONFIG_FILE)
+    for known in FORMATS:
+        if known.recognises(document):
+            return known
+    raise ConfigError(
+        f"`{folder / CONFIG_FILE}` must be a {' or a '.join(known.name for known in FORMATS)}"
+        " configuration."
+        f" Received the keys: {', '.join(sorted(document)[:8]) or 'none'}"
+    )
+
+
+def check_files(folder: Path, *, weights: bool, root: Path | None = None) -> dict[str, int]:
+    """Refuse a folder of which a file that its format reads leads out or is no regular file.
+
+    Args:
+        folder: The folder.
+        weights: Whether its weights are wanted.
+        root: What links may not lead out of. By default they may lead out of the folder together,
+            to where its configuration lies: in a hub client's cache all of a snapshot's files are
+            links to one folder.
+
+    Returns:
+        Size in bytes by name.
+
+    Raises:
+        PresetError: If a file is not as it should be, all are too large, or there is no
+            `config.json` of a known format.
     """
     config = folder / CONFIG_FILE
-    check_file(config)
-    roots = (folder.resolve(), config.resolve().parent)
-    names = select_files(list_files(folder), weights=weights)
-    return {name: _check(folder, name, *roots) for name in names}
+    if os.path.lexists(config):
+        check_file(config)
+    roots = (root.resolve(),) if root else (folder.resolve(), config.resolve().parent)
+    names = list_files(folder)
+    sizes = {name: _check(folder, name, *roots) for name in select_files(names, weights=False)}
+    if weights:
+        sizes |= {name: _check(folder, name, *roots) for name in _weights(folder, names)}
+    if (size := sum(sizes.values())) > LARGEST_PRESET:
+        raise PresetError(
+            f"`{folder}` must be at most {LARGEST_PRESET >> 20:,} MiB. Received: {size:,} B"
+        )
+    return sizes
+
+
+def _weights(folder: Path, names: Collection[str]) -> Iterator[str]:
+    """Name what holds a folder's weights: the index first, for it must be checked to be read."""
+    for files in preset_format(folder).weights:
+        if files.select(names):
+            yield files.single if files.single in names else files.index
+            yield from files.needed(folder)
+            return
 
 
 def _check(folder: Path, name: str, *roots: Path) -> int:

@@ -137,6 +137,17 @@ def test_torchs_default_dtype_changes_no_vector(
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"dtype": "bfloat16"}, {"quantization": "int8"}], ids=str)
+def test_torchs_default_device_changes_no_vector(
+    options: dict[str, Any], preset_folder: Path, default_dtype: Callable[[torch.dtype], None]
+) -> None:
+    expected = TextEncoder.from_preset(preset_folder, **options).encode(["a text", "b"])
+    default_dtype(torch.float32)  # so that no product has been tried
+    with torch.device("meta"):
+        found = TextEncoder.from_preset(preset_folder, **options).encode(["a text", "b"])
+    np.testing.assert_array_equal(found, expected)
+
+
 class TestInput:
     @pytest.mark.parametrize("row", [None, 3, b"bytes", float("nan"), ["nested"]])
     def test_what_is_no_text_is_named_by_its_row(self, row: Any, encoder: TextEncoder) -> None:

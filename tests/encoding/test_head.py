@@ -100,6 +100,11 @@ def test_rounding_errors_may_grow_as_far_as_it_enlarges_them(
         ({"kernel": np.ones((32, 3), "f4")}, r"Received: kernel float32 \(32, 3\)$"),
         ({}, r"Received: no tensors"),
         ({"bias": np.array(1, "f4")}, r"Received: bias float32 \(\)"),
+        ({"kernel": np.ones(32, "f4"), "bias": np.array(1, "f4")}, r"kernel float32 \(32,\)"),
+        (
+            {"kernel": np.ones((32, 65_537), "f4"), "bias": np.ones(65_537, "f4")},
+            r"dim at most 65,536. Received: bias float32 \(65537,\)",
+        ),
         ({"kernel": np.full((32, 3), np.nan, "f4"), "bias": np.ones(3, "f4")}, r"must be finite"),
     ],
 )

@@ -154,6 +154,17 @@ class TestHostileModels:
         with pytest.raises(TokenizerError):
             FNetTokenizer(proto)
 
+    @pytest.mark.parametrize("part", ["normalizer_spec", "denormalizer_spec"])
+    def test_a_letter_is_not_replaced_by_a_book(self, part: str, tokenizer: FNetTokenizer) -> None:
+        model = ModelProto()
+        model.ParseFromString(tokenizer.proto)
+        charsmap = model.normalizer_spec.precompiled_charsmap
+        getattr(model, part).precompiled_charsmap = charsmap + b"x" * 64 + b"\0"
+        FNetTokenizer(model.SerializeToString())
+        getattr(model, part).precompiled_charsmap = charsmap + b"x" * 65 + b"\0"
+        with pytest.raises(TokenizerError, match="by at most 64 bytes. Received: a longer"):
+            FNetTokenizer(model.SerializeToString())
+
     def test_a_piece_that_is_no_text_is_refused(self, tokenizer: FNetTokenizer) -> None:
         proto = tokenizer.proto.replace("▁".encode(), b"\x80\x80\x80")
         with pytest.raises(TokenizerError, match="must be sound. Received: 'utf-8'"):

@@ -98,6 +98,21 @@ print(cloudpickle.loads(sent).__name__)
     assert run_program(program) == "Embeddings"
 
 
+def test_a_client_that_sends_too_slowly_gives_up_its_place() -> None:
+    program = f"""
+import asyncio, sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+import serve
+serve.SECONDS_TO_SEND = 0.01
+try:
+    asyncio.run(serve.read_body(serve.Request({{"type": "http"}}, asyncio.Event().wait)))
+except serve.openai.RefusedError as error:
+    print(error.status, error)
+"""
+    expected = "408 A request must come within 0.01 s. Received: 0 bytes"
+    assert run_program(program) == expected
+
+
 def test_a_model_that_cannot_be_served_is_told_in_one_line_before_ray_starts() -> None:
     command = [sys.executable, str(EXAMPLES / "serve.py"), "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -20,6 +20,7 @@ from mlflow.models import Model
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 import fnet_mlflow
+from fnet_mlflow.saving.data_folder import check_files
 from fnet_ray.model import resolve_model
 from fnet_registry import TextEncoder
 from fnet_registry.errors import DamagedFileError, FormatError, ModelError, ProbeError
@@ -183,6 +184,11 @@ class TestDamage:
         (model_copy / "data" / name).write_bytes(data)
         with pytest.raises(DamagedFileError, match=f"other bytes in {name}"):
             mlflow.pyfunc.load_model(str(model_copy))
+
+    @pytest.mark.parametrize("name", ["./config.json", "../MLmodel", "a/../config.json", "/etc/x"])
+    def test_a_file_is_recorded_under_one_name(self, name: str, model_copy: Path):
+        with pytest.raises(DamagedFileError, match=f"names as they were saved.*'{name}'"):
+            check_files(model_copy / "data", {name: ""})
 
     def test_a_missing_file(self, model_copy: Path):
         (model_copy / "data" / "model.weights.h5").unlink()

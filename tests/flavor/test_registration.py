@@ -214,6 +214,21 @@ def test_names_are_quoted(registry: Path, preset_folder: Path, name: str):
     assert not fnet_mlflow.register_preset(preset_folder, name).created
 
 
+def test_a_version_whose_tags_were_edited_is_left_out_of_the_list(
+    register: Callable, caplog: pytest.LogCaptureFixture
+):
+    register()
+    register(force=True)
+    mlflow.MlflowClient().delete_model_version_tag("fnet", "1", "fnet.weights_bytes")
+    assert [entry.version for entry in list_versions("fnet")] == [2]
+    assert "models:/fnet/1 is left out" in caplog.text
+
+
+def test_a_logged_model_s_tags_are_not_those_of_ours(registry: Path, preset_folder: Path):
+    with pytest.raises(ModelError, match=r"must not begin with fnet\..*'fnet.embedding_dim'"):
+        fnet_mlflow.log_model(preset_folder, "fnet", tags={"fnet.embedding_dim": "many"})
+
+
 def test_a_version_that_is_not_ready_does_not_count(register: Callable):
     register()
     digest = mlflow.MlflowClient().get_model_version("fnet", "1").tags["fnet.content_sha256"]

@@ -135,6 +135,12 @@ def test_a_tuned_backbone_is_saved_with_its_tokenizer(registry: Path, encoder: T
     np.testing.assert_array_equal(mlflow.pyfunc.load_model("m").predict(TEXTS), expected)
 
 
+def test_kerashubs_own_backbone_is_refused_with_the_way_out(encoder: TextEncoder):
+    backbone = type("FNetBackbone", (), {})()
+    with pytest.raises(TypeError, match=r"for example FNetBackbone.from_preset\(folder\)"):
+        fnet_mlflow.save_model(backbone, "m", tokenizer=encoder.tokenizer)
+
+
 def test_an_encoder_whose_backbone_was_trained_further_is_refused(
     registry: Path, preset_folder: Path
 ):

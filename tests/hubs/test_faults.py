@@ -160,6 +160,12 @@ def test_an_absurd_size_is_refused(site: Site):
         fetch(site.handle)
 
 
+def test_files_that_are_only_together_absurd_are_refused(huggingface_site: Site):
+    huggingface_site.announce_size(WEIGHTS, 16 << 30)
+    with pytest.raises(DamagedFileError, match=r"larger than any.*after .*17,179,869,184 bytes"):
+        fetch(huggingface_site.handle)
+
+
 def test_processes_that_fetch_at_once_share_one_download(site: Site):
     command = [sys.executable, "-c", FETCH, site.pinned]
     with ThreadPoolExecutor() as pool:

@@ -96,6 +96,11 @@ def test_a_licence_that_no_terminal_or_database_takes_is_escaped(preset: Path, e
     assert card_of(preset, f'---\nlicense: "a{escape}"\n---\ntext').license == f"a{escape}"
 
 
+def test_a_card_holds_no_nul_which_a_database_refuses(preset: Path) -> None:
+    found = card_of(preset, "---\nlicense: m\0it\n---\ne\0nd")
+    assert found == ModelCard(license="mit", text="end")
+
+
 @pytest.mark.parametrize("escape", [r"\U00110000", r"\Uffffffff"])
 def test_a_licence_of_no_character_is_none(preset: Path, escape: str) -> None:
     assert card_of(preset, f'---\nlicense: "{escape}"\n---\ntext').license is None

@@ -1,6 +1,7 @@
 """Preset folders of every format and era become the same checkpoint."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fnet_registry.errors import ConfigError, WeightsError
-from fnet_registry.presets.checkpoint import Checkpoint, preset_format, read_checkpoint
+from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.folder import preset_format
 from fnet_registry.presets.formats import kerashub, transformers
 from fnet_registry.presets.tensors import tensor_shapes
 from fnet_registry.presets.writing import write_checkpoint
@@ -30,6 +32,14 @@ def assert_same(checkpoint: Checkpoint, expected: Checkpoint) -> None:
     assert checkpoint.arrays.keys() == expected.arrays.keys()
     for name, values in expected.arrays.items():
         np.testing.assert_array_equal(checkpoint.arrays[name], values, err_msg=name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("preset", ["kerashub", "transformers_bin"])
+def test_a_model_holds_no_descriptor_for_each_tensor(preset: str, data_folder: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    checkpoint = read_checkpoint(data_folder / preset)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1 < len(checkpoint.arrays)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from fnet_registry.errors import ConfigError, FNetError, WeightsError
 from fnet_registry.presets.checkpoint import read_checkpoint
 from fnet_registry.presets.config import FNetConfig
+from fnet_registry.presets.formats.safetensors import describe_safetensors
 from tests.programs import read_preset_apart, run_program
 
 LIMIT = 1 << 30
@@ -159,6 +160,15 @@ class TestSafetensors:
         assert "a header of at most 4,194,304 B. Received: " in str(reading.refusal)
         assert reading.peak_bytes < LIMIT
 
+    def test_shards_are_bounded_together(self, safetensors_preset: Path, tmp_path: Path) -> None:
+        header = b"{" + b" " * (3 << 20) + b"}"
+        (tmp_path / "slow").write_bytes(struct.pack("<Q", len(header)) + header)
+        assert describe_safetensors([tmp_path / "slow"]) == {}
+        with pytest.raises(WeightsError, match="a header of at most 4,194,304 B. Received: "):
+            describe_safetensors([tmp_path / "slow"] * 2)
+        with pytest.raises(WeightsError, match="must lie in one shard. Received: two"):
+            describe_safetensors([safetensors_preset / "model.safetensors"] * 2)
+
 
 def test_a_config_that_names_modules_imports_none(hdf5_preset: Path) -> None:
     document = json.loads((hdf5_preset / "config.json").read_text())
@@ -181,6 +191,14 @@ def test_more_layers_than_memory_holds_names_for_are_refused(hdf5_preset: Path) 
     (hdf5_preset / "config.json").write_text(json.dumps(document))
     with pytest.raises(ConfigError, match="`num_layers` must lie between 1 and 1,024. Received"):
         read_checkpoint(hdf5_preset, weights=False)
+
+
+@pytest.mark.parametrize("name", ["hidden_dim", "intermediate_dim", "max_sequence_length"])
+def test_a_width_that_no_model_has_is_refused(name: str) -> None:
+    sizes = {"vocabulary_size": 8, "num_layers": 1, "hidden_dim": 8, "intermediate_dim": 8}
+    FNetConfig(**sizes | {name: 1 << 12})
+    with pytest.raises(ConfigError, match=f"`{name}` must lie between 1 and 65,536. Received"):
+        FNetConfig(**sizes | {name: (1 << 16) + 1})
 
 
 SMALL = st.integers(-2, 1 << 26) | st.none() | st.text(max_size=3) | st.floats() | st.booleans()

@@ -13,6 +13,7 @@ from fnet_cli.main import main
 from fnet_registry import FNetTokenizer
 from fnet_registry.errors import ConfigError, PresetError, TokenizerError, WeightsError
 from fnet_registry.presets.checkpoint import read_checkpoint
+from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.fetch import fetch
 from tests.programs import read_preset_apart
 
@@ -71,6 +72,43 @@ def test_no_file_is_endless(name: str, hdf5_preset: Path) -> None:
     assert main(["inspect", str(hdf5_preset)]) == 2
 
 
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="such a file is one of Linux")
+def test_no_file_is_larger_than_it_says() -> None:
+    with pytest.raises(ConfigError, match="a JSON object of at most 8 MiB. Received: 8,388,609 B"):
+        read_json(Path("/proc/self/pagemap"))
+
+
+@pytest.mark.parametrize("index", [None, "model.safetensors.index.json"])
+def test_weights_that_no_one_reads_are_not_hashed(index: str | None, hdf5_preset: Path) -> None:
+    digests = fetch(hdf5_preset).digests
+    shards = [f"model-{number:05}-of-00020.safetensors" for number in range(20)]
+    for name in shards:
+        with (hdf5_preset / name).open("wb") as file:
+            file.truncate(16 << 30)
+    if index:
+        (hdf5_preset / index).write_text(json.dumps({"weight_map": dict(enumerate(shards))}))
+    assert fetch(hdf5_preset).digests == digests
+
+
+def test_shards_are_bounded_together(safetensors_preset: Path) -> None:
+    shards = [f"model-{number:05}-of-00020.safetensors" for number in range(20)]
+    (safetensors_preset / "model.safetensors").rename(safetensors_preset / shards[0])
+    for name in shards[1:]:
+        with (safetensors_preset / name).open("wb") as file:
+            file.truncate(200 << 20)
+    index = safetensors_preset / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": shards[0]}}))
+    assert set(fetch(safetensors_preset).files).isdisjoint(shards[1:])
+    assert read_checkpoint(safetensors_preset).arrays
+    index.write_text(json.dumps({"weight_map": dict(enumerate(shards))}))
+    with pytest.raises(WeightsError, match="be at most .* B. Received: 3,984"):
+        read_checkpoint(safetensors_preset)
+    with (safetensors_preset / shards[-1]).open("wb") as file:
+        file.truncate(15 << 30)
+    with pytest.raises(PresetError, match="at most 16,384 MiB. Received: 19,8"):
+        fetch(safetensors_preset)
+
+
 def test_a_vocabulary_of_endless_pieces_is_refused(hdf5_preset: Path) -> None:
     path = hdf5_preset / "assets/tokenizer/vocabulary.spm"
     path.write_bytes(path.read_bytes() + b"\x0a\x00" * (16 << 20))
@@ -96,6 +134,16 @@ class TestLinks:
         self.shard(hdf5_preset, name)
         with pytest.raises(PresetError, match="leads out of it|must name files beside it"):
             read_checkpoint(hdf5_preset)
+
+    def test_a_stray_shard_hides_no_file_that_is_read(
+        self, bin_preset: Path, tmp_path: Path
+    ) -> None:
+        (bin_preset / "model-00001-of-00001.safetensors").touch()
+        (bin_preset / "pytorch_model.bin").rename(tmp_path / "outside.bin")
+        (bin_preset / "pytorch_model.bin").symlink_to(tmp_path / "outside.bin")
+        for read in (read_checkpoint, fetch):
+            with pytest.raises(PresetError, match="leads out of it"):
+                read(bin_preset)
 
     def test_an_index_names_no_endless_number_of_files(self, hdf5_preset: Path) -> None:
         (hdf5_preset / "model.weights.h5").unlink()
@@ -209,7 +257,7 @@ def test_a_document_that_grows_is_refused_in_bounded_memory(
 
 def test_sizes_that_only_together_make_a_giant_are_refused(hdf5_preset: Path) -> None:
     document = json.loads((hdf5_preset / "config.json").read_text())
-    document["config"] |= {"hidden_dim": 1 << 20, "intermediate_dim": 1 << 20}
+    document["config"] |= {"hidden_dim": 1 << 15, "intermediate_dim": 1 << 15}
     (hdf5_preset / "config.json").write_text(json.dumps(document))
     with pytest.raises(ConfigError, match="at most 536,870,912 parameters. Received: sizes"):
         read_checkpoint(hdf5_preset, weights=False)

@@ -13,6 +13,7 @@ import torch
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.checkpoint import Checkpoint, read_checkpoint
+from fnet_registry.presets.formats.torch_pickle import describe_torch_pickle
 from tests.programs import read_preset_apart
 
 LIMIT = 1 << 30
@@ -67,6 +68,24 @@ def test_a_hostile_pickle_is_refused_in_bounded_memory(
     assert "must map names to tensors" in str(reading.refusal)
     assert len(str(reading.refusal)) < 1100
     assert reading.peak_bytes < LIMIT
+
+
+@pytest.mark.timeout(10)
+def test_one_tuple_of_arguments_is_not_copied_for_every_call(bin_preset: Path) -> None:
+    function = b"\x80\x02ctorch._utils\n_rebuild_parameter\nq\0"
+    calls = b"(" + b"N" * 524_000 + b"tq\1" + b"h\0h\1R" * 174_000
+    (bin_preset / "pytorch_model.bin").write_bytes(archive_of(function + calls + b"."))
+    with pytest.raises(WeightsError, match="must map names to tensors. Received: .*argument"):
+        read_checkpoint(bin_preset)
+
+
+def test_shards_are_bounded_together(bin_preset: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.bin").write_bytes(archive_of(b"\x80\x02" + b"}" * 600_000 + b"."))
+    assert describe_torch_pickle([tmp_path / "slow.bin"]) == {}
+    with pytest.raises(WeightsError, match="Received: a pickle without an end"):
+        describe_torch_pickle([tmp_path / "slow.bin"] * 2)
+    with pytest.raises(WeightsError, match="must lie in one shard. Received: two"):
+        describe_torch_pickle([bin_preset / "pytorch_model.bin"] * 2)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from fnet_mlflow.serving import openai
 from fnet_registry import TextEncoder
+from fnet_registry.encoding.packing import Tokens
 
 TEXTS = ["a text", "another one, " * 40, ""]
 
@@ -25,6 +26,21 @@ def test_an_answer_lists_a_vector_for_each_text(encoder: TextEncoder) -> None:
     assert {row["object"] for row in answer["data"]} == {"embedding"}
     found = json.loads(json.dumps([row["embedding"] for row in answer["data"]]))
     np.testing.assert_array_equal(np.array(found, np.float32), encoder.encode(TEXTS))
+
+
+def test_large_requests_are_tokenized_one_at_a_time(
+    encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, tokenize = [], encoder.tokenize
+
+    def watched(texts: list[str]) -> Tokens:
+        alone.append(openai._ONE_IS_READ.locked())
+        return tokenize(texts)
+
+    monkeypatch.setattr(encoder, "tokenize", watched)
+    ask(encoder)
+    ask(encoder, input="x" * (1 << 20))
+    assert alone == [False, True]
 
 
 def test_one_text_needs_no_list(encoder: TextEncoder) -> None:

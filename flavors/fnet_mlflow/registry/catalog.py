@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,9 @@ from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import DIGEST_TAG, TAG_PREFIX
 from fnet_registry.encoding.config import ENCODING_ARGUMENTS
 from fnet_registry.presets.handles import HUBS
+from fnet_registry.shown import one_line
 
+_logger = logging.getLogger(__name__)
 HUB_SCHEMES = tuple(hub.SCHEME for hub in HUBS)
 
 
@@ -107,8 +110,20 @@ def _by_name(name: str) -> str:
 
 def _entries(client: MlflowClient, model: RegisteredModel) -> list[CatalogEntry]:
     versions = client.search_model_versions(_by_name(model.name))
-    entries = [_entry(model, version) for version in versions if DIGEST_TAG in version.tags]
-    return sorted(entries, key=lambda entry: entry.version)
+    entries = [_readable(model, version) for version in versions if DIGEST_TAG in version.tags]
+    return sorted(filter(None, entries), key=lambda entry: entry.version)
+
+
+def _readable(model: RegisteredModel, version: ModelVersion) -> CatalogEntry | None:
+    """Read a version; None where someone edited its tags, for a list must not end there."""
+    try:
+        return _entry(model, version)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        _logger.warning(
+            "models:/%s/%s is left out: its tags are not as it was registered with (%s).",
+            *(model.name, version.version, one_line(str(error))),
+        )
+        return None
 
 
 def _entry(model: RegisteredModel, version: ModelVersion) -> CatalogEntry:

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from fnet_mlflow.registry.aliases import check_alias
-from fnet_mlflow.saving.description import TAG_PREFIX
+from fnet_mlflow.saving.description import check_owner
 from fnet_registry.errors import ModelError
 from fnet_registry.shown import shown
 
@@ -38,12 +38,8 @@ def check_names(
     if alias is not None:
         check_alias(alias)
     _check_tags(tags)
-    own = [] if ours else [tag for tag in tags if tag.startswith(TAG_PREFIX)]
-    if own:
-        raise ModelError(
-            f"A tag must not begin with {TAG_PREFIX}, as those that say what a version is, for "
-            f"example team=search. Received: {shown(own[0])}"
-        )
+    if not ours:
+        check_owner(tags)
     _check_name(name)
 
 

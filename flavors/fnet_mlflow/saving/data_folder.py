@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 from fnet_mlflow.content.probe import Probe, write_probe
@@ -22,6 +23,7 @@ from fnet_registry.presets.checkpoint import Checkpoint
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.folder import ENCODING_FILE, PresetFolder, digest_files
 from fnet_registry.presets.writing import write_checkpoint, write_json
+from fnet_registry.shown import shown
 
 DATA_FOLDER = "data"
 
@@ -105,8 +107,14 @@ def check_files(folder: Path, digests: Mapping[str, str]) -> None:
     """Check every stored file against the digest recorded when the model was saved.
 
     Raises:
-        DamagedFileError: A file is missing or holds other bytes.
+        DamagedFileError: A file is missing, holds other bytes, or has no plain name.
     """
+    odd = [name for name in digests if normpath(name) != name or name.startswith(("/", ".."))]
+    if odd:
+        raise DamagedFileError(
+            f"Expected names as they were saved, for example model.weights.h5, in {folder}. "
+            f"Received: {shown(odd[0])}"
+        )
     missing = [name for name in digests if not (folder / name).is_file()]
     if missing:
         raise DamagedFileError(

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fnet_registry.encoding.pooling import in_words
+from fnet_registry.errors import ModelError
 from fnet_registry.presets.tensors import parameter_count
+from fnet_registry.shown import shown
 
 if TYPE_CHECKING:
     from fnet_mlflow.saving.prepare import UnsavedModel
@@ -47,6 +49,20 @@ def describe(model: UnsavedModel) -> dict[str, Any]:
             "source_sha256": dict(model.provenance.digests),
         }
     return {name: value for name, value in described.items() if value is not None}
+
+
+def check_owner(tags: Mapping[str, Any]) -> None:
+    """Refuse a user's tag with a name of ours.
+
+    Raises:
+        ModelError: One begins as those that say what a version is.
+    """
+    own = [tag for tag in tags if tag.startswith(TAG_PREFIX)]
+    if own:
+        raise ModelError(
+            f"A tag must not begin with {TAG_PREFIX}, as those that say what a version is, for "
+            f"example team=search. Received: {shown(own[0])}"
+        )
 
 
 def version_tags(

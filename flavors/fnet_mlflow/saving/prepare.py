@@ -102,10 +102,11 @@ def prepare_model(
         return UnsavedModel(checkpoint=model.checkpoint, encoding=model.config)
     if isinstance(model, str | os.PathLike | Handle):
         return prepare_preset(fetch(model), **chosen)
-    if type(model).__name__ != "FNetBackbone":
+    if not hasattr(model, "to_checkpoint"):  # KerasHub's backbone has the same name
         raise TypeError(
             "Expected a TextEncoder, a preset handle such as 'f_net_base_en', or an FNetBackbone "
-            f"with tokenizer=. Received: {type(model).__name__}"
+            "of fnet_registry, for example FNetBackbone.from_preset(folder), with tokenizer=. "
+            f"Received: {type(model).__name__}"
         )
     if tokenizer is None:
         raise TypeError(

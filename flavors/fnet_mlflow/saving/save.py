@@ -21,6 +21,7 @@ from fnet_mlflow.saving.description import (
     FLAVOR_NAME,
     REFERENCE_KEY,
     TASK_KEY,
+    check_owner,
     describe,
     version_tags,
 )
@@ -149,6 +150,7 @@ def log_model(
         TypeError: There is no such option.
     """
     encoding, chosen = split_options(options, EncodingOptions, ModelOptions)
+    check_owner(tags or {})
     unsaved = prepare_model(model, tokenizer=tokenizer, **encoding)
     own_tags = version_tags(unsaved, load_settings(chosen.get("model_config")))
     return Model.log(

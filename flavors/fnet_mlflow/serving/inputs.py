@@ -53,7 +53,7 @@ def read_texts(data: Any) -> list[Any]:
         row that is not.
 
     Raises:
-        RequestError: A column is not known to hold texts, or there are no rows.
+        RequestError: No column is known to hold texts, or these are no rows at all.
     """
     if isinstance(data, pd.DataFrame):
         return _read_frame(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ EMBEDDINGS_TASK = "llm/v1/embeddings"
 MOST_TEXTS = 2048
 LARGEST_BODY = 16 << 20
 _ONE_IS_READ = Lock()  # at a time: while it is read, a hostile one takes 25 times its bytes
+_LARGE_BODY = 1 << 20  # texts of a larger one are tokenized one at a time, too
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 
 
@@ -72,7 +74,8 @@ def answer(body: bytes, *, model: str, encoder: TextEncoder) -> dict[str, Any]:
     with _ONE_IS_READ:
         texts, write = _asked(body, model, encoder.dim)
     try:
-        tokens = encoder.tokenize(texts)
+        with _ONE_IS_READ if len(body) > _LARGE_BODY else nullcontext():
+            tokens = encoder.tokenize(texts)
     except TextError as error:
         raise RefusedError(str(error), param="input") from None
     return {"model": model, **listed(map(write, encoder.encode_tokens(tokens)), tokens)}

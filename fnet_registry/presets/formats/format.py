@@ -64,8 +64,10 @@ class WeightsFiles:
         return name in (self.single, self.index) or self.shards.fullmatch(name) is not None
 
     def select(self, names: Collection[str]) -> list[str]:
-        """Pick the single file, or else the index and shards."""
-        return [self.single] if self.single in names else [*filter(self.includes, names)]
+        """Pick the single file, or else the index and shards; nothing reads shards without one."""
+        if self.single in names:
+            return [self.single]
+        return [*filter(self.includes, names)] if self.index in names else []
 
     def needed(self, folder: Path) -> list[str]:
         """List the files that hold a folder's weights, or nothing where it has none of them.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
+from fnet_registry.presets.formats.shards import join_shards
 
 # Keras writes 20 objects for a layer, none of them deeper than 4 groups.
 _MOST_OBJECTS = 1 << 15
@@ -35,21 +36,18 @@ def describe_hdf5(paths: Iterable[Path]) -> dict[str, StoredTensor]:
         WeightsError: If a file is no HDF5 file, declares what it does not hold, or holds far more
             than any weights do.
     """
-    tensors: dict[str, StoredTensor] = {}
     objects = iter(range(_MOST_OBJECTS))
-    for path in paths:
-        for name, tensor in _describe_file(path, objects).items():
-            if name in tensors:
-                raise WeightsError(f"Tensor `{name}` must lie in one shard. Received: two")
-            tensors[name] = tensor
-    return tensors
+    return join_shards(_describe_file(path, objects) for path in paths)
 
 
 def _describe_file(path: Path, objects: Iterator[int]) -> dict[str, StoredTensor]:
     try:
         with h5py.File(path, "r") as file:
-            datasets = _datasets(file, objects)
-            return {name: _describe_dataset(path, name, dataset) for name, dataset in datasets}
+            whole = cache(lambda: np.memmap(path, mode="r"))  # once: each holds a descriptor
+            return {
+                name: _describe_dataset(path, name, dataset, whole)
+                for name, dataset in _datasets(file, objects)
+            }
     except WeightsError:
         raise
     except FileNotFoundError:
@@ -83,7 +81,9 @@ def _too_many(prefix: str) -> WeightsError:
     )
 
 
-def _describe_dataset(path: Path, name: str, dataset: h5py.Dataset) -> StoredTensor:
+def _describe_dataset(
+    path: Path, name: str, dataset: h5py.Dataset, whole: Callable[[], np.memmap]
+) -> StoredTensor:
     if dataset.shape is None:
         raise WeightsError(f"Tensor `{name}` must have a shape. Received: an empty dataset")
     if dataset.is_virtual or dataset.external is not None:
@@ -103,7 +103,7 @@ def _describe_dataset(path: Path, name: str, dataset: h5py.Dataset) -> StoredTen
     dtype = _dtype(dataset)
     offset = dataset.id.get_offset()
     if offset is not None and dataset.size:
-        read = partial(_map, path, dtype, offset, dataset.shape)
+        read = partial(_map, path, whole, dtype, offset, dataset.shape)
     else:
         read = partial(_copy, path, name, dtype)
     return StoredTensor(shape=dataset.shape, dtype=dtype.name, read=read)
@@ -123,9 +123,16 @@ def _dtype(dataset: h5py.Dataset) -> np.dtype:
     return dataset.dtype
 
 
-def _map(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> np.ndarray:
+def _map(
+    path: Path,
+    whole: Callable[[], np.memmap],
+    dtype: np.dtype,
+    offset: int,
+    shape: tuple[int, ...],
+) -> np.ndarray:
     if dtype.isnative:
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+        stop = offset + prod(shape) * dtype.itemsize
+        return whole()[offset:stop].view(dtype).reshape(shape)
     # Read at once: pages of a mapped file would come one by one.
     values = np.fromfile(path, dtype=dtype, count=prod(shape), offset=offset)
     return _native(values.reshape(shape))

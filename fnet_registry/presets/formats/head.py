@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from fnet_registry.errors import WeightsError
+from fnet_registry.presets.config import WIDEST
 from fnet_registry.presets.formats.format import StoredTensor
 from fnet_registry.presets.formats.safetensors import describe_safetensors
 from fnet_registry.presets.tensors import HEAD
@@ -31,13 +32,18 @@ def read_head(folder: Path, hidden_dim: int) -> dict[str, np.ndarray]:
     if not path.exists():
         return {}
     stored = describe_safetensors([path])
-    dim = stored["bias"].shape[-1:] if "bias" in stored else ()
-    expected = {"kernel": (hidden_dim, *dim), "bias": dim}
+    bias = stored["bias"].shape if "bias" in stored else ()
+    dim = bias[0] if len(bias) == 1 else 0
+    expected = {"kernel": (hidden_dim, dim), "bias": (dim,)}
     found = {name: tensor.shape for name, tensor in stored.items()}
-    if found != expected or 0 in dim or {t.dtype for t in stored.values()} != {"float32"}:
+    if (
+        found != expected
+        or not 0 < dim <= WIDEST
+        or {t.dtype for t in stored.values()} != {"float32"}
+    ):
         raise WeightsError(
             f"`{path}` must hold a float32 `kernel` of shape ({hidden_dim}, dim) and a `bias` of"
-            f" shape (dim,). Received: {_described(stored)}"
+            f" shape (dim,), dim at most {WIDEST:,}. Received: {_described(stored)}"
         )
     head = {f"{HEAD}.{name}": tensor.read() for name, tensor in stored.items()}
     if not all(np.isfinite(values).all() for values in head.values()):

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
+from fnet_registry.presets.formats.shards import join_shards
 
 # A tensor takes some 120 bytes in it.
 _LARGEST_HEADER = 4 << 20
@@ -26,30 +27,38 @@ def describe_safetensors(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     Raises:
         WeightsError: If a file is missing or no safetensors file.
     """
-    tensors: dict[str, StoredTensor] = {}
+    headers = 0
+    shards = []
     for path in paths:
         try:
-            _check_header(path)
-            file = safe_open(path, framework="numpy")  # once: its header is read each time
-            for name in file.keys():  # noqa: SIM118  (not a mapping)
-                described = file.get_slice(name)
-                dtype = str(described.get_dtype())
-                tensors[name] = StoredTensor(
-                    shape=tuple(described.get_shape()),
-                    dtype=_DTYPES.get(dtype, dtype),
-                    read=partial(file.get_tensor, name),
-                )
+            headers = _with_header(headers, path)
+            shards.append(_describe_file(path))
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"`{path}` must be a safetensors file. Received: {error}") from None
+    return join_shards(shards)
+
+
+def _describe_file(path: Path) -> dict[str, StoredTensor]:
+    file = safe_open(path, framework="numpy")  # once: its header is read each time
+    tensors: dict[str, StoredTensor] = {}
+    for name in file.keys():  # noqa: SIM118  (not a mapping)
+        described = file.get_slice(name)
+        dtype = str(described.get_dtype())
+        tensors[name] = StoredTensor(
+            shape=tuple(described.get_shape()),
+            dtype=_DTYPES.get(dtype, dtype),
+            read=partial(file.get_tensor, name),
+        )
     return tensors
 
 
-def _check_header(path: Path) -> None:
-    """Refuse a header that would take many times the memory of the tensors that it describes."""
+def _with_header(headers: int, path: Path) -> int:
+    """Add a file's header: all would take many times the memory of the tensors they describe."""
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
+        size = headers + int.from_bytes(file.read(8), "little")
     if size > _LARGEST_HEADER:
         raise WeightsError(
             f"`{path}` must be a safetensors file, with a header of at most {_LARGEST_HEADER:,} B."
             f" Received: {size:,} B"
         )
+    return size

@@ -1,15 +1,18 @@
-"""Indexes of weights that lie in several files."""
+"""Weights that lie in several files."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.documents import read_json
 from fnet_registry.shown import shown
 
 _MOST_SHARDS = 1024
+_Tensor = TypeVar("_Tensor")
 
 
 def shard_names(index_file: Path, allowed: re.Pattern[str]) -> list[str]:
@@ -40,3 +43,17 @@ def shard_names(index_file: Path, allowed: re.Pattern[str]) -> list[str]:
             f"A weights index must name at most {_MOST_SHARDS:,} files. Received: {len(names):,}"
         )
     return sorted(names)
+
+
+def join_shards(shards: Iterable[Mapping[str, _Tensor]]) -> dict[str, _Tensor]:
+    """Join the tensors of all shards.
+
+    Raises:
+        WeightsError: If two of them hold a tensor of one name.
+    """
+    tensors: dict[str, _Tensor] = {}
+    for shard in shards:
+        if twice := sorted(shard.keys() & tensors.keys()):
+            raise WeightsError(f"Tensor {shown(twice[0])} must lie in one shard. Received: two")
+        tensors |= shard
+    return tensors

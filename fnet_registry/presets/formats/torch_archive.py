@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,11 +58,12 @@ class _BoundedFile(io.FileIO):
         return super().read(size) or b""
 
 
-def read_torch_archive(path: Path) -> TorchArchive:
+def read_torch_archive(path: Path, parts: Iterator[int]) -> TorchArchive:
     """Read all of a checkpoint but its storages.
 
     Args:
         path: A file that `torch.save` wrote, as a zip archive or in the format before that.
+        parts: Each code of a pickle and each entry of an archive is one of them less.
 
     Raises:
         OSError: If the file cannot be read.
@@ -71,20 +73,22 @@ def read_torch_archive(path: Path) -> TorchArchive:
     with _BoundedFile(path) as file:
         is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
         file.seek(0)
-        return _read_zip(file) if is_zip else _read_legacy(file)
+        return _read_zip(file, parts) if is_zip else _read_legacy(file, parts)
 
 
-def _read_zip(file: _BoundedFile) -> TorchArchive:
+def _read_zip(file: _BoundedFile, parts: Iterator[int]) -> TorchArchive:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise ValueError("a compressed archive")
+    if len(list(islice(parts, len(entries)))) < len(entries):
+        raise ValueError("too many entries")
     spans = {entry.filename: _span(file, entry) for entry in entries}
     [root] = {name.split("/")[0] for name in spans}
     if spans.get(f"{root}/byteorder") and _read(file, spans[f"{root}/byteorder"]) != b"little":
         raise ValueError("numbers of another byte order")
     return TorchArchive(
-        content=unpickle(io.BytesIO(_read(file, spans[f"{root}/data.pkl"]))),
+        content=unpickle(io.BytesIO(_read(file, spans[f"{root}/data.pkl"])), parts),
         storages={name.removeprefix(f"{root}/data/"): span for name, span in spans.items()},
     )
 
@@ -104,14 +108,14 @@ def _read(file: BinaryIO, span: Span) -> bytes:
     return file.read(span.size)
 
 
-def _read_legacy(file: _BoundedFile) -> TorchArchive:
+def _read_legacy(file: _BoundedFile, parts: Iterator[int]) -> TorchArchive:
     """Five pickles (magic, protocol, machine, content, keys), then each storage after its size."""
     head = io.BytesIO(file.read(_LARGEST_READ))
-    if unpickle(head) != _LEGACY_MAGIC or unpickle(head) != _LEGACY_PROTOCOL:
+    magic, protocol, machine, content, keys = (unpickle(head, parts) for _ in range(5))
+    if magic != _LEGACY_MAGIC or protocol != _LEGACY_PROTOCOL:
         raise ValueError("other bytes")
-    if unpickle(head)["little_endian"] is not True:
+    if machine["little_endian"] is not True:
         raise ValueError("numbers of another byte order")
-    content, keys = unpickle(head), unpickle(head)
     if not isinstance(content, dict):
         return TorchArchive(content=content, storages={})
     tensors = [value for value in content.values() if isinstance(value, PickledTensor)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
+from fnet_registry.presets.formats.shards import join_shards
 from fnet_registry.presets.formats.torch_archive import DAMAGE, Span, read_torch_archive
-from fnet_registry.presets.formats.unpickling import CodeError, PickledTensor
+from fnet_registry.presets.formats.unpickling import MOST_PARTS, CodeError, PickledTensor
 from fnet_registry.shown import shown
 
 
@@ -20,7 +21,8 @@ def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     """Describe the tensors of one `.bin` file or of all its shards; torch is not needed.
 
     Only tensors are unpickled; code in a file is refused, and so are archives that would grow
-    when unpacked and tensors that declare more than their storage holds.
+    when unpacked, tensors that declare more than their storage holds, and more codes and entries,
+    in all files together, than any weights take.
 
     Returns:
         The file's own name to tensor.
@@ -28,15 +30,13 @@ def describe_torch_pickle(paths: Iterable[Path]) -> dict[str, StoredTensor]:
     Raises:
         WeightsError: If a file is missing, hostile, or no checkpoint.
     """
-    tensors: dict[str, StoredTensor] = {}
-    for path in paths:
-        tensors |= _describe_file(path)
-    return tensors
+    parts = iter(range(MOST_PARTS))
+    return join_shards(_describe_file(path, parts) for path in paths)
 
 
-def _describe_file(path: Path) -> dict[str, StoredTensor]:
+def _describe_file(path: Path, parts: Iterator[int]) -> dict[str, StoredTensor]:
     try:
-        archive = read_torch_archive(path)
+        archive = read_torch_archive(path, parts)
     except FileNotFoundError:
         raise WeightsError(f"The weights file `{path.name}` must exist. Received: {path}") from None
     except CodeError as error:
@@ -53,6 +53,7 @@ def _describe_file(path: Path) -> dict[str, StoredTensor]:
         raise WeightsError(
             f"`{path}` must map names to tensors. Received: {type(archive.content).__name__}"
         )
+    whole = cache(lambda: np.memmap(path, mode="r"))  # once: each holds a descriptor
     tensors: dict[str, StoredTensor] = {}
     for name, tensor in archive.content.items():
         if not isinstance(tensor, PickledTensor):
@@ -60,11 +61,18 @@ def _describe_file(path: Path) -> dict[str, StoredTensor]:
                 f"`{path.name}` must map names to tensors."
                 f" Received: {type(tensor).__name__} under {shown(name)}"
             )
-        tensors[name] = _describe(path, name, tensor, archive.storages.get(tensor.storage.key))
+        span = archive.storages.get(tensor.storage.key)
+        tensors[name] = _describe(path, name, tensor, span, whole)
     return tensors
 
 
-def _describe(path: Path, name: str, tensor: PickledTensor, span: Span | None) -> StoredTensor:
+def _describe(
+    path: Path,
+    name: str,
+    tensor: PickledTensor,
+    span: Span | None,
+    whole: Callable[[], np.memmap],
+) -> StoredTensor:
     dtype, size = tensor.storage.dtype, tensor.storage.nbytes
     if span is None or size > span.size or span.start + span.size > path.stat().st_size:
         raise WeightsError(f"Tensor `{name}` must lie in `{path.name}`. Received: no bytes of it")
@@ -76,7 +84,7 @@ def _describe(path: Path, name: str, tensor: PickledTensor, span: Span | None) -
             f" Received: {size:,} in its storage"
         )
     return StoredTensor(
-        shape=tensor.shape, dtype=dtype.name, read=partial(_map, path, span.start, tensor)
+        shape=tensor.shape, dtype=dtype.name, read=partial(_map, whole, span.start, tensor)
     )
 
 
@@ -84,14 +92,13 @@ def _axes(tensor: PickledTensor) -> Iterable[tuple[int, int]]:
     return zip(tensor.shape, tensor.strides, strict=True)
 
 
-def _map(path: Path, start: int, tensor: PickledTensor) -> np.ndarray:
+def _map(whole: Callable[[], np.memmap], start: int, tensor: PickledTensor) -> np.ndarray:
     dtype = tensor.storage.dtype
-    storage = np.memmap(path, mode="r", offset=start, shape=(tensor.storage.nbytes,))
     values = np.ndarray(
         tensor.shape,
         dtype,
-        buffer=storage,
-        offset=tensor.offset * dtype.itemsize,
+        buffer=whole(),
+        offset=start + tensor.offset * dtype.itemsize,
         strides=tuple(stride * dtype.itemsize for stride in tensor.strides),
     )
     return values if values.flags.aligned else values.copy()

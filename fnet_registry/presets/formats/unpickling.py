@@ -2,22 +2,22 @@
 
 `pickle` itself takes memory for whatever a pickle declares, even where it may call nothing. This
 reader knows the few codes that torch writes, makes texts, numbers, tuples, lists and dictionaries,
-and never looks into them further than one level.
+and never looks into them further than one level. No call takes endless arguments: a tuple kept in
+the memo would be copied for each.
 """
 
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
 
-# A tensor takes some 50 codes.
-_MOST_CODES = 1 << 20
+# A tensor takes some 50 codes, and an entry of an archive.
+MOST_PARTS = 1 << 20
 _MOST_AXES = 8
 
 
@@ -45,11 +45,12 @@ class PickledTensor:
     strides: tuple[int, ...]
 
 
-def unpickle(stream: BinaryIO) -> Any:
+def unpickle(stream: BinaryIO, parts: Iterator[int]) -> Any:
     """Read one pickle and leave the stream at its end.
 
     Args:
         stream: Bytes in memory; a pickle in them costs no more than a few times their size.
+        parts: Each code is one of them less.
 
     Returns:
         Tensors as `PickledTensor`, in what held them.
@@ -59,7 +60,7 @@ def unpickle(stream: BinaryIO) -> Any:
         LookupError, TypeError, ValueError: If it is damaged, or says anything but tensors.
     """
     machine = _Machine()
-    for code, argument, _ in islice(pickletools.genops(stream), _MOST_CODES):
+    for _, (code, argument, _) in zip(parts, pickletools.genops(stream), strict=False):
         if code.name == "STOP":
             return machine.stack.pop()
         machine.step(code.name, argument)
@@ -138,7 +139,15 @@ def _storage(kind: str, dtype: Any, key: Any, _device: Any, size: Any, view: Any
     return Storage(key=_checked(key, str), dtype=dtype, size=_sizes((size,))[0])
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_rest: Any) -> PickledTensor:
+def _tensor(
+    storage: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    _requires_grad: Any = None,
+    _hooks: Any = None,
+    _metadata: Any = None,
+) -> PickledTensor:
     tensor = PickledTensor(
         storage=_checked(storage, Storage),
         offset=_sizes((offset,))[0],
@@ -187,7 +196,9 @@ _NAMES: dict[str, Any] = {
     "collections OrderedDict": _Call(lambda: {}),
     "torch._utils _rebuild_tensor": _Call(_tensor),
     "torch._utils _rebuild_tensor_v2": _Call(_tensor),
-    "torch._utils _rebuild_parameter": _Call(lambda tensor, *_rest: tensor),
+    "torch._utils _rebuild_parameter": _Call(
+        lambda tensor, _requires_grad=None, _hooks=None: tensor
+    ),
     **{f"torch {name}Storage": np.dtype(dtype) for name, dtype in _DTYPES.items()},
 }
 _VALUES: dict[str, Callable[[Any], Any]] = {

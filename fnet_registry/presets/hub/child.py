@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 
-from fnet_registry.presets.folder import select_files, size_limit
+from fnet_registry.presets.folder import LARGEST_PRESET, select_files, size_limit
 from fnet_registry.presets.handles import parse_hub_handle
 from fnet_registry.presets.hub.client import HubClient, HubClientError, from_exception, redact
 from fnet_registry.presets.hub.messages import (
@@ -72,7 +72,12 @@ def _fetch(
             checked = True
         else:
             client.discard(name)
-            _limit_file_size(name)
+            room = LARGEST_PRESET - arrived
+            if sizes[name] > room:
+                raise HubClientError(
+                    "oversized", f"after {arrived:,}, {name} of {sizes[name]:,} bytes"
+                )
+            _limit_file_size(min(size_limit(name), max(room, 0)))
             checked = client.download(name)
         arrived += (folder / name).stat().st_size
         emit(Fetched(name=name, checked=checked))
@@ -92,13 +97,12 @@ def _claim_stdout() -> Callable[[Event], None]:
     return emit
 
 
-def _limit_file_size(name: str) -> None:
+def _limit_file_size(limit: int) -> None:
     """Let the system stop a download that never ends or that unpacks to more than it claimed."""
     if os.name == "posix":
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        limit = size_limit(name)
         soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
