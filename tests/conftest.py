@@ -21,6 +21,15 @@ DATA = Path(__file__).parent / "data"
 LOGICAL_CPUS = 4
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _loaded() -> None:
+    """What commands say that they are loading is loaded, whichever test comes first."""
+    import matplotlib  # noqa: F401
+    import mlflow  # noqa: F401
+    import ray  # noqa: F401
+    import torch  # noqa: F401
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _light_collections() -> None:
     """What earlier modules left is not looked at again; Keras and the job collect often."""

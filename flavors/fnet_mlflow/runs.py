@@ -1,16 +1,21 @@
-"""A run where MLflow shows it: its name, and its description in prose, with its pictures."""
+"""A run where MLflow shows it: its name, its data, and its description in prose, with pictures."""
 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fnet_mlflow.registry.uri import ModelUri
 from fnet_mlflow.saving.description import LONGEST_DESCRIPTION
 from fnet_registry.redaction import without_secrets
 from fnet_registry.shown import one_line
+
+if TYPE_CHECKING:
+    from mlflow.data.dataset_source import DatasetSource
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,21 @@ def short_name(model: str) -> str:
 def as_code(text: object) -> str:
     """Return a text that stands in a description as it is, whatever is in it."""
     return f"`{one_line(without_secrets(str(text))).replace('`', chr(0x2CB))}`"
+
+
+def dataset_source(source: str | None) -> DatasetSource:
+    """Return where data lies, as MLflow has it; nowhere, where it does not know the place."""
+    from mlflow import MlflowException
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+
+    with warnings.catch_warnings():
+        # MLflow knows its class for local files under two names, and says so.
+        warnings.filterwarnings("ignore", message="The specified dataset source")
+        try:
+            return resolve_dataset_source(source and without_secrets(source))
+        except MlflowException:  # a table in memory, or of a scheme that MLflow does not know
+            return CodeDatasetSource(tags={})
 
 
 def describe_run(run_id: str, prose: str, pictures: Mapping[str, str] | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from fnet_evaluate.evaluation import Evaluation
-from fnet_mlflow.runs import run_name
+from fnet_mlflow.runs import dataset_source, run_name
 from fnet_mlflow.saving.description import TAG_PREFIX
 from fnet_registry.presets.documents import read_json
 from fnet_registry.presets.writing import write_json
@@ -52,8 +52,6 @@ def log_data(path: str, *, name: str, digest: str, context: str) -> None:
     """Log examples as an input of the active run."""
     import mlflow
     from mlflow.data.meta_dataset import MetaDataset
-
-    from fnet_evaluate.registry.logged import dataset_source
 
     dataset = MetaDataset(dataset_source(path), name=name, digest=digest[:16])
     mlflow.log_input(dataset, context=context)

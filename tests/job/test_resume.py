@@ -163,8 +163,9 @@ def test_an_empty_first_day_is_no_matter(tmp_path: Path, preset_folder: Path) ->
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
     first.touch()
     write_json_lines(second, ["a text"])
+    options = {"id_column": "id", "append": True, "tracking": False}
     for day in (first, second):
-        fnet_ray.embed(preset_folder, day, tmp_path / "out", append=True, tracking=False)
+        fnet_ray.embed(preset_folder, day, tmp_path / "out", **options)
     found = pq.read_table(tmp_path / "out" / "embeddings")
     assert found.select(["id", "text"]).to_pylist() == [{"id": "row-0", "text": "a text"}]
 

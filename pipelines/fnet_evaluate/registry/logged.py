@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-import warnings
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.data.dataset_source import DatasetSource
-from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import LoggedModelInput
 from mlflow.exceptions import MlflowException
@@ -28,9 +24,8 @@ from fnet_evaluate.registry.pictures import save_picture
 from fnet_mlflow.registry.evaluations import LoggedEvaluation, tag_evaluation
 from fnet_mlflow.registry.lookup import look_up
 from fnet_mlflow.registry.uri import ModelUri
-from fnet_mlflow.runs import as_code, describe_run, run_name, short_name
+from fnet_mlflow.runs import as_code, dataset_source, describe_run, run_name, short_name
 from fnet_registry.errors import ModelError
-from fnet_registry.redaction import without_secrets
 
 ITEMS = "items.parquet"
 FIGURES = "evaluation.json"
@@ -169,17 +164,6 @@ def _to_log(evaluation: Evaluation, run_id: str) -> LoggedEvaluation:
         run_id=run_id,
         logged_at=datetime.now(UTC).isoformat(),
     )
-
-
-def dataset_source(source: str | None) -> DatasetSource:
-    """Return where data lies, as MLflow has it; nowhere, where it does not know the place."""
-    with warnings.catch_warnings():
-        # MLflow knows its class for local files under two names, and says so.
-        warnings.filterwarnings("ignore", message="The specified dataset source")
-        try:
-            return resolve_dataset_source(source and without_secrets(source))
-        except MlflowException:  # a table in memory, or of a scheme that MLflow does not know
-            return CodeDatasetSource(tags={})
 
 
 def _known(client: MlflowClient, model_id: str | None) -> str | None:

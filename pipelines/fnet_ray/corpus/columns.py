@@ -46,12 +46,12 @@ def carried_schema(
         _check_once(file, footer.schema, {way[0].name for way in ways if way})
         _check_texts(file, found, columns.text)
         missing = [name for name in wanted if name not in schema.names]
-        if missing:
+        if missing and footer.rows:
             raise InputError(
                 f"Every input must have the column {missing[0]!r}, which was asked for. "
                 f"Received: {_names(schema)} in {file.path}"
             )
-        if columns.id is not None and not can_identify(schema.field(columns.id).type):
+        if columns.id in schema.names and not can_identify(schema.field(columns.id).type):
             must = "hold ids, such as numbers, texts or UUIDs"
             raise _unfit(file, schema.field(columns.id), must)
         for written in schema:

@@ -8,14 +8,13 @@ import logging
 import os
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from fnet_mlflow.runs import as_code, describe_run, run_name, short_name
+from fnet_mlflow.runs import as_code, dataset_source, describe_run, run_name, short_name
 from fnet_ray.output.lease import Lease
 from fnet_ray.output.manifest import Manifest
 from fnet_ray.output.store import Store
@@ -178,7 +177,6 @@ def in_prose(report: Report) -> str:
 def _log_start(run: Run, manifest: Manifest, store: Store) -> None:
     """Log what went in, or what is missing of that; the tags come last, as a sign of all of it."""
     import mlflow
-    from mlflow.data.dataset_source_registry import resolve_dataset_source
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import LoggedModelInput
 
@@ -192,11 +190,8 @@ def _log_start(run: Run, manifest: Manifest, store: Store) -> None:
     mlflow.log_params({name: value for name, value in parameters.items() if name in new})
     files = [each.file for each in manifest.inputs]
     digest = hashlib.sha256(json.dumps([(f.path, f.size, f.version) for f in files]).encode())
-    with warnings.catch_warnings():
-        # MLflow knows its class for local files under two names, and says so.
-        warnings.filterwarnings("ignore", message="The specified dataset source")
-        source = resolve_dataset_source(files[0].path)
-    corpus = MetaDataset(source, name=corpus_name(manifest), digest=digest.hexdigest()[:16])
+    source, name = dataset_source(files[0].path), corpus_name(manifest)
+    corpus = MetaDataset(source, name=name, digest=digest.hexdigest()[:16])
     mlflow.log_input(corpus, context="corpus", tags={"files": str(len(files))})
     stored = look_up(ModelUri.parse(manifest.model))
     if stored and stored.model_id:
