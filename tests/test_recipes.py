@@ -87,8 +87,8 @@ def test_an_encoding_option(copy: Copy, preset_folder: Path, encoder: TextEncode
     copy.change(
         f"{ENCODING}/encoder.py",
         (
-            "        return vectors.cpu()",
-            "        vectors *= self.config.scale\n        return vectors.cpu()",
+            "        return vectors.numpy()",
+            "        vectors *= self.config.scale\n        return vectors.numpy()",
         ),
     )
     program = (
