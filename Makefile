@@ -31,8 +31,9 @@ test test-system test-all: export OMP_WAIT_POLICY := passive
 test: $(READY) lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not system and not network"
 
-# What needs PostgreSQL, Java, iproute2, or a job on an object store; each skips without its own.
-test-services: $(READY)
+# Whole programs and jobs, of ten seconds and more; what needs PostgreSQL, Java or iproute2 skips
+# without its own.
+test-system: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev-spark]'
 	$(BIN)/python -m pytest $(PARALLEL) -m "system and not slow"
 
