@@ -31,7 +31,14 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 def worker_processes() -> list[psutil.Process]:
     own = psutil.Process().children(recursive=True)
-    return [each for each in own if "RayTrainWorker" in " ".join(each.cmdline())]
+    return [each for each in own if "RayTrainWorker" in command_line(each)]
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 def test_a_team_shares_the_parts_of_a_step() -> None:

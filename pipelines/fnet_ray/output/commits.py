@@ -77,7 +77,7 @@ def commit_shard(
     *,
     rows: int,
     rejects: int,
-    files: Mapping[str, tuple[bytes, int]],
+    files: Mapping[str, tuple[bytes | memoryview, int]],
     work: Mapping[str, Any],
     started: float | None = None,
 ) -> Commit:

@@ -33,7 +33,7 @@ class LocalStore(Store):
             raise OutputError(f"The output's path must be UTF-8. Received: {shown}") from None
         super().__init__(LocalFileSystem(), str(root), str(root))
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | memoryview) -> None:
         """Create or replace a file in one step, durably."""
         with self.create(name) as file:
             file.write(data)

@@ -39,9 +39,9 @@ class Store:
         """Return a file's bytes. Raises FileNotFoundError."""
         return self._ask("cat_file", name)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | memoryview) -> None:
         """Create or replace a file in one step, durably."""
-        self._ask("pipe_file", name, data)
+        self._ask("pipe_file", name, bytes(data))
 
     @contextlib.contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:

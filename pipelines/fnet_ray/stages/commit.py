@@ -61,7 +61,7 @@ class CommitShard:
         )
         return pa.table({"commit": [commit.to_json().decode()]})
 
-    def _file(self, shard: int, table: pa.Table) -> tuple[bytes, int]:
+    def _file(self, shard: int, table: pa.Table) -> tuple[memoryview, int]:
         metadata = {**(table.schema.metadata or {}), **self.metadata, "fnet.shard": str(shard)}
         fields = [self._as_read(field) for field in table.schema]
         return to_parquet(table, pa.schema(fields, metadata)), table.num_rows
@@ -74,7 +74,7 @@ class CommitShard:
         return field.with_type(kind)
 
 
-def to_parquet(table: pa.Table, schema: pa.Schema) -> bytes:
+def to_parquet(table: pa.Table, schema: pa.Schema) -> memoryview:
     """Write a table as Parquet.
 
     Vectors neither repeat nor compress: without dictionary and compression they are written
@@ -97,7 +97,7 @@ def to_parquet(table: pa.Table, schema: pa.Schema) -> bytes:
         # Where Arrow's readers look for a file's types.
         stored = base64.b64encode(schema.serialize().to_pybytes())
         writer.add_key_value_metadata({**(schema.metadata or {}), "ARROW:schema": stored})
-    return sink.getvalue().to_pybytes()
+    return memoryview(sink.getvalue())
 
 
 def _dictionary_limit(table: pa.Table) -> int:

@@ -134,8 +134,8 @@ class EncodeShard:
         pieces = Pieces.computed(windows, vectors)
         if self._parameters.mean_windows:
             pieces = mean_pieces(pieces, normalize=self._encoder.config.normalize)
-        if tables["known"].num_rows:
-            pieces = pieces.joined(Pieces.from_table(tables["known"]))
+        known = [each for each in tables["known"].to_batches() if len(each)]
+        pieces = Pieces.joined([pieces, *map(Pieces.from_batch, known)])
         return pieces.of_rows(tables["texts"]["text"].to_numpy())
 
     def _embedded(
@@ -154,7 +154,7 @@ class EncodeShard:
             table = rows.take(row)
         embedded = table.append_column(
             pa.field(parameters.output_column, self._type, nullable=False),
-            as_embeddings(pieces.vectors[kept], self._type),
+            as_embeddings(pieces.vectors if kept.all() else pieces.vectors[kept], self._type),
         )
         hashes = tables["texts"][TEXT_HASH].take(row)
         return embedded, pa.table({TEXT_HASH: hashes, TRUNCATED: pieces.truncated[kept]})

@@ -43,7 +43,13 @@ def unpack(batch: pa.Table) -> tuple[int, dict[str, pa.Table]]:
 
 
 def _to_stream(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
+    measure = pa.MockOutputStream()
+    _write(table, measure)
+    stream = pa.allocate_buffer(measure.size())  # one that grows is copied as often as it does
+    _write(table, pa.FixedSizeBufferWriter(stream))
+    return stream
+
+
+def _write(table: pa.Table, sink: pa.NativeFile) -> None:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return sink.getvalue()

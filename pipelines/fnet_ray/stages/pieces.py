@@ -85,28 +85,27 @@ class Pieces:
         return table.append_column("vector", vectors)
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> Self:
-        """Read what `to_table` gave."""
-        vectors = table["vector"].combine_chunks()
+    def from_batch(cls, batch: pa.RecordBatch) -> Self:
+        """View a part of what `to_table` gave."""
         document, number, start, end, truncated = (
-            table[name].to_numpy() for name in NO_PIECES.names
+            batch[name].to_numpy(zero_copy_only=False) for name in NO_PIECES.names
         )
         return cls(
             document=document,
             number=number,
             span=np.stack([start, end], axis=1),
             truncated=truncated,
-            vectors=vectors.flatten().to_numpy().reshape(len(vectors), -1),
+            vectors=batch["vector"].flatten().to_numpy().reshape(len(batch), -1),
         )
 
-    def joined(self, others: Self) -> Self:
-        """Return these pieces and those of other texts, in no order of the texts."""
-        if not len(others.document) or not len(self.document):
-            return self if len(self.document) else others
-        names = [each.name for each in fields(self)]
-        return type(self)(
-            **{name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in names}
-        )
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return pieces of different texts together, in no order of the texts."""
+        parts = [each for each in parts if len(each.document)] or parts
+        if len(parts) == 1:
+            return parts[0]
+        names = [each.name for each in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(each, n) for each in parts]) for n in names})
 
     def of_rows(self, texts: np.ndarray) -> Self:
         """Return the pieces of rows, which their `document` then numbers.
