@@ -16,6 +16,8 @@ from machine import description, processor
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+LABELS = "Tuning by labels"
+"""Runs where there is a corpus, which must have a column `label`."""
 
 
 def runs(corpora: list[str]) -> dict[str, list[str]]:
@@ -42,6 +44,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "Search": ["search.py"],
         "Reuse": ["reuse.py"],
         "Tuning": ["tuning.py"],
+        LABELS: ["labels.py", *corpora[:1]],
     }
 
 
@@ -66,10 +69,10 @@ def write(path: Path, found: dict[str, str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpora", nargs="*", help="Parquet files with a column of texts")
-    parser.add_argument("--only", nargs="+", metavar="TITLE", default=list(runs([])))
+    parser.add_argument("--only", nargs="+", metavar="TITLE")
     args = parser.parse_args()
     machine, path = description(), results_file()
-    for title in args.only:
+    for title in args.only or [each for each in runs([]) if args.corpora or each != LABELS]:
         script, *arguments = runs(args.corpora)[title]
         print(f"{title} …", flush=True)
         result = subprocess.run(
