@@ -114,7 +114,7 @@ def default_dtype() -> Iterator[Callable[[torch.dtype], None]]:
     """Sets torch's default, as a program may that has not asked for a product yet."""
 
     def set_default(dtype: torch.dtype) -> None:
-        for trial in (rows._keeps_rows, rows._expected, mixing._transforms_alike):
+        for trial in (rows._keeps_rows, rows._standard, mixing._transforms_alike):
             trial.cache_clear()
         torch.set_default_dtype(dtype)
 

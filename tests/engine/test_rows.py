@@ -44,10 +44,10 @@ KERNELS = {
 
 @pytest.fixture
 def forget_trials() -> Iterator[None]:
-    for cached in (rows._keeps_rows, rows._expected):
+    for cached in (rows._keeps_rows, rows._standard):
         cached.cache_clear()
     yield
-    for cached in (rows._keeps_rows, rows._expected):
+    for cached in (rows._keeps_rows, rows._standard):
         cached.cache_clear()
 
 
