@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
-from fnet_registry.presets.formats.shards import join_shards
+from fnet_registry.presets.formats.shards import join_shards, map_when_asked
 
 # Keras writes 20 objects for a layer, none of them deeper than 4 groups.
 _MOST_OBJECTS = 1 << 15
@@ -43,7 +43,7 @@ def describe_hdf5(paths: Iterable[Path]) -> dict[str, StoredTensor]:
 def _describe_file(path: Path, objects: Iterator[int]) -> dict[str, StoredTensor]:
     try:
         with h5py.File(path, "r") as file:
-            whole = cache(lambda: np.memmap(path, mode="r"))  # once: each holds a descriptor
+            whole = map_when_asked(path)
             return {
                 name: _describe_dataset(path, name, dataset, whole)
                 for name, dataset in _datasets(file, objects)

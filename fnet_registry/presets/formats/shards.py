@@ -1,11 +1,14 @@
-"""Weights that lie in several files."""
+"""Weights that lie in files, one or several."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.documents import read_json
@@ -57,3 +60,8 @@ def join_shards(shards: Iterable[Mapping[str, _Tensor]]) -> dict[str, _Tensor]:
             raise WeightsError(f"Tensor {shown(twice[0])} must lie in one shard. Received: two")
         tensors |= shard
     return tensors
+
+
+def map_when_asked(path: Path) -> Callable[[], np.memmap]:
+    """Return what maps a file, once for all of its tensors: each mapping holds a descriptor."""
+    return cache(lambda: np.memmap(path, mode="r"))

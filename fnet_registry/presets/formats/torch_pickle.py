@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from fnet_registry.errors import WeightsError
 from fnet_registry.presets.formats.format import StoredTensor
-from fnet_registry.presets.formats.shards import join_shards
+from fnet_registry.presets.formats.shards import join_shards, map_when_asked
 from fnet_registry.presets.formats.torch_archive import DAMAGE, Span, read_torch_archive
 from fnet_registry.presets.formats.unpickling import MOST_PARTS, CodeError, PickledTensor
 from fnet_registry.shown import shown
@@ -53,7 +53,7 @@ def _describe_file(path: Path, parts: Iterator[int]) -> dict[str, StoredTensor]:
         raise WeightsError(
             f"`{path}` must map names to tensors. Received: {type(archive.content).__name__}"
         )
-    whole = cache(lambda: np.memmap(path, mode="r"))  # once: each holds a descriptor
+    whole = map_when_asked(path)
     tensors: dict[str, StoredTensor] = {}
     for name, tensor in archive.content.items():
         if not isinstance(tensor, PickledTensor):
