@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -79,15 +80,16 @@ def renamed_in(
 ) -> dict[str, str]:
     """Leave out what a user says of columns that only other data has."""
     own, foreign = find_inputs(data), [find_inputs(other)[0] for other in others]
+    names = cache(column_names)  # a file without a footer is parsed for them
+
+    def has(files: Sequence[InputFile], column: str) -> bool:
+        return any(column in names(file) for file in files)
+
     return {
         name: column
         for name, column in renamed.items()
-        if not _has(foreign, column) or _has(own, column)
+        if not has(foreign, column) or has(own, column)
     }
-
-
-def _has(files: Sequence[InputFile], column: str) -> bool:
-    return any(column in column_names(file) for file in files)
 
 
 def open_source(
