@@ -94,10 +94,8 @@ def preview(
             files, open_store(folder), parameters, skip_damaged=skip_damaged, on_this_node=True
         )
         rows = min(found.rows, parameters.limit or found.rows)
-        size = shard_rows(
-            *(rows, pool, pinned.checkpoint.config, windowing.sequence_length),
-            row_bytes=found.row_bytes,
-        )
+        config, length = pinned.checkpoint.config, windowing.sequence_length
+        size = shard_rows(rows, pool, config, length, row_bytes=found.row_bytes)
         sharding = Sharding(inputs=found.inputs, rows=rows, shard_rows=size)
         shared = share_model(pinned, dtype=parameters.dtype)
         read = ReadShard(

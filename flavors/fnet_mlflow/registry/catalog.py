@@ -121,7 +121,9 @@ def _readable(model: RegisteredModel, version: ModelVersion) -> CatalogEntry | N
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         _logger.warning(
             "models:/%s/%s is left out: its tags are not as it was registered with (%s).",
-            *(model.name, version.version, one_line(str(error))),
+            model.name,
+            version.version,
+            one_line(str(error)),
         )
         return None
 
