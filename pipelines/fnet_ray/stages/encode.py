@@ -135,8 +135,8 @@ class EncodeShard:
         if self._parameters.mean_windows:
             pieces = mean_pieces(pieces, normalize=self._encoder.config.normalize)
         known = [each for each in tables["known"].to_batches() if len(each)]
-        pieces = Pieces.joined([pieces, *map(Pieces.from_batch, known)])
-        return pieces.of_rows(tables["texts"]["text"].to_numpy())
+        parts = [pieces, *map(Pieces.from_batch, known)]
+        return Pieces.of_rows(parts, tables["texts"]["text"].to_numpy())
 
     def _embedded(
         self, tables: dict[str, pa.Table], pieces: Pieces, kept: np.ndarray

@@ -35,11 +35,19 @@ def unpack(batch: pa.Table) -> tuple[int, dict[str, pa.Table]]:
     if batch.num_rows != 1:
         raise JobError(f"A message must be one shard. Received: {batch.num_rows}")
     tables = {
-        name: pa.ipc.open_stream(batch[name][0].as_buffer()).read_all()
+        name: pa.ipc.open_stream(_stream_of(batch[name])).read_all()
         for name in batch.column_names
         if name != "shard"
     }
     return batch["shard"][0].as_py(), tables
+
+
+def _stream_of(column: pa.ChunkedArray) -> pa.Buffer:
+    """View the one value of a column; a scalar of Arrow's would be a copy."""
+    [values] = [chunk for chunk in column.chunks if len(chunk)]
+    _, offsets, data = values.buffers()
+    start, end = struct.unpack_from("=qq", offsets, 8 * values.offset)
+    return data.slice(start, end - start)
 
 
 def _to_stream(table: pa.Table) -> pa.Buffer:

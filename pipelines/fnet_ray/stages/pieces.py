@@ -47,6 +47,17 @@ def runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
 
 
+def take_joined(arrays: Sequence[np.ndarray], taken: np.ndarray) -> np.ndarray:
+    """Return `np.concatenate(arrays)[taken]` without joining them first: vectors are large."""
+    found = np.empty((len(taken), *arrays[0].shape[1:]), arrays[0].dtype)
+    ends = np.cumsum([len(each) for each in arrays])
+    part = np.searchsorted(ends, taken, side="right")
+    for number, values in enumerate(arrays):
+        mine = np.flatnonzero(part == number)
+        found[mine] = values[taken[mine] - ends[number] + len(values)]
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
     """Vectors of windows of texts, or of whole texts.
@@ -99,29 +110,26 @@ class Pieces:
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return pieces of different texts together, in no order of the texts."""
-        parts = [each for each in parts if len(each.document)] or parts
-        if len(parts) == 1:
-            return parts[0]
-        names = [each.name for each in fields(cls)]
-        return cls(**{n: np.concatenate([getattr(each, n) for each in parts]) for n in names})
-
-    def of_rows(self, texts: np.ndarray) -> Self:
+    def of_rows(cls, parts: Sequence[Self], texts: np.ndarray) -> Self:
         """Return the pieces of rows, which their `document` then numbers.
 
         Args:
+            parts: Pieces of different texts, in no order of the texts.
             texts: Int64 of shape `(rows,)`: the text of each row.
         """
-        order = np.argsort(self.document, kind="stable")
+        document = np.concatenate([each.document for each in parts])
+        order = np.argsort(document, kind="stable")
         begins, ends = (
-            np.searchsorted(self.document, texts, side, sorter=order) for side in ("left", "right")
+            np.searchsorted(document, texts, side, sorter=order) for side in ("left", "right")
         )
         row = np.repeat(np.arange(len(texts)), ends - begins)
         taken = order[runs(begins, ends - begins)]
-        if np.array_equal(taken, np.arange(len(order))):  # all are different: spare the copy
-            return replace(self, document=row)
-        return replace(self.take(taken), document=row)
+        filled = [each for each in parts if len(each.document)]
+        if len(filled) == 1 and np.array_equal(taken, np.arange(len(order))):
+            return replace(filled[0], document=row)  # all are different: spare the copy
+        names = [each.name for each in fields(cls)]
+        rows = {name: take_joined([getattr(each, name) for each in parts], taken) for name in names}
+        return cls(**{**rows, "document": row})
 
     def take(self, taken: np.ndarray) -> Self:
         """Return some pieces, by their indices."""
