@@ -117,6 +117,7 @@ class Pieces:
             parts: Pieces of different texts, in no order of the texts.
             texts: Int64 of shape `(rows,)`: the text of each row.
         """
+        parts = [each for each in parts if len(each.document)] or parts
         document = np.concatenate([each.document for each in parts])
         order = np.argsort(document, kind="stable")
         begins, ends = (
@@ -124,12 +125,11 @@ class Pieces:
         )
         row = np.repeat(np.arange(len(texts)), ends - begins)
         taken = order[runs(begins, ends - begins)]
-        filled = [each for each in parts if len(each.document)]
-        if len(filled) == 1 and np.array_equal(taken, np.arange(len(order))):
-            return replace(filled[0], document=row)  # all are different: spare the copy
-        names = [each.name for each in fields(cls)]
-        rows = {name: take_joined([getattr(each, name) for each in parts], taken) for name in names}
-        return cls(**{**rows, "document": row})
+        if len(parts) == 1 and np.array_equal(taken, np.arange(len(order))):
+            return replace(parts[0], document=row)  # all are different: spare the copy
+        others = [each.name for each in fields(cls) if each.name != "document"]
+        values = {name: take_joined([getattr(p, name) for p in parts], taken) for name in others}
+        return cls(document=row, **values)
 
     def take(self, taken: np.ndarray) -> Self:
         """Return some pieces, by their indices."""
