@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from fnet_registry import FNetBackbone, FNetTokenizer, TextEncoder
 from fnet_registry.presets.builtin import BUILT_IN_PRESETS, packaged_folder
@@ -114,26 +115,63 @@ def test_no_training_text_is_one_of_the_standard_library(making, tmp_path: Path)
     ]
 
 
-def test_piece_vectors_are_put_into_a_model_that_adds_them_up(making):
-    start = making("start")
-    sizes = {"vocabulary_size": 50, "num_layers": 1, "hidden_dim": 256, "intermediate_dim": 4}
-    config = FNetConfig(**sizes, max_sequence_length=8, num_segments=1)
-    vectors = np.random.default_rng(0).standard_normal((50, 127)).astype(np.float32)
-    vectors[0] = 0  # [CLS], say, which stands where the sum comes out
-    arrays = start.arrays_of(vectors, config)
+def test_a_bag_of_pieces_is_put_into_a_model_that_gives_the_same_vectors(making):
+    bags, start = making("bag"), making("start")
+    sizes = {"vocabulary_size": 50, "num_layers": 1, "hidden_dim": 64, "intermediate_dim": 16}
+    config = FNetConfig(**sizes, max_sequence_length=9, num_segments=1)
+    torch.manual_seed(0)
+    bag = bags.Bag(config, np.ones(50))
+    with torch.no_grad():
+        bag.vectors[0] = 0  # [CLS]
+        bag.places += torch.randn(9)
+        bag.outer.weight += torch.randn(64, 16)
     network = Network(
-        Checkpoint(config=config, arrays=arrays, tokenizer_proto=None, dtype="float32"),
+        Checkpoint(
+            config=config,
+            arrays=start.arrays_of(bag, config),
+            tokenizer_proto=None,
+            dtype="float32",
+        ),
         "cls",
         dropout=0.0,
-        dtype=start.torch.float32,
+        dtype=torch.float32,
     )
-    ids = np.random.default_rng(1).integers(0, 50, (6, 8))
-    ids[:, 0] = 0
-    outputs = network.vectors(start.torch.from_numpy(ids), [8] * 6).detach().numpy()
-    expected, found = (_cosines(each) for each in (vectors[ids].sum(1), outputs))
-    np.testing.assert_allclose(found, expected, atol=0.03)  # the last norm takes the mean away
+    ids = np.random.default_rng(1).integers(1, 50, (6, 8))
+    pieces = bags.Pieces(ids=ids.ravel(), begins=np.arange(0, 49, 8))
+    outputs = network.vectors(torch.from_numpy(np.pad(ids, ((0, 0), (1, 0)))), [9] * 6)
+    expected = bag(*pieces.read(np.arange(6)))
+    torch.testing.assert_close(torch.nn.functional.normalize(outputs), expected)
 
 
-def _cosines(vectors: np.ndarray) -> np.ndarray:
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit @ unit.T
+def test_a_bags_training_goes_on_where_it_was_stopped(making, monkeypatch, tmp_path: Path):
+    bags = making("bag")
+    monkeypatch.setattr(bags, "BATCH", 4)
+    monkeypatch.setattr(bags, "SAVED_EACH", 2)
+    monkeypatch.setattr(bags, "STEPS", 7)
+    sizes = {"vocabulary_size": 30, "num_layers": 1, "hidden_dim": 16, "intermediate_dim": 4}
+    config = FNetConfig(**sizes, max_sequence_length=8, num_segments=1)
+    sides = [
+        bags.Pieces(ids=drawn.integers(0, 30, 100), begins=np.arange(0, 101, 5))
+        for drawn in map(np.random.default_rng, (1, 2))
+    ]
+
+    def train(name: str) -> dict[str, torch.Tensor]:
+        return bags.train_bag(config, *sides, tmp_path / name).state_dict()
+
+    unbroken = train("unbroken")
+
+    def stopped(*scores: torch.Tensor) -> torch.Tensor:
+        losses.append(scores)
+        if len(losses) > 2 * 5:
+            raise KeyboardInterrupt
+        return cross_entropy(*scores)
+
+    losses: list[object] = []
+    cross_entropy = bags.F.cross_entropy
+    with monkeypatch.context() as broken:
+        broken.setattr(bags.F, "cross_entropy", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train("broken")
+    assert torch.load(tmp_path / "broken")["step"] == 4
+    for name, values in train("broken").items():
+        torch.testing.assert_close(values, unbroken[name], rtol=0, atol=0)
