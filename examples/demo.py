@@ -23,7 +23,7 @@ DEMO = Path(__file__).resolve().parents[1] / "demo"
 PRESET = "f_net_mini_docs_en"
 QUESTIONS = (
     "split a string like a Unix shell does",
-    "remove a folder and all that is in it",
+    "how much space is left on the disk",
     "find the difference between two texts line by line",
 )
 
