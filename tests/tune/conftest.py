@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -42,6 +43,12 @@ def pair(number: int) -> tuple[str, str]:
     return " ".join(words), " ".join(draw.sample(words, 4))
 
 
+def taught(texts: list[str], width: int) -> np.ndarray:
+    """The mean of vectors of a text's words."""
+    words = np.random.default_rng(0).normal(size=(len(WORDS), width))
+    return np.array([words[[WORDS.index(w) for w in text.split()]].mean(0) for text in texts])
+
+
 @pytest.fixture(scope="session")
 def pairs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairs of the same words in another order."""
@@ -76,6 +83,16 @@ def scored_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         texts = (" ".join(draw.choices(WORDS[start:][:6], k=5)) for start in (first, second))
         lines.append(f"{','.join(texts)},{5.0 if first == second else 1.5}")
     path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="session")
+def taught_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts with a teacher's vectors, which are wider than the tiny preset's."""
+    path = tmp_path_factory.mktemp("examples") / "taught.parquet"
+    texts = [pair(number)[0] for number in range(240)]
+    vectors = pa.array(list(taught(texts, 40)), pa.list_(pa.float32(), 40))
+    pq.write_table(pa.table({"text": texts, "embedding": vectors}), path)
     return path
 
 

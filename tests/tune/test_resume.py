@@ -245,15 +245,17 @@ def test_a_process_that_was_killed_left_what_is_needed(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("file", ["pairs_file", "scored_file", "labels_file", "taught_file"])
 def test_ten_kills_at_random_moments_leave_the_same_bits(
-    tune: Tune, pairs_file: Path, registry: Path, preset_folder: Path
+    tune: Tune, file: str, registry: Path, preset_folder: Path, request: pytest.FixtureRequest
 ) -> None:
+    data = request.getfixturevalue(file)
     draw = random.Random(0)
     for _ in range(10):
         seconds = draw.uniform(3, 8)  # from before its first step to behind its last
-        kill_a_process(registry, preset_folder, pairs_file, wait=lambda _, s=seconds: time.sleep(s))
-    tune(pairs_file, name="killed")
-    tune(pairs_file, name="whole")
+        kill_a_process(registry, preset_folder, data, wait=lambda _, s=seconds: time.sleep(s))
+    tune(data, name="killed")
+    tune(data, name="whole")
     assert digest("killed") == digest("whole")
 
 

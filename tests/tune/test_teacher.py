@@ -19,15 +19,9 @@ from fnet_tune.data.reading import BadRows, open_source
 from fnet_tune.data.survey import survey
 from fnet_tune.data.vectors import scored_by_teacher, unit_vectors
 from fnet_tune.training.losses import Examples, as_taught
-from tests.tune.conftest import WORDS, pair
+from tests.tune.conftest import pair, taught
 
 Tune = Callable[..., fnet_tune.Tuning]
-
-
-def taught(texts: list[str], width: int) -> np.ndarray:
-    """The mean of vectors of a text's words."""
-    words = np.random.default_rng(0).normal(size=(len(WORDS), width))
-    return np.array([words[[WORDS.index(w) for w in text.split()]].mean(0) for text in texts])
 
 
 def write(path: Path, texts: list[str], vectors: Any, kind: pa.DataType | None = None) -> Path:
