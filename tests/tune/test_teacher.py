@@ -53,17 +53,15 @@ def test_a_model_learns_a_teachers_vectors_through_a_head(
     assert own > foreign + 0.1  # they lie where the teacher's lie, and not only as far apart
 
 
-def test_killed_it_goes_on_with_the_head_that_it_began_with(tune: Tune, tmp_path: Path) -> None:
-    data = write(tmp_path / "taught.parquet", TEXTS, taught(TEXTS, 40))
-
+def test_killed_it_goes_on_with_the_head_that_it_began_with(tune: Tune, taught_file: Path) -> None:
     def stop(now: Any) -> None:
         if now.state.step == 7:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        tune(data, on_progress=stop)
-    killed = tune(data).registration
-    whole = tune(data).registration
+        tune(taught_file, on_progress=stop)
+    killed = tune(taught_file).registration
+    whole = tune(taught_file).registration
     assert killed is not None
     assert whole is not None
     assert killed.created
