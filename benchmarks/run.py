@@ -33,6 +33,7 @@ def runs(corpora: list[str]) -> dict[str, list[str]]:
         "int8 weights over a corpus": ["quantization.py", *corpus],
         "Start": ["startup.py"],
         "The first seconds of a job": ["timeline.py"],
+        "The first seconds of a job on Ray": ["timeline.py", "--rows", "50000"],
         "Loading": ["loading.py"],
         "Weights that workers share": ["sharing.py"],
         "A registered model": ["serving.py"],

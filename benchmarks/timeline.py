@@ -1,8 +1,8 @@
-"""What `fnet embed` of a hundred rows does when, from the prompt to its end, as a table with bars.
+"""What `fnet embed` of a few rows does when, from the prompt to its end, as a table with bars.
 
-    python benchmarks/timeline.py [--preset f_net_mini_docs_en] [--rounds 3]
+    python benchmarks/timeline.py [--preset f_net_mini_docs_en] [--rows 100] [--rounds 3]
 
-A process of its own for each round; the median round is shown.
+A process of its own for each round; the median round is shown. 50,000 rows go through Ray.
 """
 
 import argparse
@@ -19,23 +19,19 @@ from typing import Any
 
 from machine import description
 
-ROWS, WIDTH = 100, 50
+WIDTH = 50
 Spans = list[tuple[str, float, float]]
 
 FUNCTIONS = {
     "find_inputs": "find the inputs",
     "resolve_model": "read the model",
     "reach_server": "import mlflow, reach its server",
-    "live_nodes": "ask for the nodes",
     "shard_inputs": "count rows",
     "share_model": "share the weights",
     "make_report": "sum up",
     "log_page": "draw the page",
 }
-METHODS = {
-    "_start": "Ray starts",
-    "_stop": "Ray stops",
-}
+RAY_METHODS = {"_start": "Ray starts", "_stop": "Ray stops"}
 
 
 def watched(spans: Spans, name: str, function: Any) -> Any:
@@ -67,41 +63,41 @@ def run(began: float, arguments: list[str]) -> Spans:
     spans: Spans = [("start Python", began, time.time())]
     started = time.time()
     from fnet_cli.main import main
-    from fnet_ray.cluster import runtime
+    from fnet_ray.cluster.runtime import RayCluster
 
     spans.append(("import the command", started, time.time()))
-    runtime.quieten_ray = watched(spans, "import ray.data", runtime.quieten_ray)
     started = time.time()
     import fnet_ray.embedding as job
-    from fnet_ray.stages.pipeline import Pipeline
+    from fnet_ray.stages.workforce import Workforce
 
     spans.append(("import the job", started, time.time()))
     for name, label in FUNCTIONS.items():
         setattr(job, name, watched(spans, label, getattr(job, name)))
     job.tracked = watched_context(spans, "open the MLflow run", job.tracked)
-    for name, label in METHODS.items():
-        method = watched(spans, label, getattr(runtime.RayCluster, name))
-        setattr(runtime.RayCluster, name, method)
-    commits = Pipeline.run
+    for name, label in RAY_METHODS.items():
+        setattr(RayCluster, name, watched(spans, label, getattr(RayCluster, name)))
+    waiting = watched(spans, "wait for a worker, or Ray", Workforce.choose_pool)
+    Workforce.choose_pool = waiting  # type: ignore[method-assign]
+    commits = Workforce.run
 
-    def first(self: Pipeline, **kwargs: Any) -> Iterator[Any]:
-        started = time.time()
-        for commit in commits(self, **kwargs):
-            spans.append(("start workers, read, encode, commit", started, time.time()))
+    def first(self: Workforce, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        started, doing = time.time(), "read, encode, commit the first shard"
+        for commit in commits(self, *args, **kwargs):
+            spans.append((doing, started, time.time()))
             yield commit
-            started = time.time()
+            started, doing = time.time(), "another shard"
         spans.append(("stop the workers", started, time.time()))
 
-    Pipeline.run = first  # type: ignore[method-assign]
+    Workforce.run = first  # type: ignore[method-assign]
     assert main(["embed", *arguments]) == 0
     return spans
 
 
-def rounds(preset: str, number: int) -> list[Spans]:
+def rounds(preset: str, rows: int, number: int) -> list[Spans]:
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         corpus = Path(scratch) / "corpus.txt"
-        corpus.write_text("".join(f"text number {i} of a corpus\n" for i in range(ROWS)))
+        corpus.write_text("".join(f"text number {i} of a corpus\n" for i in range(rows)))
         environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
         for i in range(number + 1):  # the first makes the database and warms the disk's cache
             began = time.time()
@@ -136,10 +132,12 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="f_net_mini_docs_en")
+    parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     print(description(), "\n")
-    found = sorted(rounds(args.preset, args.rounds), key=lambda spans: spans[-1][2] - spans[-1][1])
+    timed = rounds(args.preset, args.rows, args.rounds)
+    found = sorted(timed, key=lambda spans: spans[-1][2] - spans[-1][1])
     print(table(found[len(found) // 2]))
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Unpack
 
-from fnet_ray.cluster.pool import WorkerRequest, choose_pool
-from fnet_ray.cluster.runtime import RayCluster, live_nodes
+from fnet_ray.cluster.pool import WorkerRequest
 from fnet_ray.corpus.files import find_inputs, opened_as
 from fnet_ray.corpus.planning import check_first, open_manifest, restore_converted, shard_inputs
 from fnet_ray.model import resolve_model, share_model
@@ -29,6 +28,7 @@ from fnet_ray.reuse.gone import write_gone
 from fnet_ray.reuse.older import open_older
 from fnet_ray.reuse.taking import share_older
 from fnet_ray.stages.pipeline import Pipeline
+from fnet_ray.stages.workforce import Workforce
 
 Path = str | os.PathLike[str]
 
@@ -89,9 +89,9 @@ def embed(
     parameters.check_used(file.format.name for file in files)
     check_first(files, parameters)
     older = None if reuse is None else open_older(reuse, store)
-    with RayCluster() as cluster:
+    with Workforce(files, workers or WorkerRequest(), always_ray=bool(older)) as workforce:
         if not store.exists(REPORT):
-            cluster.begin()
+            workforce.begin()
         pinned = resolve_model(model)
         parameters.windowing(pinned.encoding.sequence_length)  # an overlap may be too long for it
         if tracking:
@@ -104,8 +104,7 @@ def embed(
             tally = Tally.of(manifest, finish_commits(store, manifest, lease))
             pool = None
             if is_new or len(tally.shards_done) < manifest.shards:
-                cluster.wait()
-                pool = choose_pool(workers or WorkerRequest(), live_nodes())
+                pool = workforce.choose_pool()
                 manifest = shard_inputs(
                     manifest,
                     files,
@@ -115,12 +114,20 @@ def embed(
                     lease=lease,
                     append=append,
                     skip_damaged=skip_damaged,
+                    convert_each=workforce.convert_each,
                 )
                 tally.begin(manifest)
-                restore_converted(manifest, files, store, done=tally.shards_done)
+                restore_converted(
+                    manifest,
+                    files,
+                    store,
+                    done=tally.shards_done,
+                    convert_each=workforce.convert_each,
+                )
+                workforce.settle(tally.rows - tally.done, pool, pinned)
             with tracked(manifest, store, lease, on=tracking) as (tracker, manifest):
                 if pool is not None:  # something is left
-                    shared = share_model(pinned, dtype=parameters.dtype)
+                    shared = share_model(pinned, dtype=parameters.dtype, on_ray=workforce.on_ray)
                     pipeline = Pipeline(
                         manifest=manifest,
                         model=shared,
@@ -132,8 +139,8 @@ def embed(
                         ),
                     )
                     listeners = [tracker.log, LongTextHint(), *filter(None, [on_progress])]
-                    _do_rest(pipeline, tally, lease, listeners, allowed)
-                cluster.begin_to_stop()
+                    _do_rest(workforce, pipeline, tally, lease, listeners, allowed)
+                workforce.begin_to_stop()
 
                 lease.check()
                 check_complete(manifest, tally)
@@ -154,6 +161,7 @@ def embed(
 
 
 def _do_rest(
+    workforce: Workforce,
     pipeline: Pipeline,
     tally: Tally,
     lease: Lease,
@@ -162,8 +170,9 @@ def _do_rest(
 ) -> None:
     """Do the shards that are left, while the lease is held and rejects are within their limit."""
     done = frozenset(tally.shards_done)
-    with Reporter(tally, listeners) as reporter:
-        for commit in pipeline.run(done=done, board=reporter.board):
+    board = workforce.board()
+    with Reporter(tally, listeners, board) as reporter:
+        for commit in workforce.run(pipeline, done=done, board=board):
             lease.check()
             reporter.add(commit)
             if allowed:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from fnet_ray.cluster.pool import ActorPool, WorkerRequest, choose_pool, shard_rows
 from fnet_ray.cluster.runtime import live_nodes, ray_cluster
+from fnet_ray.corpus.conversion import convert_on_ray
 from fnet_ray.corpus.files import find_inputs, opened_as
 from fnet_ray.corpus.planning import open_corpus
 from fnet_ray.corpus.shards import Sharding
@@ -91,7 +93,11 @@ def preview(
     with tempfile.TemporaryDirectory(prefix="fnet-plan-") as folder, ray_cluster():
         pool = choose_pool(workers or WorkerRequest(), live_nodes())
         found = open_corpus(
-            files, open_store(folder), parameters, skip_damaged=skip_damaged, on_this_node=True
+            files,
+            open_store(folder),
+            parameters,
+            skip_damaged=skip_damaged,
+            convert_each=partial(convert_on_ray, on_this_node=True),
         )
         rows = min(found.rows, parameters.limit or found.rows)
         config, length = pinned.checkpoint.config, windowing.sequence_length

@@ -95,14 +95,15 @@ def _read_saved(uri: str) -> tuple[Checkpoint, EncodingConfig, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedModel:
-    """What a worker builds its encoder from. Small: the weights stay in Ray's object store.
+    """What a worker builds its encoder from. Small on Ray: the weights stay in its object store.
 
     Args:
         checkpoint: The checkpoint without its arrays.
         tokenizer_proto: Its serialised SentencePiece model.
         encoding: How texts become vectors.
         compute_dtype: The dtype to compute in.
-        weights: `ray.ObjectRef` of the named arrays, which every worker of a node maps read-only.
+        weights: The named arrays; on Ray their `ray.ObjectRef`, which every worker of a node maps
+            read-only.
     """
 
     checkpoint: Checkpoint
@@ -112,33 +113,37 @@ class SharedModel:
     weights: Any
 
     def encoder(self, *, num_threads: int | None) -> TextEncoder:
-        """Build the encoder on the shared arrays, on a GPU where the worker was given one.
+        """Build the encoder on the shared arrays, on a GPU where Ray gave the worker one.
 
         Args:
             num_threads: CPU threads for this process.
         """
-        import ray
-
         from fnet_registry.encoding.encoder import TextEncoder
 
+        arrays, device = self.weights, "cpu"
+        if not isinstance(arrays, dict):
+            import ray
+
+            arrays, device = ray.get(arrays), "cuda" if ray.get_gpu_ids() else "cpu"
         return TextEncoder.from_checkpoint(
-            replace(self.checkpoint, arrays=ray.get(self.weights)),
+            replace(self.checkpoint, arrays=arrays),
             self.encoding,
-            device="cuda" if ray.get_gpu_ids() else "cpu",
+            device=device,
             dtype=self.compute_dtype,  # pyright: ignore[reportArgumentType]
             num_threads=num_threads,
         )
 
 
-def share_model(model: PinnedModel, *, dtype: str | None = None) -> SharedModel:
-    """Put the weights into Ray's object store, once for all workers.
+def share_model(
+    model: PinnedModel, *, dtype: str | None = None, on_ray: bool = True
+) -> SharedModel:
+    """Make of a model what workers build their encoders from.
 
     Args:
         model: The model.
         dtype: Compute dtype, by default the model's own choice.
+        on_ray: Whether to put the weights into Ray's object store, once for all workers.
     """
-    import ray
-
     from fnet_registry.engine.layout import laid_out_for_engine
 
     checkpoint = model.checkpoint
@@ -146,11 +151,15 @@ def share_model(model: PinnedModel, *, dtype: str | None = None) -> SharedModel:
         raise InputError(f"The model must have a tokenizer. Received none in: {model.uri}")
     # Laid out here once, so that no worker needs a copy of its own.
     laid_out = laid_out_for_engine(checkpoint).arrays
-    arrays = {name: np.asarray(array) for name, array in laid_out.items()}
+    arrays: Any = {name: np.asarray(array) for name, array in laid_out.items()}
+    if on_ray:
+        import ray
+
+        arrays = ray.put(arrays)
     return SharedModel(
         checkpoint=replace(checkpoint, arrays={}),
         tokenizer_proto=checkpoint.tokenizer_proto,
         encoding=model.encoding,
         compute_dtype=dtype or model.compute_dtype,
-        weights=ray.put(arrays),
+        weights=arrays,
     )

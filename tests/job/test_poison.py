@@ -31,8 +31,8 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     share = fnet_ray.embedding.share_model
 
     def poison(text: str, *, dies: bool) -> None:
-        def share_poisoned(model: PinnedModel, *, dtype: str | None) -> PoisonedModel:
-            return PoisonedModel.of(share(model, dtype=dtype), text=text, dies=dies)
+        def share_poisoned(model: PinnedModel, **options) -> PoisonedModel:
+            return PoisonedModel.of(share(model, **options), text=text, dies=dies)
 
         monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
 
@@ -92,21 +92,21 @@ class TestTokenizer:
         windowing = Windowing(sequence_length=64)
         guarded.make_windows(["a"], windowing)
         assert guarded._child
-        guarded._child.kill()
-        guarded._child.wait()
+        guarded._child.process.kill()
+        guarded._child.process.wait()
         windows, refused = guarded.make_windows(["a", "b"], windowing)
         assert (len(windows.tokens), refused) == (2, {})
 
     def test_it_ends_with_its_user(self, encoder: TextEncoder) -> None:
         guarded = GuardedTokenizer(encoder.tokenizer.proto)
         guarded.make_windows(["a"], Windowing(sequence_length=64))
-        child = guarded._child
+        assert guarded._child
+        process = guarded._child.process
         del guarded
-        assert child is not None
-        assert child.wait() == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
 
     def test_one_that_does_not_start_refuses_no_texts(self) -> None:
-        with pytest.raises(JobError, match="must start. Received: exit status 1"):
+        with pytest.raises(JobError, match="must start. Received: A tokenizer needs"):
             GuardedTokenizer(b"no model").make_windows(["a"], Windowing(sequence_length=64))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import fnet_ray
 from fnet_ray.output.commits import Commit
-from fnet_ray.progress.live import Reporter, ShardProgress
+from fnet_ray.progress.live import Reporter, ShardProgress, start_board
 from fnet_ray.progress.tally import Encoded, Progress, Tally
 from tests.job.corpora import write_parquet
 
@@ -68,8 +68,9 @@ def test_rates_leave_out_what_was_done_before_and_the_time_until_work_began() ->
 @pytest.mark.usefixtures("ray_session")
 def test_rows_are_seen_before_their_shard_is_committed() -> None:
     seen: queue.Queue[Progress] = queue.Queue()
-    reporter = Reporter(Tally(rows=300, shards=3), [seen.put])
-    at_work = ShardProgress(reporter.board, 0, windows=100, truncated=25)
+    board = start_board()
+    reporter = Reporter(Tally(rows=300, shards=3), [seen.put], board)
+    at_work = ShardProgress(board, 0, windows=100, truncated=25)
     with reporter:
         at_work.add(40, 280)
         while (progress := seen.get(timeout=60)).encoded == 0:

@@ -105,8 +105,8 @@ def test_on_an_object_store(corpus: Path, tmp_path: Path, registry: str) -> None
 
     with run_object_store():
         s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("corpora")
-        output = "s3://corpora/out"
+        s3fs.S3FileSystem().mkdir("takeover")
+        output = "s3://takeover/out"
         command = embed(registry, corpus, output, "--id-column", "id")
         take_over(command, command, open_store(output), tmp_path, all_of_it=False)
         check_every_row_is_there_once(output)

@@ -31,18 +31,22 @@ def first_line(error: Exception) -> str:
 
 
 def own_error(error: Exception) -> Exception:
-    """Return the project's own error for one that a worker raised, where there is one."""
+    """Return the project's own error for one that came through Ray, where there is one."""
     from ray.exceptions import RayTaskError
 
-    cause = error.cause if isinstance(error, RayTaskError) else None
-    if isinstance(cause, FNetError):
-        return type(cause)(first_line(cause).partition(_ADDED_BY_RAY)[0])
-    if isinstance(cause, OSError):
+    return error_of_worker(error.cause, error) if isinstance(error, RayTaskError) else error
+
+
+def error_of_worker(raised: Exception, shown: Exception) -> Exception:
+    """Return the project's own error for what a worker raised, and else what is shown of that."""
+    if isinstance(raised, FNetError):
+        return type(raised)(first_line(raised).partition(_ADDED_BY_RAY)[0])
+    if isinstance(raised, OSError):
         return JobError(
             "The workers must be able to read the inputs and write the output; once they are, the "
-            f"same command goes on. Received: {first_line(cause)}"
+            f"same command goes on. Received: {first_line(raised)}"
         )
-    return error
+    return shown
 
 
 @contextlib.contextmanager

@@ -123,6 +123,12 @@ def _room(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     return int(min(by_cpus, by_gpus) + _ROUNDING)
 
 
+def row_flops(config: FNetConfig, sequence_length: int) -> int:
+    """Return what the dense layers compute for one row, padding included."""
+    dense = config.num_layers * 2 * config.hidden_dim * config.intermediate_dim
+    return 2 * dense * sequence_length
+
+
 def shard_rows(
     total: int,
     pool: ActorPool,
@@ -136,10 +142,8 @@ def shard_rows(
     The job has `total` rows of `sequence_length` tokens each, padding included, and of `row_bytes`
     on average: a shard is in memory as a whole, and Arrow refuses 2 GiB of texts in one column.
     """
-    dense = config.num_layers * 2 * config.hidden_dim * config.intermediate_dim
-    row_flops = 2 * dense * sequence_length
     speed = pool.gpus * GPU_FLOPS if pool.gpus else (pool.threads or 1) * CPU_FLOPS
-    minute = int(SHARD_SECONDS * speed / row_flops)
+    minute = int(SHARD_SECONDS * speed / row_flops(config, sequence_length))
     share = max(SMALLEST_SHARE, -(-total // (SHARDS_PER_WORKER * pool.most)))
     room = int(LARGEST_BYTES / row_bytes) if row_bytes > 0 else LARGEST_SHARD
     return max(1, min(LARGEST_SHARD, minute, share, room))

@@ -38,6 +38,9 @@ class RayCluster:
         *users: The packages above this one that the workers need, too.
     """
 
+    is_quiet = False
+    """Whether reports of Ray's inner workings are kept off the terminal."""
+
     def __init__(self, *users: ModuleType) -> None:
         self._users = users
         # Linux kills Ray's processes when the thread that started them ends: it stays to the end.
@@ -63,6 +66,11 @@ class RayCluster:
         self.begin().result()
         _take_back_sigterm()
 
+    def nodes(self) -> list[dict[str, float]]:
+        """Wait until it is up, and return the resources of each node, by name."""
+        self.wait()
+        return live_nodes()
+
     def begin_to_stop(self) -> Future[None]:
         """Begin to stop it, if it was started here, beside what does without it.
 
@@ -83,6 +91,8 @@ class RayCluster:
     def _start(self) -> None:
         import ray
 
+        if self.is_quiet:
+            _quieten_data()
         if ray.is_initialized():
             return
         address = os.environ.get("RAY_ADDRESS")
@@ -157,6 +167,10 @@ def live_nodes() -> list[dict[str, float]]:
 def quieten_ray() -> None:
     """Keep Ray's reports of its inner workings off the terminal; its log files have them all."""
     os.environ.setdefault(_LOG_LEVEL, "fatal")
+    RayCluster.is_quiet = True
+
+
+def _quieten_data() -> None:
     import ray.data  # noqa: F401  (it sets its own handlers up when it is imported)
 
     own = set(logging.getLogger("ray.data").handlers) - set(logging.root.handlers)

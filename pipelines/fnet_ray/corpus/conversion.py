@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -39,25 +39,16 @@ _MARKS = {
 
 _UNDECODABLE = "fnet_ray.undecodable"
 
+Converted = tuple[InputFile, str | InputError]
+"""A file, and where it is as Parquet, or what is wrong with it."""
 
-def convert_files(
-    files: Sequence[InputFile],
-    store: Store,
-    columns: Columns,
-    *,
-    skip_damaged: bool,
-    on_this_node: bool = False,
-) -> dict[str, str | InputError]:
-    """Convert files to Parquet, in parallel.
+Converting = Callable[[Sequence[InputFile], Store, Columns], Generator[Converted, None, None]]
 
-    Returns an input's path → the converted file's, or what is wrong with it.
 
-    Raises:
-        InputError: A file cannot be converted, unless `skip_damaged`.
-    """
-    if not files:
-        return {}
-    store.clear_unfinished(CONVERTED)
+def convert_on_ray(
+    files: Sequence[InputFile], store: Store, columns: Columns, *, on_this_node: bool = False
+) -> Generator[Converted, None, None]:
+    """Convert files in parallel: on all nodes, unless the store is a folder of this one's."""
     import ray
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -69,33 +60,59 @@ def convert_files(
     cpus = 0 if on_this_node else 1
     there = own_cpus() if on_this_node else sum(node.get("CPU", 0) for node in live_nodes())
     most = max(1, int(there))
+    task: Any = ray.remote(num_cpus=cpus, max_retries=3, scheduling_strategy=place)(convert_one)
 
-    @ray.remote(num_cpus=cpus, max_retries=3, scheduling_strategy=place)
-    def convert_one(file: InputFile) -> str | InputError:
-        try:
-            return store.path(convert(file, store, columns))
-        except InputError as error:
-            return error
-
-    converted: dict[str, str | InputError] = {}
     waiting, running = iter(files), {}
     try:
         while True:
             for file in islice(waiting, most - len(running)):
-                running[convert_one.remote(file)] = file
+                running[task.remote(file, store, columns)] = file
             if not running:
-                return converted
+                return
             [done], _ = ray.wait(list(running))
-            converted[running.pop(done).path] = found = ray.get(done)
-            if isinstance(found, InputError) and not skip_damaged:
-                raise found
+            yield running.pop(done), ray.get(done)
     except RayError as error:
         raise own_error(error) from None
     finally:
-        for task in running:
-            ray.cancel(task)
+        for left in running:
+            ray.cancel(left)
         if running:
             ray.wait(list(running), num_returns=len(running), timeout=_SECONDS_TO_END)
+
+
+def convert_files(
+    files: Sequence[InputFile],
+    store: Store,
+    columns: Columns,
+    *,
+    skip_damaged: bool,
+    convert_each: Converting = convert_on_ray,
+) -> dict[str, str | InputError]:
+    """Convert files to Parquet.
+
+    Returns an input's path → the converted file's, or what is wrong with it.
+
+    Raises:
+        InputError: A file cannot be converted, unless `skip_damaged`.
+    """
+    if not files:
+        return {}
+    store.clear_unfinished(CONVERTED)
+    converted: dict[str, str | InputError] = {}
+    with contextlib.closing(convert_each(files, store, columns)) as done:
+        for file, found in done:
+            if isinstance(found, InputError) and not skip_damaged:
+                raise found
+            converted[file.path] = found
+    return converted
+
+
+def convert_one(file: InputFile, store: Store, columns: Columns) -> str | InputError:
+    """Convert one file; return where it is then, or what is wrong with it."""
+    try:
+        return store.path(convert(file, store, columns))
+    except InputError as error:
+        return error
 
 
 def convert(file: InputFile, store: Store, columns: Columns) -> str:

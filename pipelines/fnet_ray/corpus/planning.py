@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from fnet_ray.cluster.pool import ActorPool, shard_rows
 from fnet_ray.corpus.columns import carried_schema
-from fnet_ray.corpus.conversion import convert_files
+from fnet_ray.corpus.conversion import Converting, convert_files, convert_on_ray
 from fnet_ray.corpus.files import InputFile, unreadable
 from fnet_ray.corpus.formats import PARQUET
 from fnet_ray.corpus.parquet import Footer, read_footers
@@ -56,7 +56,7 @@ def open_corpus(
     parameters: Parameters,
     *,
     skip_damaged: bool = False,
-    on_this_node: bool = False,
+    convert_each: Converting = convert_on_ray,
 ) -> Corpus:
     """Count the rows of all inputs and settle their columns.
 
@@ -65,7 +65,7 @@ def open_corpus(
         store: Where files of other formats are converted to.
         parameters: The job's.
         skip_damaged: Whether to go on without files that cannot be read.
-        on_this_node: Whether the store is a folder that other nodes do not see.
+        convert_each: What converts them.
 
     Raises:
         InputError: A file is damaged, lacks a column, or has one of another type.
@@ -78,7 +78,7 @@ def open_corpus(
         store,
         parameters.columns,
         skip_damaged=skip_damaged,
-        on_this_node=on_this_node,
+        convert_each=convert_each,
     )
     opened = {file.path: file.opened for file in files}
     parquets = {file.path: converted.get(file.path, file.path) for file in files}
@@ -185,6 +185,7 @@ def shard_inputs(
     lease: Lease,
     append: bool,
     skip_damaged: bool,
+    convert_each: Converting = convert_on_ray,
 ) -> Manifest:
     """Cut inputs that the manifest does not hold yet into shards, and store them in it.
 
@@ -202,7 +203,9 @@ def shard_inputs(
             f"The output must have room for more rows; its limit of {parameters.limit} is reached. "
             f"Received: {new[0].path}, a new file"
         )
-    found = open_corpus(new, store, parameters, skip_damaged=skip_damaged)
+    found = open_corpus(
+        new, store, parameters, skip_damaged=skip_damaged, convert_each=convert_each
+    )
     carried = manifest.carried if begun and not found.rows else found.carried
     if manifest.rows and carried != manifest.carried:
         raise InputError(
@@ -226,7 +229,12 @@ def shard_inputs(
 
 
 def restore_converted(
-    manifest: Manifest, files: Sequence[InputFile], store: Store, *, done: Container[int]
+    manifest: Manifest,
+    files: Sequence[InputFile],
+    store: Store,
+    *,
+    done: Container[int],
+    convert_each: Converting = convert_on_ray,
 ) -> None:
     """Convert inputs again that shards are left of, and whose converted copies are not whole.
 
@@ -251,7 +259,8 @@ def restore_converted(
         for each, footer in zip(converted, footers, strict=True)
         if not (isinstance(footer, Footer) and footer.rows == each.rows)
     ]
-    convert_files(lost, store, manifest.parameters.columns, skip_damaged=False)
+    columns = manifest.parameters.columns
+    convert_files(lost, store, columns, skip_damaged=False, convert_each=convert_each)
 
 
 def _describe(schema: pa.Schema) -> str:

@@ -52,7 +52,7 @@ class ShardProgress:
     """What a worker tells the board about one shard, once a second at most.
 
     Args:
-        board: The actor.
+        board: The actor; without one, nobody is told.
         shard: The shard's number.
         windows: How many it has, which is told at once.
         truncated: How many of them lose tokens.
@@ -62,28 +62,46 @@ class ShardProgress:
     """
 
     def __init__(self, board: Any, shard: int, *, windows: int, truncated: int) -> None:
+        self._board, self._shard = board, shard
+        self._encoded, self._noted = Encoded(0.0, 0, windows, truncated), 0.0
+        if board is not None:
+            self._begin()
+
+    def _begin(self) -> None:
         import ray
         from ray.exceptions import RayError
 
-        self._board, self._shard = board, shard
-        self._encoded, self._noted = Encoded(0.0, 0, windows, truncated), 0.0
         with contextlib.suppress(RayError):
-            attempts: Any = ray.get(board.begin.remote(shard), timeout=10 * BEAT_SECONDS)
+            asked = self._board.begin.remote(self._shard)
+            attempts: Any = ray.get(asked, timeout=10 * BEAT_SECONDS)
             if attempts > MOST_ATTEMPTS:
-                raise JobError(
-                    "A worker must live to the end of a shard; it may need more memory than there "
-                    f"is. Received: shard {shard}, over which {MOST_ATTEMPTS} workers died"
-                )
-        board.note.remote(shard, self._encoded)
+                raise many_died(self._shard)
+        self._board.note.remote(self._shard, self._encoded)
 
     def add(self, rows: float, tokens: int) -> None:
         """Count a batch."""
         before = self._encoded
         self._encoded = before._replace(rows=before.rows + rows, tokens=before.tokens + tokens)
         now = time.monotonic()
-        if now - self._noted >= BEAT_SECONDS:
+        if self._board is not None and now - self._noted >= BEAT_SECONDS:
             self._noted = now
             self._board.note.remote(self._shard, self._encoded)
+
+
+def many_died(shard: int) -> JobError:
+    """Say over which shard workers died again and again."""
+    return JobError(
+        "A worker must live to the end of a shard; it may need more memory than there is. "
+        f"Received: shard {shard}, over which {MOST_ATTEMPTS} workers died"
+    )
+
+
+def start_board() -> Any:
+    """Start the actor that the workers of a job tell how far they are."""
+    import ray
+
+    # Close to no work, and wherever there is room: without a CPU of its own.
+    return ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
 
 
 class Reporter:
@@ -92,13 +110,13 @@ class Reporter:
     Args:
         tally: What is committed.
         listeners: Take the figures, one call at a time. What they raise, the next `add` raises.
+        board: The actor that knows of shards at work, if there is one.
     """
 
-    def __init__(self, tally: Tally, listeners: Sequence[Callable[[Progress], None]]) -> None:
-        import ray
-
-        # Close to no work, and wherever there is room: without a CPU of its own.
-        self.board: Any = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
+    def __init__(
+        self, tally: Tally, listeners: Sequence[Callable[[Progress], None]], board: Any = None
+    ) -> None:
+        self._board = board
         self._tally, self._listeners = tally, listeners
         self._encoded: dict[int, Encoded] = {}
         self._one_at_a_time = threading.Lock()
@@ -132,7 +150,8 @@ class Reporter:
     def _keep_reporting(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
             try:
-                self._listen()
+                if self._board is not None:
+                    self._listen()
                 with self._one_at_a_time:
                     self._report()
             except Exception as error:  # for the main thread to raise
@@ -144,7 +163,7 @@ class Reporter:
         from ray.exceptions import RayError
 
         committed = self._encoded.keys() & self._tally.shards_done
-        answer: Any = self.board.read.remote(committed)
+        answer: Any = self._board.read.remote(committed)
         # It may be starting, starting again, or lost with its node: no reason to stop a job.
         with contextlib.suppress(RayError):
             self._encoded = ray.get(answer, timeout=BEAT_SECONDS)

@@ -137,10 +137,10 @@ def share_older(
         None where there is none; and where the new vectors would not be equal to the last bit,
         which a warning then says.
     """
-    import ray
-
     if older is None:
         return None
+    import ray
+
     before = older.manifest
     kinds = kinds_of_workers(pool, model.compute_dtype)
     why = difference(

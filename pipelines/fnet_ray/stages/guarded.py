@@ -6,17 +6,11 @@ sees bounded ids alone.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import pickle
-import subprocess
-import sys
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
+from fnet_ray.cluster.child import ChildDiedError, InChild
 from fnet_ray.stages.tokens import Windowing, Windows, load_tokenizer, make_windows
 from fnet_registry.errors import JobError
 
@@ -36,7 +30,7 @@ class GuardedTokenizer:
 
     def __init__(self, proto: bytes) -> None:
         self._proto = proto
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: InChild | None = None
 
     def make_windows(
         self, texts: Sequence[str], windowing: Windowing
@@ -85,70 +79,42 @@ class GuardedTokenizer:
         return {}
 
     def _ask(self, texts: Sequence[str], windowing: Windowing) -> _Made:
-        child = self._child = self._child or self._start()
+        child = self.start()
         try:
-            answer = _exchange(child, (texts, windowing))
-        except (OSError, EOFError, pickle.UnpicklingError):
-            status = child.wait()
+            child.wait()
+        except Exception as error:
             self._child = None
-            self._release()
-            raise _TokenizingError(f"the tokenizer died over this text ({status})") from None
-        if isinstance(answer, Exception):
-            raise _TokenizingError(f"the tokenizer failed with {type(answer).__name__}: {answer}")
-        return answer
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(
-            [sys.executable, "-c", "from fnet_ray.stages.guarded import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        self._release = weakref.finalize(self, _end, child)
+            raise JobError(f"The tokenizer's process must start. Received: {error}") from None
         try:
-            _exchange(child, self._proto)
-        except (OSError, EOFError, pickle.UnpicklingError):
-            raise JobError(
-                f"The tokenizer's process must start. Received: exit status {child.wait()}"
-            ) from None
-        return child
+            return child.call("make", texts, windowing)
+        except ChildDiedError as died:
+            self._child = None
+            raise _TokenizingError(f"the tokenizer died over this text ({died.status})") from None
+        except Exception as error:  # whatever one of the texts makes it raise
+            why = f"the tokenizer failed with {type(error).__name__}: {error}"
+            raise _TokenizingError(why) from None
+
+    def start(self) -> InChild:
+        """Begin to start its process, if there is none."""
+        self._child = self._child or InChild(_WindowMaker, self._proto)
+        return self._child
+
+
+class _WindowMaker:
+    """Lives in the child process.
+
+    Args:
+        proto: A serialised SentencePiece model.
+    """
+
+    def __init__(self, proto: bytes) -> None:
+        self._tokenizer = load_tokenizer(proto)
+
+    def make(self, texts: Sequence[str], windowing: Windowing) -> _Made:
+        return make_windows(texts, windowing, self._tokenizer)
 
 
 @lru_cache(maxsize=2)
 def guarded_tokenizer(proto: bytes) -> GuardedTokenizer:
     """Return the tokenizer, which a worker's process keeps between tasks."""
     return GuardedTokenizer(proto)
-
-
-def serve() -> None:
-    """Answer requests on standard input until it ends; the child's side."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not be read as an answer
-    requests = sys.stdin.buffer
-    tokenizer = load_tokenizer(pickle.load(requests))
-    answer: object = None
-    while True:
-        pickle.dump(answer, answers)
-        answers.flush()
-        try:
-            texts, windowing = pickle.load(requests)
-        except EOFError:
-            return
-        try:
-            answer = make_windows(texts, windowing, tokenizer)
-        except Exception as error:  # whatever one of the texts makes it raise
-            answer = error
-
-
-def _exchange(child: subprocess.Popen[bytes], request: object) -> Any:
-    assert child.stdin
-    assert child.stdout
-    pickle.dump(request, child.stdin)
-    child.stdin.flush()
-    return pickle.load(child.stdout)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    with contextlib.suppress(BrokenPipeError), child:
-        pass  # closes the pipes, into which a last request may not have gone, and waits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fnet_ray.cluster.environment import Environment
 from fnet_ray.cluster.failures import quiet_execution
@@ -25,6 +25,14 @@ MOST_BLOCKS = 1000
 READ_CPUS, COMMIT_CPUS = 0.75, 0.5
 
 
+class Stages(NamedTuple):
+    """What is done with a shard, in this order; `encode` has what an `EncodeShard` is made of."""
+
+    read: ReadShard
+    encode: tuple[Any, ...]
+    commit: CommitShard
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """A job's three stages.
@@ -39,14 +47,18 @@ class Pipeline:
     opened: Mapping[str, str]
     reuse: Reuse | None = None
 
+    def requests(self, *, done: Collection[int]) -> ShardRequests:
+        """Return what asks for the shards that are left."""
+        return ShardRequests(self.manifest.shardings, self.opened, done=done)
+
     def run(self, *, done: Collection[int], board: Any) -> Iterator[Commit]:
-        """Do what is left; yield each shard's commit.
+        """Do on Ray what is left; yield each shard's commit.
 
         Args:
             done: Numbers of the shards to leave out.
             board: The actor that workers tell how far they are with a shard.
         """
-        requests = ShardRequests(self.manifest.shardings, self.opened, done=done)
+        requests = self.requests(done=done)
         if not requests:
             return
         with quiet_execution() as context:
@@ -56,16 +68,39 @@ class Pipeline:
 
     def _commits(self, requests: ShardRequests, board: Any) -> Iterator[Commit]:
         # With prefetching, as in `iter_rows`, a shard would be heard of one shard late.
-        batches: Iterable[Any] = self._stages(requests, board).iter_batches(
+        batches: Iterable[Any] = self._on_ray(requests, board).iter_batches(
             prefetch_batches=0, batch_size=None, batch_format="pyarrow"
         )
         for batch in batches:
             yield from map(Commit.from_json, batch["commit"].to_pylist())
 
-    def _stages(self, requests: ShardRequests, board: Any) -> Any:
+    def _on_ray(self, requests: ShardRequests, board: Any) -> Any:
         import ray.data
         from ray.data import ActorPoolStrategy
 
+        stages = self.stages(board)
+        one_shard: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
+        blocks = min(len(requests), MOST_BLOCKS)
+        items: Any = requests  # Ray declares a list, and asks for one after the other
+        shards = ray.data.from_items(items, override_num_blocks=blocks)
+        return (
+            shards.map_batches(stages.read, num_cpus=READ_CPUS, **one_shard)
+            .map_batches(
+                EncodeShard,
+                fn_constructor_args=stages.encode,
+                num_cpus=self.pool.cpus,
+                num_gpus=self.pool.gpus or None,
+                compute=ActorPoolStrategy(
+                    min_size=min(self.pool.least, len(requests)),
+                    max_size=min(self.pool.most, len(requests)),
+                ),
+                **one_shard,
+            )
+            .map_batches(stages.commit, num_cpus=COMMIT_CPUS, **one_shard)
+        )
+
+    def stages(self, board: Any = None) -> Stages:
+        """Return the three stages, for one shard at a time."""
         manifest, parameters = self.manifest, self.manifest.parameters
         read = ReadShard(
             columns=parameters.columns,
@@ -88,22 +123,5 @@ class Pipeline:
             },
             with_texts=manifest.format_version >= TEXTS_FORMAT,
         )
-        one_shard: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
-        blocks = min(len(requests), MOST_BLOCKS)
-        items: Any = requests  # Ray declares a list, and asks for one after the other
-        shards = ray.data.from_items(items, override_num_blocks=blocks)
-        return (
-            shards.map_batches(read, num_cpus=READ_CPUS, **one_shard)
-            .map_batches(
-                EncodeShard,
-                fn_constructor_args=(self.model, parameters, self.pool.threads, driver, board),
-                num_cpus=self.pool.cpus,
-                num_gpus=self.pool.gpus or None,
-                compute=ActorPoolStrategy(
-                    min_size=min(self.pool.least, len(requests)),
-                    max_size=min(self.pool.most, len(requests)),
-                ),
-                **one_shard,
-            )
-            .map_batches(commit, num_cpus=COMMIT_CPUS, **one_shard)
-        )
+        encode = (self.model, parameters, self.pool.threads, driver, board)
+        return Stages(read=read, encode=encode, commit=commit)
