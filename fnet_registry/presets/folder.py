@@ -30,6 +30,9 @@ DESCRIPTION_FILES = tuple(
 """Everything but weights that a preset of any format may hold."""
 
 
+_HASHED_AT_ONCE = 1 << 24  # bytes: fewer, and a thread waits at each step while another imports
+
+
 @dataclass(frozen=True, kw_only=True)
 class PresetFolder:
     """A preset that lies on this machine.
@@ -203,5 +206,8 @@ def digest_files(path: Path, names: Iterable[str]) -> Mapping[str, str]:
 
 def digest_file(path: Path) -> str:
     """Compute the SHA-256 (hex) of one file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    state, buffer = hashlib.sha256(), memoryview(bytearray(_HASHED_AT_ONCE))
+    with path.open("rb", buffering=0) as file:
+        while read := file.readinto(buffer):
+            state.update(buffer[:read])
+    return state.hexdigest()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -190,22 +191,38 @@ def read_model(model: LocalModel) -> tuple[Checkpoint, EncodingConfig]:
         FormatError: The folder is no model that this code reads.
         DamagedFileError: A file is missing, or the model is not the one that was saved.
     """
+    with _reading(model) as (checkpoint, encoding):
+        return checkpoint, encoding
+
+
+@contextmanager
+def _reading(model: LocalModel) -> Iterator[tuple[Checkpoint, EncodingConfig]]:
+    """Read a model, and check it beside what is done in the block, which ends once it is checked.
+
+    Hashing releases the interpreter: the files and what they say are hashed side by side. What
+    does not is done before, for beside an import it would wait at each of its steps.
+    """
     try:
         encoding, digests = read_record(model.data)
-        # Hashing releases the interpreter: the files and what they say are hashed side by side.
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            content = pool.submit(_read_content, model, encoding)
-            check_files(model.data, digests)
-            return content.result(), encoding
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            files = pool.submit(check_files, model.data, digests)
+            try:
+                checkpoint = read_checkpoint(model.data)
+            except Exception:
+                files.result()  # what is damaged is told as such
+                raise
+            content = pool.submit(_check_content, model, checkpoint, encoding)
+            yield checkpoint, encoding
+            files.result()
+            content.result()
     except DamagedFileError:
         forget(model.folder)
         raise
 
 
-def _read_content(model: LocalModel, encoding: EncodingConfig) -> Checkpoint:
-    checkpoint = read_checkpoint(model.data)
+def _check_content(model: LocalModel, checkpoint: Checkpoint, encoding: EncodingConfig) -> None:
     if model.digest is None:
-        return checkpoint
+        return
     settings = digested_settings(model.settings, reference=model.reference)
     found = content_digest(checkpoint, encoding, settings)
     if found != model.digest:
@@ -214,7 +231,6 @@ def _read_content(model: LocalModel, encoding: EncodingConfig) -> Checkpoint:
             f"saved, of the digest {model.digest}; load the model again or register it anew. "
             f"Received: {found}"
         )
-    return checkpoint
 
 
 def open_encoder(
@@ -237,12 +253,10 @@ def open_encoder(
         DamagedFileError: A file is missing, or the model is not the one that was saved.
         ProbeError: This machine does not compute the recorded vectors.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with _reading(model) as (checkpoint, encoding):
         # Importing torch takes as long as hashing does.
-        read = pool.submit(read_model, model)
         from fnet_registry.encoding.shared import SharedEncoder, TextEncoder
 
-        checkpoint, encoding = read.result()
     kind = SharedEncoder if shared else TextEncoder
     encoder = kind.from_checkpoint(checkpoint, encoding, **options)
     if verify:
