@@ -42,6 +42,29 @@ import mlflow
 model = mlflow.pyfunc.load_model({model!r})
 assert model.predict(["a text"]).shape == (1, 768)
 """
+PARTS = """
+import time
+begun = time.perf_counter()
+import mlflow, mlflow.pyfunc, fnet_mlflow
+imported, load = time.perf_counter(), fnet_mlflow._load_pyfunc
+def timed(*args):
+    global opening
+    started = time.perf_counter()
+    model = load(*args)
+    opening = time.perf_counter() - started
+    return model
+fnet_mlflow._load_pyfunc = timed
+model = mlflow.pyfunc.load_model({model!r})
+loaded = time.perf_counter()
+model.predict(["a text"])
+print("PARTS", imported - begun, loaded - imported - opening, opening, time.perf_counter() - loaded)
+"""
+PART_NAMES = (
+    "import mlflow",
+    "MLflow's own part of load_model: it compares requirements with all that is installed",
+    "ours: import torch, check digests, pack weights",
+    "the first vector",
+)
 SAVE = """
 import fnet_mlflow
 fnet_mlflow.save_model({preset!r}, {model!r})
@@ -65,23 +88,31 @@ def main() -> None:
         for _ in range(ROUNDS):
             for name, (program, environment) in contenders.items():
                 results[name].append(run(program.format(**names), environment))
+        parts = [printed(PARTS.format(**names), {}, "PARTS") for _ in range(ROUNDS)]
     print(table(results))
+    print(parts_table(parts))
 
 
 def run(program: str, environment: dict[str, str]) -> tuple[float, float]:
     """Seconds from process start to the program's last line, and its peak memory in MB."""
     started = time.time()
+    ended, peak = printed(program + REPORT, environment, "REPORT")
+    return ended - started, peak / 1024
+
+
+def printed(program: str, environment: dict[str, str], word: str) -> list[float]:
+    """The numbers of the line that a program prints after a word."""
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program + REPORT],
+        [sys.executable, "-W", "ignore", "-c", program],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    report = re.search(r"REPORT (\S+) (\d+)", result.stdout)
-    if report is None:
+    found = re.search(rf"^{word} (.+)$", result.stdout, re.MULTILINE)
+    if found is None:
         raise RuntimeError(result.stderr)
-    return float(report[1]) - started, int(report[2]) / 1024
+    return [float(number) for number in found[1].split()]
 
 
 def table(results: dict[str, Sequence[tuple[float, float]]]) -> str:
@@ -103,6 +134,14 @@ def table(results: dict[str, Sequence[tuple[float, float]]]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def parts_table(parts: Sequence[Sequence[float]]) -> str:
+    medians = map(statistics.median, zip(*parts, strict=True))
+    lines = [
+        f"| {name} | {seconds:.2f} |" for name, seconds in zip(PART_NAMES, medians, strict=True)
+    ]
+    return "\n".join(["", "| of `mlflow.pyfunc.load_model` | s |", "|---|---|", *lines])
 
 
 if __name__ == "__main__":
