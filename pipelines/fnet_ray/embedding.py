@@ -124,7 +124,9 @@ def embed(
                     done=tally.shards_done,
                     convert_each=workforce.convert_each,
                 )
-                workforce.settle(tally.rows - tally.done, pool, pinned)
+                workforce.settle(
+                    tally.rows - tally.done, pool, pinned, split=parameters.long_text == "split"
+                )
             with tracked(manifest, store, lease, on=tracking) as (tracker, manifest):
                 if pool is not None:  # something is left
                     shared = share_model(pinned, dtype=parameters.dtype, on_ray=workforce.on_ray)

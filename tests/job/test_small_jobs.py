@@ -16,9 +16,10 @@ import fnet_ray
 import fnet_ray.embedding
 from fnet_cli.main import main
 from fnet_ray.cluster.child import ChildDiedError, InChild
-from fnet_ray.cluster.pool import WorkerRequest
+from fnet_ray.cluster.pool import CPU_FLOPS, ActorPool, WorkerRequest, row_flops
+from fnet_ray.cluster.runtime import RayCluster
 from fnet_ray.corpus.files import find_inputs
-from fnet_ray.model import PinnedModel
+from fnet_ray.model import PinnedModel, resolve_model
 from fnet_ray.output.commits import Commit
 from fnet_ray.stages import workforce
 from fnet_ray.stages.lone import LoneWorker
@@ -119,6 +120,25 @@ class TestChoice:
             found.choose_pool()
             assert found.on_ray
 
+    @pytest.mark.parametrize("split", [True, False])
+    def test_long_texts_that_are_split_count_by_their_windows(
+        self,
+        split: bool,
+        tmp_path: Path,
+        preset_folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        book = tmp_path / "book.txt"
+        book.write_text("a long text " * 10_000)
+        pool = ActorPool(least=1, most=1, cpus=1, gpus=0, threads=1)
+        model = resolve_model(preset_folder)
+        flops = row_flops(model.checkpoint.config, model.encoding.sequence_length)
+        monkeypatch.setattr(workforce, "SMALL_SECONDS", 10 * flops / CPU_FLOPS)
+        monkeypatch.setattr(RayCluster, "wait", lambda _: None)
+        with Workforce(find_inputs(book), WorkerRequest(), always_ray=False) as found:
+            found.settle(1, pool, model, split=split)
+            assert found.on_ray == split
+
     @pytest.mark.usefixtures("ray_session")
     @pytest.mark.parametrize("limit", ["SMALL_ROWS", "SMALL_SECONDS"])
     def test_a_small_file_that_is_much_work_goes_through_ray(
@@ -174,6 +194,20 @@ class TestMishaps:
         corpus = write_parquet(tmp_path / "corpus.parquet", ["good", "it kills"])
         poison("it kills")
         with pytest.raises(JobError, match="shard 0, over which 4 workers died"):
+            fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
+
+    def test_a_worker_that_does_not_start_is_one_line(
+        self, preset_folder: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begin = LoneWorker.begin
+
+        def begin_and_kill(self: LoneWorker) -> InChild:
+            child = begin(self)
+            child.process.kill()
+            return child
+
+        monkeypatch.setattr(LoneWorker, "begin", begin_and_kill)
+        with pytest.raises(JobError, match=r"must start.* Received: exit status -9"):
             fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
 
     def test_a_worker_that_is_killed_is_replaced(

@@ -20,7 +20,7 @@ from fnet_ray.progress.live import MOST_ATTEMPTS, many_died
 from fnet_ray.stages.encode import EncodeShard
 from fnet_ray.stages.guarded import guarded_tokenizer
 from fnet_ray.stages.pipeline import Pipeline, Stages
-from fnet_registry.errors import InputError
+from fnet_registry.errors import InputError, JobError
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,18 @@ class LoneWorker:
         return [{"CPU": own_cpus() + SPARE_CPUS}]
 
     def has_gpu(self) -> bool:
-        """Return whether torch finds a GPU here, which Ray would hand out."""
-        return self._ask("has_gpu")
+        """Return whether torch finds a GPU here, which Ray would hand out.
+
+        Raises:
+            JobError: The process does not start.
+        """
+        try:
+            return self._ask("has_gpu")
+        except ChildDiedError as died:
+            raise JobError(
+                "The worker's process must start; it needs about 300 MB of memory. Received: exit "
+                f"status {died.status}"
+            ) from None
 
     def convert_each(
         self, files: Sequence[InputFile], store: Store, columns: Columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -20,6 +21,7 @@ from fnet_ray.stages.pipeline import Pipeline
 SMALL_BYTES, SMALL_ROWS = 1 << 20, 10_000
 SMALL_SECONDS = 20
 """What one worker may take, by a guess of three times the truth: about as long as Ray starts."""
+TOKEN_BYTES = 3
 
 
 class Workforce:
@@ -36,8 +38,9 @@ class Workforce:
     ) -> None:
         self._request = request
         self._cluster = RayCluster()
-        is_lone = not always_ray and request == WorkerRequest() and not _uses_ray()
-        self._lone = LoneWorker() if is_lone and _are_small(files) else None
+        self._size = sum(math.inf if file.size is None else file.size for file in files)
+        always_ray |= request != WorkerRequest() or self._size > SMALL_BYTES or _uses_ray()
+        self._lone = None if always_ray else LoneWorker()
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +74,18 @@ class Workforce:
         nodes = self._lone.nodes() if self._lone else self._cluster.nodes()
         return choose_pool(self._request, nodes)
 
-    def settle(self, rows: int, pool: ActorPool, model: PinnedModel) -> None:
-        """Leave it to Ray if so many rows are too much for one worker."""
-        flops = rows * row_flops(model.checkpoint.config, model.encoding.sequence_length)
+    def settle(self, rows: int, pool: ActorPool, model: PinnedModel, *, split: bool) -> None:
+        """Leave it to Ray if so many rows are too much for one worker.
+
+        Args:
+            rows: How many are left.
+            pool: The workers.
+            model: The model.
+            split: Whether long texts become many windows.
+        """
+        length = model.encoding.sequence_length
+        windows = rows + (self._size // (TOKEN_BYTES * length) if split else 0)
+        flops = windows * row_flops(model.checkpoint.config, length)
         if rows > SMALL_ROWS or flops > SMALL_SECONDS * CPU_FLOPS * (pool.threads or 1):
             self._end_lone()
         if not self._lone:
@@ -109,9 +121,3 @@ def _uses_ray() -> bool:
     """Return whether this process uses Ray already, or was told which one to use."""
     ray = sys.modules.get("ray")
     return "RAY_ADDRESS" in os.environ or (ray is not None and ray.is_initialized())
-
-
-def _are_small(files: Sequence[InputFile]) -> bool:
-    """Return whether files may be a small job's, before their rows are counted."""
-    sizes = [file.size for file in files]
-    return None not in sizes and sum(filter(None, sizes)) <= SMALL_BYTES
