@@ -1,12 +1,16 @@
 """One local Ray and one registry for all tests of the job."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import pytest
 
 import fnet_mlflow
+import fnet_ray.embedding
+from fnet_ray.model import PinnedModel
 from tests.job.corpora import TEXTS, write_parquet
+from tests.job.poisoned import PoisonedModel
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +48,17 @@ def registry() -> str:
 def corpus(tmp_path: Path) -> Path:
     """A Parquet file with the columns `id`, `label` and `text`."""
     return write_parquet(tmp_path / "corpus.parquet", TEXTS)
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes workers load an encoder that raises over one text, or ends its process."""
+    share = fnet_ray.embedding.share_model
+
+    def poison(text: str, *, dies: bool) -> None:
+        def share_poisoned(model: PinnedModel, **options) -> PoisonedModel:
+            return PoisonedModel.of(share(model, **options), text=text, dies=dies)
+
+        monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
+
+    return poison

@@ -13,30 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray.embedding
-from fnet_ray.model import PinnedModel
 from fnet_ray.stages.guarded import GuardedTokenizer
 from fnet_ray.stages.isolation import IsolatingEncoder
 from fnet_ray.stages.tokens import Windowing
 from fnet_registry import TextEncoder
 from fnet_registry.errors import JobError
 from tests.job.corpora import write_parquet
-from tests.job.poisoned import PoisonedModel
 
 FNET = Path(sys.executable).with_name("fnet")
-
-
-@pytest.fixture
-def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes workers load an encoder that raises over one text, or ends its process."""
-    share = fnet_ray.embedding.share_model
-
-    def poison(text: str, *, dies: bool) -> None:
-        def share_poisoned(model: PinnedModel, **options) -> PoisonedModel:
-            return PoisonedModel.of(share(model, **options), text=text, dies=dies)
-
-        monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
-
-    return poison
 
 
 @pytest.fixture

@@ -13,20 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 
 import fnet_ray
-import fnet_ray.embedding
 from fnet_cli.main import main
 from fnet_ray.cluster.child import ChildDiedError, InChild
 from fnet_ray.cluster.pool import CPU_FLOPS, ActorPool, WorkerRequest, row_flops
 from fnet_ray.cluster.runtime import RayCluster
 from fnet_ray.corpus.files import find_inputs
-from fnet_ray.model import PinnedModel, resolve_model
+from fnet_ray.model import resolve_model
 from fnet_ray.output.commits import Commit
 from fnet_ray.stages import workforce
 from fnet_ray.stages.lone import LoneWorker
+from fnet_ray.stages.pipeline import Pipeline
 from fnet_ray.stages.workforce import Workforce
 from fnet_registry.errors import InputError, JobError
 from tests.job.corpora import TEXTS, write_json_lines, write_parquet
-from tests.job.poisoned import PoisonedModel
 
 FNET = Path(sys.executable).with_name("fnet")
 
@@ -36,20 +35,6 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests of this process may have started a Ray, which a job then uses."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(workforce, "_uses_ray", lambda: False)
-
-
-@pytest.fixture
-def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes the worker die over one text."""
-    share = fnet_ray.embedding.share_model
-
-    def poison(text: str) -> None:
-        def share_poisoned(model: PinnedModel, **options) -> PoisonedModel:
-            return PoisonedModel.of(share(model, **options), text=text, dies=True)
-
-        monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
-
-    return poison
 
 
 def on_ray(files: list[Path], request: WorkerRequest | None = None, **options: bool) -> bool:
@@ -75,9 +60,7 @@ def test_its_output_is_that_of_ray_to_the_last_bit(
     fnet_ray.embed(preset_folder, corpus, tmp_path / "ray", workers=WorkerRequest(workers=(1, 1)))
     with monkeypatch.context() as patch:
         patch.setattr(workforce, "_uses_ray", lambda: False)
-        patch.setattr(
-            "fnet_ray.stages.pipeline.Pipeline.run", None
-        )  # nothing of it goes through Ray
+        patch.setattr(Pipeline, "run", None)  # which goes through Ray
         fnet_ray.embed(preset_folder, corpus, tmp_path / "lone")
     first, second = (pq.read_table(tmp_path / name / "embeddings") for name in ("ray", "lone"))
     assert first.equals(second)
@@ -108,6 +91,9 @@ class TestChoice:
         self, corpus: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.undo()
+        monkeypatch.setattr("ray.is_initialized", lambda: False)
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        assert not on_ray([corpus])
         monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
         assert on_ray([corpus])
 
@@ -189,10 +175,10 @@ class TestMishaps:
 
     @pytest.mark.system
     def test_a_worker_that_dies_over_a_shard_again_and_again_stops_the_job(
-        self, preset_folder: Path, tmp_path: Path, poison: Callable[[str], None]
+        self, preset_folder: Path, tmp_path: Path, poison: Callable[..., None]
     ) -> None:
         corpus = write_parquet(tmp_path / "corpus.parquet", ["good", "it kills"])
-        poison("it kills")
+        poison("it kills", dies=True)
         with pytest.raises(JobError, match="shard 0, over which 4 workers died"):
             fnet_ray.embed(preset_folder, corpus, tmp_path / "out", tracking=False)
 

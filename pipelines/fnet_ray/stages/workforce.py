@@ -21,7 +21,7 @@ from fnet_ray.stages.pipeline import Pipeline
 SMALL_BYTES, SMALL_ROWS = 1 << 20, 10_000
 SMALL_SECONDS = 20
 """What one worker may take, by a guess of three times the truth: about as long as Ray starts."""
-TOKEN_BYTES = 3
+TOKEN_BYTES = 3  # of a text, on average, and rather too few
 
 
 class Workforce:
