@@ -7,8 +7,6 @@ that is left of a text, and training on sums is far faster than on the model its
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +15,8 @@ from torch import nn
 
 from fnet_registry.presets.config import FNetConfig
 
-STEPS, BATCH, SCALE = 4000, 1024, 20.0
 RARE = 1e-3
 """Share of a text's pieces at which a piece's first weight is a half (Arora et al., 2017)."""
-SAVED_EACH = 250  # steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,43 +80,6 @@ class Bag(nn.Module):
         return torch.sigmoid(self.places)
 
 
-def train_bag(config: FNetConfig, anchors: Pieces, positives: Pieces, state: Path) -> Bag:
-    """Train a bag whose vector of an anchor finds its positive in a batch.
-
-    Args:
-        config: The model's sizes.
-        anchors: The pairs' first texts.
-        positives: The pairs' second texts.
-        state: A file to keep the training's state in; it goes on from there.
-    """
-    torch.manual_seed(0)
-    ids = np.concatenate([anchors.ids, positives.ids])
-    bag = Bag(config, np.bincount(ids, minlength=config.vocabulary_size) + 1)
-    groups = [
-        {"params": [bag.vectors], "lr": 5e-3},
-        {"params": [bag.places], "lr": 1e-2},
-        {"params": [*bag.inner.parameters(), *bag.outer.parameters()], "lr": 1e-3},
-    ]
-    optimizer = torch.optim.Adam(groups, fused=True)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    parts = {"bag": bag, "optimizer": optimizer, "decay": decay}
-    first = _load(state, parts) if state.exists() else 0
-    for step in range(first, STEPS):
-        if step % SAVED_EACH == 0:
-            _save(state, parts, step)
-        rows = np.random.default_rng(step).integers(0, len(anchors.begins) - 1, BATCH)
-        there, back = (bag(*side.read(rows)) for side in (anchors, positives))
-        scores, own = SCALE * there @ back.T, torch.arange(BATCH)
-        loss = (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        decay.step()
-        if step % SAVED_EACH == 0:
-            print(f"step {step:,} of {STEPS:,}: loss {loss.item():.3f}", flush=True)
-    return bag
-
-
 def even_basis(hidden: int) -> np.ndarray:
     """Return what the transform's real part keeps, of shape `(hidden, hidden // 2 - 1)`."""
     waves = np.arange(hidden)[:, None] * np.arange(1, hidden // 2)
@@ -135,18 +94,3 @@ def odd_directions(hidden: int) -> np.ndarray:
 
 def _layer_norm(values: torch.Tensor) -> torch.Tensor:
     return F.layer_norm(values, values.shape[-1:], eps=1e-12)
-
-
-def _save(path: Path, parts: dict[str, Any], step: int) -> None:
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    torch.save(
-        {name: part.state_dict() for name, part in parts.items()} | {"step": step}, unfinished
-    )
-    unfinished.rename(path)
-
-
-def _load(path: Path, parts: dict[str, Any]) -> int:
-    saved = torch.load(path)
-    for name, part in parts.items():
-        part.load_state_dict(saved[name])
-    return saved["step"]

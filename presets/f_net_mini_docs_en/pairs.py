@@ -12,7 +12,7 @@ from standard_library import parts
 
 SHORTEST = 20  # characters of a docstring
 SHORTEST_HALVED, HALF = 24, 80  # words
-_SCHEMA = pa.schema({"anchor": pa.string(), "positive": pa.string()})
+_SCHEMA = pa.schema(dict.fromkeys(("anchor", "positive", "kind", "archive"), pa.string()))
 _MOST = 2000  # characters of a text: far more than a model of 256 pieces reads
 
 
@@ -21,9 +21,9 @@ def write_pairs(archives: Iterable[Path], target: Path) -> int:
     seen: set[str] = set()
     processes = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     with pq.ParquetWriter(target, _SCHEMA) as writer, processes.Pool() as readers:
-        for docstrings in readers.imap(_docstrings, archives):
+        for archive, docstrings in readers.imap(_docstrings, archives):
             new = [each for each in docstrings if _is_new(each, seen)]
-            rows = [pair for each in new for pair in pairs(each)]
+            rows = [{**pair, "archive": archive} for each in new for pair in pairs(each)]
             if rows:
                 writer.write_table(pa.Table.from_pylist(rows, _SCHEMA))
     return len(seen)
@@ -33,18 +33,19 @@ def pairs(docstring: Docstring) -> Iterator[dict[str, str]]:
     """Pair a docstring's first paragraph, or else its name, with the rest, and its two halves."""
     text = docstring.text
     words = text.split()
-    made = [parts(text) or (_in_words(docstring.name), text)]
+    summary = parts(text)
+    made = [("summary", *summary) if summary else ("name", _in_words(docstring.name), text)]
     if len(words) >= SHORTEST_HALVED:
         middle = len(words) // 2
         halves = words[max(0, middle - HALF) : middle], words[middle : middle + HALF]
-        made.append((" ".join(halves[0]), " ".join(halves[1])))
-    for anchor, positive in made:
+        made.append(("halves", " ".join(halves[0]), " ".join(halves[1])))
+    for kind, anchor, positive in made:
         if held_out().isdisjoint((fold(anchor), fold(positive))):
-            yield {"anchor": anchor[:_MOST], "positive": positive[:_MOST]}
+            yield {"anchor": anchor[:_MOST], "positive": positive[:_MOST], "kind": kind}
 
 
-def _docstrings(archive: Path) -> list[Docstring]:
-    return list(read_archive(archive))
+def _docstrings(archive: Path) -> tuple[str, list[Docstring]]:
+    return archive.name, list(read_archive(archive))
 
 
 def _is_new(docstring: Docstring, seen: set[str]) -> bool:

@@ -1,6 +1,5 @@
 """The model that tuning starts from: a tokenizer, and a bag of pieces put into an FNet."""
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,7 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import sentencepiece
 import torch
-from bag import Bag, Pieces, even_basis, odd_directions, train_bag
+from bag import Bag, Pieces, even_basis, odd_directions
+from training import Pairs, train_bag
+from vocabulary import train_tokenizer
 
 from fnet_registry.encoding.config import EncodingConfig
 from fnet_registry.encoding.stored import write_encoding
@@ -40,10 +41,15 @@ def write_start(pairs: Path, folder: Path) -> None:
     """Train the tokenizer and the bag, and write the preset that tuning starts from."""
     table = pq.read_table(pairs)
     anchors, positives = (table[name].to_pylist() for name in ("anchor", "positive"))
-    tokenizer = FNetTokenizer(train_tokenizer(_sample(anchors, positives)))
-    sides = [tokenize(tokenizer.proto, texts) for texts in (anchors, positives)]
+    tokenizer = FNetTokenizer(train_tokenizer(_sample(anchors, positives), CONFIG.vocabulary_size))
+    tokenized = Pairs(
+        anchors=tokenize(tokenizer.proto, anchors),
+        positives=tokenize(tokenizer.proto, positives),
+        chances=_chances(table["archive"].to_numpy()),
+        summaries=table["kind"].to_numpy() == "summary",
+    )
     state = pairs.with_name("bag.pt")
-    bag = train_bag(CONFIG, *sides, state)
+    bag = train_bag(CONFIG, tokenized, state)
     with torch.no_grad():  # what stands for no text means nothing
         bag.vectors[[tokenizer.token_to_id(piece) for piece in SPECIAL_PIECES]] = 0
     arrays = arrays_of(bag, CONFIG)
@@ -53,21 +59,6 @@ def write_start(pairs: Path, folder: Path) -> None:
     )
     write_encoding(ENCODING, folder)
     state.unlink()
-
-
-def train_tokenizer(texts: Iterator[str]) -> bytes:
-    """Train a SentencePiece model whose pieces know no case."""
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=texts,
-        model_writer=model,
-        vocab_size=CONFIG.vocabulary_size,
-        normalization_rule_name="nmt_nfkc_cf",
-        control_symbols=list(SPECIAL_PIECES),
-        max_sentence_length=8192,
-        minloglevel=2,
-    )
-    return model.getvalue()
 
 
 def tokenize(proto: bytes, texts: Sequence[str]) -> Pieces:
@@ -115,6 +106,15 @@ def arrays_of(bag: Bag, config: FNetConfig) -> dict[str, np.ndarray]:
         "pooler.kernel": np.eye(hidden),
     }
     return arrays | {name: values.astype(np.float32) for name, values in given.items()}
+
+
+def _chances(archives: np.ndarray) -> np.ndarray:
+    """Return how often each pair is drawn: of a package four times as large, twice as many pairs.
+
+    Else a few packages of generated code, whose texts are much the same, are most of what is seen.
+    """
+    _, archive, sizes = np.unique(archives, return_inverse=True, return_counts=True)
+    return sizes[archive] ** -0.5
 
 
 def _sample(anchors: Sequence[str], positives: Sequence[str]) -> Iterator[str]:

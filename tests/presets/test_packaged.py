@@ -67,6 +67,21 @@ def test_backbone_and_tokenizer_take_its_name_too():
     assert FNetTokenizer.from_preset(NAME).vocabulary_size() == 8000
 
 
+def test_names_in_code_are_made_of_the_pieces_of_their_words():
+    tokenizer = FNetTokenizer.from_preset(NAME)
+    code, words = tokenizer.tokenize(["read_csv(filePath, sep=',')", "Read CSV: file path, sep."])
+    assert code == words
+
+
+def test_accents_are_kept_however_they_are_written(making):
+    rules = making("vocabulary").normalization()
+    assert rules["É"] == rules["E\N{COMBINING ACUTE ACCENT}"] == "é"
+    assert rules["e\N{COMBINING ACUTE ACCENT}"] == "é"
+    assert rules["_"] == rules["\N{NO-BREAK SPACE}"] == rules["\n"] == " "
+    assert rules["\N{SOFT HYPHEN}"] == ""
+    assert rules["fB"] == "f b"
+
+
 def test_its_handle_is_its_name():
     folder = fetch(NAME)
     assert (str(folder.handle), folder.handle.pinned) == (NAME, False)
@@ -111,8 +126,22 @@ def test_no_training_text_is_one_of_the_standard_library(making, tmp_path: Path)
         {
             "anchor": "Fold a napkin into a swan.",
             "positive": "The swan has two wings, and a neck that bends.",
+            "kind": "summary",
+            "archive": "toy-1.0-py3-none-any.whl",
         }
     ]
+
+
+def test_training_draws_by_chance_and_ends_with_summaries(making, monkeypatch):
+    training, start = making("training"), making("start")
+    monkeypatch.setattr(training, "BATCH", 30_000)
+    archives = np.array(["large.whl"] * 400 + ["small.whl"] * 100)
+    chances = start._chances(archives)
+    drawn = training._draw(np.cumsum(chances), 0)
+    assert (drawn < 400).mean() == pytest.approx(2 / 3, abs=0.02)
+    summaries = np.arange(500) % 5 == 0
+    drawn = training._draw(np.cumsum(chances * summaries), 1)
+    assert set(drawn) == set(range(0, 500, 5))
 
 
 def test_a_bag_of_pieces_is_put_into_a_model_that_gives_the_same_vectors(making):
@@ -144,19 +173,22 @@ def test_a_bag_of_pieces_is_put_into_a_model_that_gives_the_same_vectors(making)
 
 
 def test_a_bags_training_goes_on_where_it_was_stopped(making, monkeypatch, tmp_path: Path):
-    bags = making("bag")
-    monkeypatch.setattr(bags, "BATCH", 4)
-    monkeypatch.setattr(bags, "SAVED_EACH", 2)
-    monkeypatch.setattr(bags, "STEPS", 7)
+    training = making("training")
+    monkeypatch.setattr(training, "BATCH", 4)
+    monkeypatch.setattr(training, "SAVED_EACH", 2)
+    monkeypatch.setattr(training, "STEPS", 7)
     sizes = {"vocabulary_size": 30, "num_layers": 1, "hidden_dim": 16, "intermediate_dim": 4}
     config = FNetConfig(**sizes, max_sequence_length=8, num_segments=1)
-    sides = [
-        bags.Pieces(ids=drawn.integers(0, 30, 100), begins=np.arange(0, 101, 5))
+    anchors, positives = (
+        training.Pieces(ids=drawn.integers(0, 30, 100), begins=np.arange(0, 101, 5))
         for drawn in map(np.random.default_rng, (1, 2))
-    ]
+    )
+    pairs = training.Pairs(
+        anchors=anchors, positives=positives, chances=np.ones(20), summaries=np.arange(20) < 5
+    )
 
     def train(name: str) -> dict[str, torch.Tensor]:
-        return bags.train_bag(config, *sides, tmp_path / name).state_dict()
+        return training.train_bag(config, pairs, tmp_path / name).state_dict()
 
     unbroken = train("unbroken")
 
@@ -167,9 +199,9 @@ def test_a_bags_training_goes_on_where_it_was_stopped(making, monkeypatch, tmp_p
         return cross_entropy(*scores)
 
     losses: list[object] = []
-    cross_entropy = bags.F.cross_entropy
+    cross_entropy = training.F.cross_entropy
     with monkeypatch.context() as broken:
-        broken.setattr(bags.F, "cross_entropy", stopped)
+        broken.setattr(training.F, "cross_entropy", stopped)
         with pytest.raises(KeyboardInterrupt):
             train("broken")
     assert torch.load(tmp_path / "broken")["step"] == 4
