@@ -132,7 +132,7 @@ def test_no_training_text_is_one_of_the_standard_library(making, tmp_path: Path)
     ]
 
 
-def test_training_draws_by_chance_and_ends_with_summaries(making, monkeypatch):
+def test_of_a_package_four_times_as_large_twice_as_many_pairs_are_drawn(making, monkeypatch):
     training, start = making("training"), making("start")
     monkeypatch.setattr(training, "BATCH", 30_000)
     archives = np.array(["large.whl"] * 400 + ["small.whl"] * 100)
@@ -172,11 +172,18 @@ def test_a_bag_of_pieces_is_put_into_a_model_that_gives_the_same_vectors(making)
     torch.testing.assert_close(torch.nn.functional.normalize(outputs), expected)
 
 
-def test_a_bags_training_goes_on_where_it_was_stopped(making, monkeypatch, tmp_path: Path):
+@pytest.fixture
+def training(making, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module that trains a bag, for seven steps."""
     training = making("training")
     monkeypatch.setattr(training, "BATCH", 4)
     monkeypatch.setattr(training, "SAVED_EACH", 2)
     monkeypatch.setattr(training, "STEPS", 7)
+    return training
+
+
+def train_bag(training: ModuleType, state: Path) -> dict[str, torch.Tensor]:
+    """Trains a bag on 20 pairs, of which the first five are summaries."""
     sizes = {"vocabulary_size": 30, "num_layers": 1, "hidden_dim": 16, "intermediate_dim": 4}
     config = FNetConfig(**sizes, max_sequence_length=8, num_segments=1)
     anchors, positives = (
@@ -186,9 +193,23 @@ def test_a_bags_training_goes_on_where_it_was_stopped(making, monkeypatch, tmp_p
     pairs = training.Pairs(
         anchors=anchors, positives=positives, chances=np.ones(20), summaries=np.arange(20) < 5
     )
+    return training.train_bag(config, pairs, state).state_dict()
 
+
+def test_a_bags_training_ends_with_summaries_alone(training, monkeypatch, tmp_path: Path):
+    drawn: list[np.ndarray] = []
+    draw = training._draw
+    monkeypatch.setattr(training, "_draw", lambda *which: drawn.append(draw(*which)) or drawn[-1])
+    train_bag(training, tmp_path / "bag.pt")
+    before, after = np.array(drawn[:5]), np.array(drawn[5:])  # six tenths of seven steps
+    assert len(after) == 2
+    assert before.max() >= 5
+    assert after.max() < 5
+
+
+def test_a_bags_training_goes_on_where_it_was_stopped(training, monkeypatch, tmp_path: Path):
     def train(name: str) -> dict[str, torch.Tensor]:
-        return training.train_bag(config, pairs, tmp_path / name).state_dict()
+        return train_bag(training, tmp_path / name)
 
     unbroken = train("unbroken")
 
