@@ -12,7 +12,15 @@ import pytest
 
 from fnet_ray.cluster.failures import quiet_execution
 
-RAYS = "ray.data.exceptions"
+RAYS = ("ray.data.exceptions", "ray.data._internal.execution.streaming_executor_state")
+CLOSURE = """
+def fail(worker, told):
+    held = worker()
+    told(held)
+    def work():
+        raise RuntimeError("a task failed", bool(held))
+    work()
+"""
 LOOP = """
 def loop(worker, failed, ended):
     held = worker()
@@ -59,35 +67,48 @@ def test_nothing_of_a_loop_that_ends_later_is_held_by_the_error_that_it_raised()
     assert workers[0]() is None
 
 
+def test_no_function_behind_an_error_holds_what_it_closes_over() -> None:
+    """At once, though the collector does not run again."""
+    names: dict[str, Any] = {"__name__": "ray.operator"}
+    exec(CLOSURE, names)
+    workers: list[weakref.ref[Worker]] = []
+    with pytest.raises(RuntimeError, match="a task failed") as raised, quiet_execution():
+        names["fail"](Worker, lambda held: workers.append(weakref.ref(held)))
+    assert raised.value.__traceback__ is not None
+    assert workers[0]() is None
+
+
 def test_an_error_whose_functions_have_ended_is_waited_for_by_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("fnet_ray.cluster.failures._SECONDS_TO_END", float("inf"))
     with pytest.raises(RuntimeError), quiet_execution():
-        fail_as_ray_does()
+        fail_as_ray_does(logging.getLogger(RAYS[0]))
 
 
-def fail_as_ray_does() -> None:
+def fail_as_ray_does(log: logging.Logger) -> None:
     try:
         raise ValueError("what happened inside")
-    except ValueError:
-        logging.getLogger(RAYS).exception("Full stack trace:")
+    except ValueError as error:
+        log.exception("The error: %s", error)
         raise RuntimeError from None
 
 
+@pytest.mark.parametrize("name", RAYS)
 def test_a_record_of_rays_log_holds_no_frame(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = logging.getLogger(RAYS)
+    log = logging.getLogger(name)
     monkeypatch.setattr(log, "propagate", False)  # as its parent's is once ray.data is imported
     log.addHandler(caplog.handler)
     try:
         with pytest.raises(RuntimeError), quiet_execution():
-            fail_as_ray_does()
+            fail_as_ray_does(log)
     finally:
         log.removeHandler(caplog.handler)
-    [record] = [record for record in caplog.records if record.name == RAYS]
+    [record] = [record for record in caplog.records if record.name == name]
     assert record.exc_info is None
+    assert (record.msg, record.args) == ("The error: what happened inside", None)
     assert "ValueError: what happened inside" in str(record.exc_text)
     assert not log.filters
 

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from fnet_registry.errors import FNetError, JobError
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Whose frames may hold a job's workers: Ray's threads, and the stages' own.
 _HOLDERS = ("ray", "threading", "fnet_ray")
 _SECONDS_TO_END = 10
+_LOGGERS_OF_ERRORS = (
+    "ray.data.exceptions",
+    "ray.data._internal.execution.streaming_executor_state",
+)
 
 # Ray adds lines on retries to a message, which is one line by the time that it is here.
 _ADDED_BY_RAY = r"\nFailed to apply UDF"
@@ -64,7 +68,7 @@ def quiet_execution() -> Iterator[DataContext]:
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
-    with DataContext.current(context), _tracebacks_logged_as_text():
+    with DataContext.current(context), _errors_logged_as_text():
         try:
             yield context
         except Exception as error:
@@ -73,17 +77,20 @@ def quiet_execution() -> Iterator[DataContext]:
 
 
 @contextlib.contextmanager
-def _tracebacks_logged_as_text() -> Iterator[None]:
-    """Have Ray log a traceback as text: it strips the error of it, which then leads to no frame."""
-    logger = logging.getLogger("ray.data.exceptions")
-    logger.addFilter(_as_text)
+def _errors_logged_as_text() -> Iterator[None]:
+    """Have Ray log errors as text: whoever keeps a record of an error keeps all its frames."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS_OF_ERRORS]
+    for logger in loggers:
+        logger.addFilter(_as_text)
     try:
         yield
     finally:
-        logger.removeFilter(_as_text)
+        for logger in loggers:
+            logger.removeFilter(_as_text)
 
 
 def _as_text(record: logging.LogRecord) -> bool:
+    record.msg, record.args = record.getMessage(), None
     if record.exc_info:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_info = None
@@ -97,15 +104,33 @@ def _release_actors(error: BaseException) -> None:
     as a notebook or a handler of log records does, would keep the cluster busy, and the next job
     waiting for ever.
     """
+    _clear_frames(error)
+    for each in _chain(error):
+        _unlink(each.__traceback__)
+        each.__traceback__ = None
+    gc.collect()
+
+
+def _unlink(entry: TracebackType | None) -> None:
+    """Part a traceback from its frames: a cleared one still has its function's closure.
+
+    The `with` statement that is about to end holds the first entry, whatever the error says.
+    """
+    while entry is not None:
+        inner = entry.tb_next
+        entry.tb_next = None
+        entry = inner
+
+
+def _clear_frames(error: BaseException) -> None:
     own = {id(frame) for frame, _ in traceback.walk_stack(sys._getframe())}
-    others = (frame for frame in _frames(error, set()) if id(frame) not in own)
+    others = (frame for frame in _frames(error) if id(frame) not in own)
     held = [frame for frame in others if _package(frame) in _HOLDERS]
     deadline = time.monotonic() + _SECONDS_TO_END
     while (held := [frame for frame in held if not _cleared(frame)]) and (
         time.monotonic() < deadline
     ):
         time.sleep(0.05)
-    gc.collect()
 
 
 def _package(frame: FrameType) -> str:
@@ -121,12 +146,17 @@ def _cleared(frame: FrameType) -> bool:
     return True
 
 
-def _frames(error: BaseException | None, seen: set[int]) -> Iterator[FrameType]:
+def _frames(error: BaseException) -> Iterator[FrameType]:
     """Yield the frames behind an error, with the callers that its traceback does not reach."""
-    if error is None or id(error) in seen:
-        return
-    seen.add(id(error))
-    for inner, _ in traceback.walk_tb(error.__traceback__):
-        yield from (frame for frame, _ in traceback.walk_stack(inner))
-    yield from _frames(error.__cause__, seen)
-    yield from _frames(error.__context__, seen)
+    for each in _chain(error):
+        for inner, _ in traceback.walk_tb(each.__traceback__):
+            yield from (frame for frame, _ in traceback.walk_stack(inner))
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error with all that it came from."""
+    chain = [error]
+    for each in chain:
+        before = (each.__cause__, each.__context__)
+        chain += [one for one in before if one is not None and one not in chain]
+    return chain
