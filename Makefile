@@ -25,8 +25,10 @@ docs: $(READY)
 preset: $(READY)
 	$(BIN)/python presets/f_net_mini_docs_en/make.py
 
-# Tests run side by side: threads that wait must not hold a core.
+# Tests run side by side: threads that wait must not hold a core, and Ray's workers, which it starts
+# at niceness 15, must not starve beside a test that keeps all cores busy.
 test test-system test-all: export OMP_WAIT_POLICY := passive
+test test-system test-all: export RAY_worker_niceness := 0
 
 test: $(READY) lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not system and not network"
