@@ -74,8 +74,14 @@ def test_no_function_behind_an_error_holds_what_it_closes_over() -> None:
     workers: list[weakref.ref[Worker]] = []
     with pytest.raises(RuntimeError, match="a task failed") as raised, quiet_execution():
         names["fail"](Worker, lambda held: workers.append(weakref.ref(held)))
-    assert raised.value.__traceback__ is not None
-    assert workers[0]() is None
+    assert workers[0]() is None, raised.value  # which is still there
+
+
+def test_an_unforeseen_error_says_where_it_was_raised() -> None:
+    with pytest.raises(RuntimeError) as raised, quiet_execution():
+        fail_as_ray_does(logging.getLogger(RAYS[0]))
+    [note] = raised.value.__notes__
+    assert "in fail_as_ray_does" in note
 
 
 def test_an_error_whose_functions_have_ended_is_waited_for_by_nobody(

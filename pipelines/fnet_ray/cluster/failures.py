@@ -72,8 +72,12 @@ def quiet_execution() -> Iterator[DataContext]:
         try:
             yield context
         except Exception as error:
+            way = "".join(traceback.format_tb(error.__traceback__))
             _release_actors(error)
-            raise own_error(error) from None
+            shown = own_error(error)
+            if shown is error:  # unforeseen: its traceback is gone, but not what that said
+                shown.add_note(f"It was raised here:\n{way}")
+            raise shown from None
 
 
 @contextlib.contextmanager
