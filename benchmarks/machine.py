@@ -34,10 +34,7 @@ def processor() -> str:
     text = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.+)", text)
     flags = set(re.search(r"flags\s*:\s*(.+)", text)[1].split())  # type: ignore[index]
-    wanted = (
-        *("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni"),
-        *("amx_bf16", "amx_int8"),
-    )
+    wanted = ["avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8"]
     found = [flag for flag in wanted if flag in flags]
     return f"{model[1] if model else 'unknown processor'} ({' '.join(found)})"
 
