@@ -65,7 +65,13 @@ def quiet_execution() -> Iterator[DataContext]:
     """
     from ray.data import DataContext
 
+    from fnet_ray.cluster.stopping import WaitBeforeCancelling
+
     context = DataContext.get_current().copy()
+    context.custom_execution_callback_classes = [
+        *context.custom_execution_callback_classes,
+        WaitBeforeCancelling,
+    ]
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
     with DataContext.current(context), _errors_logged_as_text():
