@@ -1,4 +1,4 @@
-"""A dataset that is stopped before its last row."""
+"""Work on Ray that is stopped before its end."""
 
 import time
 from pathlib import Path
@@ -59,3 +59,25 @@ def test_a_task_that_takes_longer_is_cancelled(
         stop_while_a_task_runs(tmp_path)
     time.sleep(2 * SECONDS_OF_A_TASK)
     assert numbers(tmp_path, "ended") < numbers(tmp_path, "begun")
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_of_other_tasks_too_only_the_long_ones_are_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+    from ray.exceptions import TaskCancelledError
+
+    monkeypatch.setattr(stopping, "_SECONDS_TO_END", 4)
+
+    @ray.remote(num_cpus=0)
+    def take(naps: int) -> None:
+        for _ in range(naps):
+            time.sleep(0.1)
+
+    tasks: Any = take
+    short, long = tasks.remote(1), tasks.remote(600)
+    stopping.end_tasks([short, long])
+    assert ray.get(short) is None
+    with pytest.raises(TaskCancelledError):
+        ray.get(long)

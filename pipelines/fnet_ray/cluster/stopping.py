@@ -1,4 +1,9 @@
-"""What a dataset does at its end before its last row, such as after an error or Ctrl-C."""
+"""How Ray's tasks end where work stops before its end, such as after an error or Ctrl-C.
+
+Ray aborts the whole process if a task's answer arrives at the moment that it is cancelled ("Tried
+to complete task that was not pending"): at one stop in some hundreds, where tasks are short. So
+short ones are waited for.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +19,22 @@ from ray.exceptions import RayError
 
 _SECONDS_TO_END = 2.0
 _SECONDS_TO_SETTLE = 0.05
+_SECONDS_TO_CANCEL = 10.0
+
+
+def end_tasks(tasks: list[Any]) -> None:
+    """Let short tasks end, and cancel the others."""
+    _, left = ray.wait(tasks, num_returns=len(tasks), timeout=_SECONDS_TO_END)
+    for task in left:
+        ray.cancel(task)
+    if left:
+        ray.wait(left, num_returns=len(left), timeout=_SECONDS_TO_CANCEL)
 
 
 class WaitBeforeCancelling(ExecutionCallback):
-    """Lets tasks end that do so soon, before Ray cancels those that run.
+    """Lets a dataset's short tasks end before Ray cancels those that still run.
 
-    Ray aborts the whole process if a task's answer arrives at the moment that it is cancelled
-    ("Tried to complete task that was not pending"): one stop in some hundreds, where tasks are
-    short. It is told so for one dataset, in `DataContext.custom_execution_callback_classes`.
+    For `DataContext.custom_execution_callback_classes`.
     """
 
     def before_execution_starts(self, executor: Any) -> None:

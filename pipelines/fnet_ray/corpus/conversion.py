@@ -28,7 +28,6 @@ from fnet_ray.output.store import Store
 from fnet_registry.errors import FNetError, InputError
 
 UTF_8 = "utf-8"
-_SECONDS_TO_END = 10.0
 _MARKS = {
     codecs.BOM_UTF8: "UTF-8",
     codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
@@ -74,10 +73,10 @@ def convert_on_ray(
     except RayError as error:
         raise own_error(error) from None
     finally:
-        for left in running:
-            ray.cancel(left)
         if running:
-            ray.wait(list(running), num_returns=len(running), timeout=_SECONDS_TO_END)
+            from fnet_ray.cluster.stopping import end_tasks
+
+            end_tasks(list(running))
 
 
 def convert_files(
