@@ -4,6 +4,7 @@
 
 A small model of random weights, the same in all servers; a docstring of the Python standard library
 in each request. Servers start one after the other; clients are threads of a process of their own.
+MLflow's server runs as it comes, in one process, and with a process of one thread for each core.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from models import SMALL, make_presets
 from fnet_registry.shown import counted
 
 CLIENTS = (1, 16, 64)
+WORKERS = os.cpu_count() or 1
+ONE_THREAD = ("env", "OMP_NUM_THREADS=1")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SAVE_OURS = """
 import sys, fnet_mlflow
@@ -44,15 +47,20 @@ mlflow.sentence_transformers.save_model(model, path)
 Body = Callable[[str], dict[str, Any]]
 
 
-def mlflow_server(save: str, preset: Path, folder: Path, port: int) -> list[str]:
-    model = str(folder / "model")
+def saved(save: str, preset: Path, folder: Path) -> Path:
+    model = folder / "model"
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", save, preset, model],
         check=True,
         stderr=subprocess.DEVNULL,
     )
+    return model
+
+
+def mlflow_server(model: Path, port: int, workers: int = 1) -> list[str]:
     serve = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    return [*serve, "--model-uri", model, "--host", "127.0.0.1", "--port", str(port)]
+    serve += ["--model-uri", str(model), "--host", "127.0.0.1", "--port", str(port)]
+    return [*ONE_THREAD, *serve, "--workers", str(workers)] if workers > 1 else serve
 
 
 def ray_server(preset: Path, port: int) -> list[str]:
@@ -127,6 +135,14 @@ def row(name: str, command: list[str], port: int, path: str, body: Body, options
     return f"| {name} | {' | '.join(told)} |"
 
 
+def print_mlflow(name: str, model: Path, options: Any) -> None:
+    for workers in (1, WORKERS):
+        port = free_port()
+        command = mlflow_server(model, port, workers)
+        told = name if workers == 1 else f"{name}, `--workers {workers}` of one thread"
+        print(row(told, command, port, "/invocations", lambda text: {"inputs": [text]}, options))
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -147,22 +163,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         ours, peer = make_presets(folder / "presets", SMALL)
+        model = saved(SAVE_OURS, ours, folder)
+        print_mlflow("`mlflow models serve`", model, options)
         port = free_port()
-        command = mlflow_server(SAVE_OURS, ours, folder, port)
-        inputs: Body = lambda text: {"inputs": [text]}  # noqa: E731
-        print(row("`mlflow models serve`", command, port, "/invocations", inputs, options))
-        port = free_port()
-        served: Body = lambda text: {"model": str(folder / "model"), "input": text}  # noqa: E731
-        command = ray_server(folder / "model", port)
+        served: Body = lambda text: {"model": str(model), "input": text}  # noqa: E731
+        command = ray_server(model, port)
         print(row("`examples/serve.py`", command, port, "/v1/embeddings", served, options))
-        try:
-            port = free_port()
-            command = mlflow_server(SAVE_PEER, peer, folder / "peer", port)
-        except subprocess.CalledProcessError:
-            print("| MLflow's sentence_transformers around Transformers' FNet | fails | | |")
-            return
         name = "MLflow's sentence_transformers around Transformers' FNet"
-        print(row(name, command, port, "/invocations", inputs, options))
+        try:
+            model = saved(SAVE_PEER, peer, folder / "peer")
+        except subprocess.CalledProcessError:
+            print(f"| {name} | fails | | |")
+            return
+        print_mlflow(name, model, options)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
@@ -19,66 +19,66 @@ _Outcome = torch.Tensor | Exception
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """A thread's batch, and where the thread is told its vectors, an error, or None: its turn."""
+    """A thread's batch, and what comes of it."""
 
     tokens: Tokens
-    told: SimpleQueue[_Outcome | None] = field(default_factory=SimpleQueue)
+    vectors: Future[torch.Tensor] = field(default_factory=Future)
 
 
 class SharedEncoder(TextEncoder):
     """A `TextEncoder` for a server, whose requests in flight share products.
 
-    Computed side by side, they would fight over the processor's threads. Here the thread that has
-    waited longest computes for those behind it, too, up to `batch_size` texts; then the next one
-    does. A thread that nobody else is with computes at once. No vector tells the difference, for
-    a text has the same bits in any batch, and an error reaches the thread whose texts caused it.
+    Computed side by side, they would fight over the processor's threads. Here a thread that nobody
+    else is with computes at once. The batches of the others wait, and one thread of the encoder's
+    own computes all that wait, up to `batch_size` texts together: threads that took turns at it
+    would each bring a set of OpenMP's, which get in each other's way. No vector tells the
+    difference, for a text has the same bits in any batch, and an error reaches the thread whose
+    texts caused it.
     """
 
     def _assemble(self, *args: Any, **options: Any) -> None:
         super()._assemble(*args, **options)
-        self._lock = Lock()
-        self._queue: deque[_Asked] = deque()
+        self._computing = Lock()
+        self._waiting: deque[_Asked] = deque()
+        self._own_thread = ThreadPoolExecutor(1, "fnet-shared-encoder")
 
     def _embed(self, tokens: Tokens) -> torch.Tensor:
+        if not self._waiting and self._computing.acquire(blocking=False):
+            try:
+                return super()._embed(tokens)
+            finally:
+                self._computing.release()
         asked = _Asked(tokens)
+        self._waiting.append(asked)
+        self._own_thread.submit(self._compute_waiting)
         try:
-            with self._lock:
-                self._queue.append(asked)
-                alone = len(self._queue) == 1
-            told = None if alone else asked.told.get()
-            outcome = self._compute_oldest() if told is None else told
-        except BaseException:  # such as Ctrl-C, while it waits or computes: the others go on
-            self._leave([asked])
-            raise
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+            return asked.vectors.result()
+        finally:
+            asked.vectors.cancel()  # of a thread that was interrupted, such as by Ctrl-C
 
-    def _compute_oldest(self) -> _Outcome:
-        """Compute for the caller, who is first in the queue, and for those behind it."""
-        with self._lock:
-            together = self._oldest()
-        own, *others = self._outcomes(together)
-        self._leave(together)
-        for asked, outcome in zip(together[1:], others, strict=True):
-            asked.told.put(outcome)
-        return own
+    @torch.inference_mode()
+    def _compute_waiting(self) -> None:
+        """Compute the batch that has waited longest, and those behind it."""
+        with self._computing:
+            together = self._take_oldest()
+            if not together:
+                return
+            outcomes = self._outcomes(together)
+        for asked, outcome in zip(together, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                asked.vectors.set_exception(outcome)
+            else:
+                asked.vectors.set_result(outcome)
 
-    def _leave(self, gone: Sequence[_Asked]) -> None:
-        """Take threads out of the queue; with the first of them, its turn goes to the next."""
-        with self._lock:
-            first = self._queue[0] if self._queue else None
-            self._queue = deque(asked for asked in self._queue if asked not in gone)
-            if first in gone and self._queue:
-                self._queue[0].told.put(None)
-
-    def _oldest(self) -> list[_Asked]:
+    def _take_oldest(self) -> list[_Asked]:
         together, room = [], self.batch_size
-        for asked in self._queue:
-            room -= len(asked.tokens)
+        while self._waiting:
+            room -= len(self._waiting[0].tokens)
             if together and room < 0:
                 break
-            together.append(asked)
+            asked = self._waiting.popleft()
+            if asked.vectors.set_running_or_notify_cancel():
+                together.append(asked)
         return together
 
     def _outcomes(self, together: Sequence[_Asked]) -> list[_Outcome]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, main_thread
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,12 @@ class Watched(SharedEncoder):
     def _assemble(self, *args: Any, **options: Any) -> None:
         super()._assemble(*args, **options)
         self.sizes: list[int] = []
+        self.threads: list[str] = []
         self.begin = Event()
 
     def _pool_batch(self, tokens: Tokens) -> Any:
         self.sizes.append(len(tokens))
+        self.threads.append(current_thread().name)
         assert self.begin.wait(60)
         return super()._pool_batch(tokens)
 
@@ -44,9 +46,9 @@ def in_flight(encoder: Watched, calls: list[Callable[[], Any]]) -> Iterator[list
     """Begin calls in their order, and let the first be computed when all others wait."""
     with ThreadPoolExecutor(len(calls)) as pool:
         futures = []
-        for count, call in enumerate(calls, start=1):
+        for count, call in enumerate(calls):
             futures.append(pool.submit(call))
-            while len(encoder._queue) < count:
+            while not encoder.sizes or len(encoder._waiting) < count:
                 time.sleep(0.001)
                 assert not futures[-1].done(), futures[-1].exception()
         encoder.begin.set()
@@ -61,6 +63,17 @@ def test_requests_in_flight_are_computed_together_and_have_the_bits_they_have_al
         for texts, future in zip(REQUESTS, futures, strict=False):
             np.testing.assert_array_equal(future.result(), encoder.encode(texts))
     assert watched.sizes == [len(REQUESTS[0]), sum(map(len, REQUESTS[1:13]))]
+
+
+def test_all_that_wait_are_computed_by_one_thread(watched: Watched) -> None:
+    watched.batch_size = 1
+    with in_flight(watched, [lambda: watched.encode(["a text"])] * 4):
+        pass
+    alone, *waited = watched.threads
+    assert alone != waited[0]
+    assert waited == [waited[0]] * 3
+    watched.encode(["alone again"])
+    assert watched.threads[-1] == current_thread().name
 
 
 def test_requests_keep_what_they_ask_for(watched: Watched, encoder: TextEncoder) -> None:
@@ -128,8 +141,8 @@ def test_an_interrupted_thread_leaves_no_other_waiting(preset_folder: Path) -> N
         assert [other.result().shape for other in others] == [(1, encoder.dim)] * 2
 
 
-def interrupt_once_two_wait(encoder: Watched) -> None:
-    while len(encoder._queue) < 2:
+def interrupt_once_it_waits(encoder: Watched) -> None:
+    while not encoder._waiting:
         time.sleep(0.001)
     time.sleep(0.1)  # until it has come to wait
     signal.pthread_kill(main_thread().ident or 0, signal.SIGALRM)
@@ -144,7 +157,7 @@ def test_a_thread_that_is_interrupted_while_it_waits_leaves_no_other_waiting(
             first = pool.submit(watched.encode, ["at work"])
             while not watched.sizes:
                 time.sleep(0.001)
-            interruption = pool.submit(interrupt_once_two_wait, watched)
+            interruption = pool.submit(interrupt_once_it_waits, watched)
             with pytest.raises(KeyboardInterrupt):
                 watched.encode(["waits"])
             interruption.result(60)
@@ -153,7 +166,7 @@ def test_a_thread_that_is_interrupted_while_it_waits_leaves_no_other_waiting(
             assert first.result(60).shape == last.result(60).shape == (1, watched.dim)
     finally:
         signal.signal(signal.SIGALRM, handler)
-    assert not watched._queue
+    assert watched.sizes == [1, 1]  # nothing was computed for nobody
 
 
 def test_many_threads_get_the_bits_of_one(preset_folder: Path, encoder: TextEncoder) -> None:
@@ -162,4 +175,4 @@ def test_many_threads_get_the_bits_of_one(preset_folder: Path, encoder: TextEnco
         found = list(pool.map(shared.encode, REQUESTS))
     for texts, vectors in zip(REQUESTS, found, strict=True):
         np.testing.assert_array_equal(vectors, encoder.encode(texts))
-    assert not shared._queue
+    assert not shared._waiting
