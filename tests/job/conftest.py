@@ -62,3 +62,10 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(fnet_ray.embedding, "share_model", share_poisoned)
 
     return poison
+
+
+@pytest.fixture
+def many_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far more shards than are at work at once: what is at work when a job is stopped may end."""
+    monkeypatch.setattr("fnet_ray.cluster.pool.SMALLEST_SHARE", 1)
+    monkeypatch.setattr("fnet_ray.cluster.pool.SHARDS_PER_WORKER", 20)

@@ -57,7 +57,7 @@ def long_corpus(tmp_path: Path) -> Path:
     return write_parquet(tmp_path / "corpus.parquet", texts, row_group_size=170)
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("ray_session", "many_shards")
 @pytest.mark.system
 def test_a_stopped_job_goes_on_and_every_row_is_there_once(
     long_corpus: Path, tmp_path: Path, preset_folder: Path, encoder: TextEncoder
@@ -140,7 +140,7 @@ def test_a_job_that_left_a_damaged_file_out_goes_on_without_it(
 
 
 @pytest.mark.parametrize("done", [True, False])
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("ray_session", "many_shards")
 @pytest.mark.system
 def test_files_are_appended_where_those_before_are_not_named_and_their_copies_are_gone(
     done: bool, tmp_path: Path, preset_folder: Path

@@ -321,6 +321,7 @@ class TestWhatIsRefused:
             assert "must be another folder than" in self.refusal(same, changed, capsys)
 
 
+@pytest.mark.usefixtures("many_shards")
 @pytest.mark.system
 def test_a_run_that_was_stopped_goes_on(older: Path, tmp_path: Path, embed: Embed) -> None:
     texts = EDITED * 200
