@@ -166,6 +166,7 @@ def test_a_thread_that_is_interrupted_while_it_waits_leaves_no_other_waiting(
             assert first.result(60).shape == last.result(60).shape == (1, watched.dim)
     finally:
         signal.signal(signal.SIGALRM, handler)
+    assert not watched._waiting
     assert watched.sizes == [1, 1]  # nothing was computed for nobody
 
 
